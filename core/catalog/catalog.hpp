@@ -1,0 +1,42 @@
+// What is known of models: capabilities, context, list prices. Loaded from config/models/*.json.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <map>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "core/base/result.hpp"
+
+namespace switchyard::catalog {
+
+// Nano-units of `currency` per million tokens; nothing where unknown (never taken as zero).
+struct Price {
+  std::string currency = "USD";
+  std::optional<std::int64_t> input, cached_input, output;
+};
+
+struct Model {
+  std::string provider;  // catalog family: "openai", "deepseek" ...
+  std::string name;      // upstream name
+  std::vector<std::string> tasks;         // "chat", "embeddings" ...
+  std::vector<std::string> capabilities;  // "tools", "vision", "json_schema", "reasoning", "audio_in"
+  std::uint64_t context_tokens = 0, output_tokens_max = 0;  // 0: unknown
+  Price price;
+};
+
+class Catalog {
+ public:
+  // Reads every *.json of the directory; a fault names file and JSON pointer.
+  static Result<Catalog> load(const std::filesystem::path& directory);
+  const Model* find(std::string_view provider, std::string_view name) const;
+  const std::vector<Model>& models() const { return models_; }
+
+ private:
+  std::vector<Model> models_;
+};
+
+}  // namespace switchyard::catalog

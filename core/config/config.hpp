@@ -1,0 +1,133 @@
+// The configuration as the host uses it: loaded, checked against the schema, references resolved, immutable.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <filesystem>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "core/base/result.hpp"
+#include "core/base/secret.hpp"
+
+namespace switchyard::config {
+
+struct TlsFiles {
+  std::filesystem::path certificate, key;
+};
+
+struct Listen {
+  std::string address = "127.0.0.1";  // an IP address; "::" and "0.0.0.0" are wide
+  std::uint16_t port = 8080;          // 0: any free one (printed at start)
+  std::optional<TlsFiles> tls;
+};
+
+struct Credential {
+  std::string name;  // for logs and records: "default", "eu-1" ...
+  Secret key;
+  std::map<std::string, std::string> parts;  // public parts: project, location ...
+};
+
+struct Timeouts {
+  std::chrono::milliseconds connect{5000}, first_byte{120'000}, between_bytes{120'000}, total{600'000};
+};
+
+// One configured upstream: a provider plugin, where it goes and with which credentials.
+struct Provider {
+  std::string id;
+  std::string plugin;       // kind name: "openai", "demo" ...
+  std::string plugin_json;  // what open() gets: {"dialect":{...},"settings":{...}}
+  std::string base_url;     // "https://api.openai.com/v1"; empty where the plugin sends nothing ("demo")
+  std::vector<Credential> credentials;  // empty: none is sent
+  std::vector<std::string> models;      // upstream names that it is known to serve; "*" takes any name
+  std::map<std::string, std::string> headers;  // added to each request
+  std::string proxy;        // "http://host:port", "none", or empty: HTTPS_PROXY / NO_PROXY decide
+  std::filesystem::path ca_file;
+  Timeouts timeouts;
+  bool drain_on_disconnect = false;  // on_disconnect: cancel | drain
+  bool allow_private = true;
+};
+
+struct Candidate {
+  std::string provider, model;
+};
+
+// What a client may name: an alias of one or more candidates, tried in order.
+struct Model {
+  std::string name;
+  std::vector<Candidate> candidates;
+};
+
+// A key given in the configuration, in clear (from a reference) or as its MAC.
+struct Key {
+  std::string name;
+  Secret key;
+  std::string mac;                  // hex; where key is empty
+  std::vector<std::string> models;  // names or patterns with '*'; empty: all
+  std::uint64_t body_bytes_max = 0;  // 0: limits.body_bytes_max
+};
+
+struct Limits {
+  std::size_t head_bytes_max = 32 * 1024, target_bytes_max = 8 * 1024, headers_max = 100;
+  std::uint64_t body_bytes_max = 32u * 1024 * 1024;
+  unsigned json_depth_max = 64;
+  std::chrono::milliseconds head_timeout{10'000}, tls_timeout{5'000}, body_timeout{30'000},
+      keep_alive_timeout{60'000}, write_timeout{60'000}, stream_max{3'600'000}, drain_timeout{60'000};
+  std::uint64_t body_bytes_per_s_min = 1024;
+  std::size_t connections_max = 0;         // 0: 45 % of the descriptor limit less 64
+  std::size_t connections_per_ip_max = 0;  // 0: no cap
+};
+
+struct Logger {
+  std::string plugin;       // "jsonl"
+  std::string config_json;  // what open() gets
+};
+
+struct Plugins {
+  std::filesystem::path directory;          // empty: beside the binary, then the installed one
+  std::map<std::string, std::string> pins;  // file name -> SHA-256 in hex; where not empty only these load
+};
+
+struct Config {
+  std::vector<Listen> listen{Listen{}};
+  Listen admin{.address = "127.0.0.1", .port = 8081};
+  std::filesystem::path state;   // directory, 0700; default: $XDG_STATE_HOME/switchyard or ~/.local/state/switchyard
+  unsigned workers = 0;          // event loops; 0: one per core
+  std::vector<Provider> providers;
+  std::vector<Model> models;
+  std::vector<Key> keys;
+  Limits limits;
+  std::vector<std::string> cors_origins;
+  Plugins plugins;
+  std::vector<Logger> loggers;
+  std::string log_level = "info";
+  std::filesystem::path source;  // empty: the embedded default
+};
+
+// One fault, named by its place: {"/providers/openai/base_url", "not a URL: ..."}.
+struct Fault {
+  std::string pointer;
+  std::string message;
+};
+using Faults = std::vector<Fault>;
+
+struct LoadOptions {
+  std::filesystem::path file;                 // empty: the embedded default
+  std::filesystem::path data_directory;       // holds dialects/, models/, the schema; where the product is installed
+  std::vector<std::string> environment;       // "NAME=value"; empty: the process's own
+};
+
+// Reads, strips comments, resolves ${ENV}, ${ENV:-default} and "file:PATH" references, checks against the schema and then
+// across members. Every fault is reported, not only the first. Thread-safe, does file I/O.
+Result<std::shared_ptr<const Config>, Faults> load(const LoadOptions& options);
+
+// What a configuration means, for `switchyard check`: listeners, providers, models and where they go; no secret.
+std::string describe(const Config& config);
+
+// The directory with schema, dialects and catalog: $SWITCHYARD_DATA, beside the binary's source tree, or installed.
+std::filesystem::path find_data_directory();
+
+}  // namespace switchyard::config

@@ -1,0 +1,69 @@
+// What is known of one finished request, and the way of records to the loggers.
+#pragma once
+
+#include <atomic>
+#include <condition_variable>
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "core/plugin/logger.hpp"
+
+namespace switchyard::observe {
+
+enum class FinalStatus { kOk, kClientError, kUpstreamError, kClientLeft, kGatewayError };
+const char* to_string(FinalStatus status);
+
+struct Usage {
+  std::uint64_t tok_in = 0, tok_out = 0, tok_cached = 0, tok_reasoning = 0;
+  bool reported = false;  // by the upstream; otherwise estimated
+};
+
+struct Record {
+  std::string id, trace, key_id, account, feature;
+  std::string task, surface, model_asked, model_used, provider;
+  bool stream = false;
+  unsigned status = 0;    // as the client got it; 499 where it left before any
+  unsigned attempts = 0;  // calls made upstream
+  std::uint64_t start_unix_ns = 0, start_ns = 0;  // head complete (wall, monotonic)
+  std::uint64_t body_ns = 0;      // monotonic: body complete
+  std::uint64_t planned_ns = 0;   // monotonic: plan made, first attempt begins
+  std::uint64_t sent_ns = 0;      // monotonic: request handed to the upstream's connection (last attempt)
+  std::uint64_t head_ns = 0;      // monotonic: upstream's head came (last attempt)
+  std::uint64_t first_ns = 0;     // monotonic: first content handed to the client's connection; 0: none
+  std::uint64_t end_ns = 0;       // monotonic: last byte handed over
+  std::uint64_t upstream_ns = 0;  // waited for upstream heads, all attempts
+  Usage usage;
+  FinalStatus final_status = FinalStatus::kOk;
+  std::string error_code, error_text, finish_reason, fallback_path, route_reason;
+};
+
+// Fans records out to logger plugins, each on its own thread behind a bounded queue. A full queue drops and counts.
+class LoggerFanout {
+ public:
+  struct Stats {
+    std::string name;
+    std::uint64_t written = 0, dropped = 0, failed = 0, queued = 0;
+  };
+
+  static constexpr std::size_t kQueueMax = 16 * 1024;
+
+  // Takes the instances over; starts a thread for each.
+  explicit LoggerFanout(std::vector<std::unique_ptr<plugin::LoggerInstance>> loggers);
+  // Writes what is queued (at most 5 s), flushes, closes.
+  ~LoggerFanout();
+
+  // Never blocks beyond a short mutex; the record is shared by all loggers. [any thread]
+  void publish(std::shared_ptr<const Record> record);
+  std::vector<Stats> stats() const;
+  bool empty() const { return sinks_.empty(); }
+
+ private:
+  struct Sink;
+  std::vector<std::unique_ptr<Sink>> sinks_;
+};
+
+}  // namespace switchyard::observe

@@ -1,0 +1,38 @@
+// A logger plugin as the host uses it.
+#pragma once
+
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+
+#include "core/base/result.hpp"
+#include "core/plugin/library.hpp"
+
+namespace switchyard::plugin {
+
+class LoggerInstance {
+ public:
+  // [control thread]
+  static Result<std::unique_ptr<LoggerInstance>> open(const Libraries& libraries,
+                                                      std::string_view kind_name,
+                                                      std::string_view config_json);
+  ~LoggerInstance();
+  LoggerInstance(const LoggerInstance&) = delete;
+  LoggerInstance& operator=(const LoggerInstance&) = delete;
+
+  const std::string& name() const { return name_; }
+
+  // How many of `records` were taken, a prefix. [logger thread]
+  Result<std::uint32_t> write(std::span<const swy_rec> records, std::uint64_t deadline_ns);
+  Result<void> flush(std::uint64_t deadline_ns);
+
+ private:
+  LoggerInstance() = default;
+  std::shared_ptr<const Library> library_;
+  const swy_logger* table_ = nullptr;
+  void* instance_ = nullptr;
+  std::string name_;
+};
+
+}  // namespace switchyard::plugin

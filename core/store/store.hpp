@@ -1,0 +1,57 @@
+// What the host keeps between runs, in SQLite: schema versions, gateway keys.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "core/base/result.hpp"
+
+namespace switchyard::store {
+
+struct KeyRow {
+  std::string id, name, account, mac_hex;
+  std::vector<std::string> models;
+  std::uint64_t created_unix_s = 0;
+  std::uint64_t disabled_unix_s = 0;  // 0: enabled
+};
+
+// One connection; calls are serialised inside. Blocking: never on a loop. Errors say the file and what SQLite said.
+class Store {
+ public:
+  // Opens or creates state/switchyard.db (0600, WAL) and migrates it to the newest schema in one transaction.
+  // A schema newer than this binary is refused.
+  static Result<std::unique_ptr<Store>> open(const std::filesystem::path& state_directory);
+  ~Store();
+  Store(const Store&) = delete;
+  Store& operator=(const Store&) = delete;
+
+  Result<void> add_key(const KeyRow& key);
+  Result<std::vector<KeyRow>> keys();
+  Result<bool> disable_key(const std::string& id, std::uint64_t at_unix_s);  // false: no such key
+
+  // A consistent copy while the store is in use (SQLite's backup API).
+  Result<void> backup(const std::filesystem::path& target);
+  unsigned schema_version() const;
+  // Counts changes made by other connections too: a worker polls it to see `key create`.
+  Result<std::uint64_t> data_version();
+
+ private:
+  class Impl;
+  explicit Store(std::unique_ptr<Impl> impl);
+  std::unique_ptr<Impl> impl_;
+};
+
+// The state directory: made 0700 if absent, refused where others may enter. Holds the store, `pepper` (32 bytes,
+// 0600) and `admin.token`. Creates what is missing.
+struct State {
+  std::filesystem::path directory;
+  std::string pepper;        // raw bytes
+  std::string admin_token;
+  bool fresh = false;        // the admin token was made now
+};
+Result<State> open_state(const std::filesystem::path& directory);
+
+}  // namespace switchyard::store
