@@ -93,7 +93,7 @@ struct Plugins {
 
 struct Config {
   std::vector<Listen> listen{Listen{}};
-  Listen admin{.address = "127.0.0.1", .port = 8081};
+  Listen admin{"127.0.0.1", 8081, std::nullopt};
   std::filesystem::path state;   // directory, 0700; default: $XDG_STATE_HOME/switchyard or ~/.local/state/switchyard
   unsigned workers = 0;          // event loops; 0: one per core
   std::vector<Provider> providers;
