@@ -77,6 +77,8 @@ class UpstreamConnection {
   // The next slice of the body, decoded from chunks and gzip; empty at its end. Valid until the next call.
   // Holds at most a small buffer while it waits.
   virtual Task<Result<std::string_view, NetError>> read_body() = 0;
+  // True once the body's last byte was handed out.
+  virtual bool body_complete() const = 0;
   // Bytes of the body that have come already and can be read without waiting.
   virtual bool body_buffered() const = 0;
 
@@ -95,6 +97,8 @@ class UpstreamPool {
   UpstreamPool(Loop& loop, Resolver& resolver);
   ~UpstreamPool();
 
+  // An idle connection that is still quiet, or null. Does not wait.
+  std::unique_ptr<UpstreamConnection> try_acquire(const std::shared_ptr<const Upstream>& upstream);
   // An idle connection that is still quiet, or a new one (name, happy eyeballs, proxy, TLS). `fresh` asks for a new one.
   Task<Result<std::unique_ptr<UpstreamConnection>, NetError>> acquire(
       std::shared_ptr<const Upstream> upstream, bool fresh);
