@@ -1,21 +1,21 @@
 #include "core/exchange/attempt.hpp"
 
 #include <boost/asio/detached.hpp>
-#include <boost/asio/redirect_error.hpp>
 
 #include "core/base/clock.hpp"
 #include "core/exchange/usage.hpp"
+#include "core/net/await.hpp"
 
 namespace switchyard::exchange {
 namespace {
 
 using net::Task;
 
-constexpr std::size_t kHeldMax = 64 * 1024;           // of a stream that has not come to content
-constexpr std::uint64_t kAnswerMax = 256u << 20;      // of an answer that is gathered whole
+constexpr std::uint64_t kAnswerMax = 256u << 20;       // of an answer that is gathered whole
 constexpr std::uint64_t kErrorAnswerMax = 256u << 10;  // of an error answer
 
-// What is left of an answer whose end the plugin has seen: read it so that the connection can serve again.
+// What is left of an answer whose end the plugin has seen: read it so that the connection can serve
+// again.
 Task<> drain(std::unique_ptr<net::UpstreamConnection> connection, net::UpstreamPool& pool) {
   connection->set_timeout(std::chrono::milliseconds(250));
   for (std::size_t total = 0; total < 64 * 1024;) {
@@ -49,7 +49,8 @@ Attempt::Attempt(LoopContext& context, const Snapshot& snapshot, const Request& 
 }
 
 Attempt::~Attempt() {
-  // The operation goes before the request that it points to, and before a connection whose bytes it may look at.
+  // The operation goes before the request that it points to, and before a connection whose bytes it
+  // may look at.
   operation_.reset();
 }
 
@@ -173,7 +174,8 @@ Task<Attempt::Outcome> Attempt::run() {
       next = co_await wait(next.delay_ns);
     } else {
       // FAIL, or FEED where nothing more can come.
-      if (next.act != SWY_ACT_FAIL) next.fault.message = "the plugin waits for an event that can't come";
+      if (next.act != SWY_ACT_FAIL)
+        next.fault.message = "the plugin waits for an event that can't come";
       std::string error_json = std::move(fault_.error_json);
       if (*fault_.code == '\0') {
         fault_.cls = next.fault.cls;
@@ -201,9 +203,7 @@ Task<Attempt::Next> Attempt::wait(std::uint64_t delay_ns) {
   net::Timer timer(context_.loop.executor());
   timer.expires_after(std::chrono::nanoseconds(delay_ns));
   timer_ = &timer;
-  net::error_code ec;
-  const auto token = net::asio::redirect_error(net::asio::use_awaitable_t<net::Executor>(), ec);
-  co_await timer.async_wait(token);
+  co_await timer.async_wait(net::kAwait);
   timer_ = nullptr;
   if (aborted_) {
     Next next;
@@ -224,7 +224,8 @@ Attempt::Next Attempt::broken(const net::NetError& error) {
     fault_ = from_net(error);
     fault_.error_json = std::move(error_json);
   }
-  // The plugin may know better what a broken answer means, or have state to end; the host's own finding stays the fault.
+  // The plugin may know better what a broken answer means, or have state to end; the host's own
+  // finding stays the fault.
   step(SWY_EV_IOERR, fault_.message, {}, static_cast<unsigned>(fault_.cls));
   Next next;
   next.act = SWY_ACT_FAIL;
@@ -258,9 +259,11 @@ Task<Result<const net::ResponseHead*, net::NetError>> Attempt::read_head() {
   } else {
     head = std::move(sent).error();
   }
-  // A kept connection that its peer closed as we wrote has not carried the request: send it once more on a new one.
+  // A kept connection that its peer closed as we wrote has not carried the request: send it once
+  // more on a new one.
   const net::NetError& error = head.error();
-  if (aborted_ || !error.reused || !error.nothing_received || error.fault != net::NetFault::kClosed) {
+  if (aborted_ || !error.reused || !error.nothing_received ||
+      error.fault != net::NetFault::kClosed) {
     co_return head;
   }
   connection_.reset();
@@ -343,7 +346,8 @@ Attempt::Next Attempt::give_events(std::string_view bytes) {
     const auto state = sse_.next(bytes, event);
     if (state == net::SseDecoder::State::kNeedMore) break;
     if (state == net::SseDecoder::State::kTooLarge) {
-      return broken({net::NetFault::kTooLarge, "an event of the stream is too large", false, false});
+      return broken(
+          {net::NetFault::kTooLarge, "an event of the stream is too large", false, false});
     }
     next = step(SWY_EV_DATA, event.data, event.name);
   }

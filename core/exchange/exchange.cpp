@@ -1,11 +1,11 @@
 #include "core/exchange/exchange.hpp"
 
-#include <boost/asio/redirect_error.hpp>
 #include <random>
 
 #include "core/base/clock.hpp"
 #include "core/exchange/attempt.hpp"
 #include "core/exchange/failure.hpp"
+#include "core/net/await.hpp"
 
 namespace switchyard::exchange {
 namespace {
@@ -14,19 +14,19 @@ using net::Task;
 
 constexpr unsigned kAttemptsMax = 3;
 
-// Full jitter (each pause anywhere between nothing and the doubled base), or what the upstream asked for.
+// Full jitter (each pause anywhere between nothing and the doubled base), or what the upstream
+// asked for.
 Task<> pause(LoopContext& context, unsigned retry, std::uint32_t retry_after_ms) {
   thread_local std::minstd_rand random{std::random_device{}()};
   const unsigned ceiling_ms = 200u << retry;
   const unsigned jitter_ms = std::uniform_int_distribution<unsigned>(0, ceiling_ms)(random);
   net::Timer timer(context.loop.executor());
   timer.expires_after(std::chrono::milliseconds(std::max(retry_after_ms, jitter_ms)));
-  net::error_code ec;
-  const auto token = net::asio::redirect_error(net::asio::use_awaitable_t<net::Executor>(), ec);
-  co_await timer.async_wait(token);
+  co_await timer.async_wait(net::kAwait);
 }
 
-// Which target an attempt goes to: each of the route once, in order; then those again that may recover.
+// Which target an attempt goes to: each of the route once, in order; then those again that may
+// recover.
 const routing::Target* next_target(const routing::Route& route, unsigned attempt,
                                    const AttemptFault* fault, std::size_t& index) {
   if (attempt == 0) return &route.targets[index = 0];

@@ -1,5 +1,5 @@
-// One request's life behind its surface: attempts at the route's targets, relay of what comes back, settlement of the
-// record. The only room that knows the whole story.
+// One request's life behind its surface: attempts at the route's targets, relay of what comes back,
+// settlement of the record. The only room that knows the whole story.
 #pragma once
 
 #include <memory>
@@ -28,7 +28,8 @@ struct ProviderSlot {
   std::string fixed_headers;                      // lines that go with every request
 };
 
-// Everything that requests read, immutable. Destroyed on the control thread, after the last request that used it.
+// Everything that requests read, immutable. Destroyed on the control thread, after the last request
+// that used it.
 struct Snapshot {
   std::uint64_t generation = 0;
   std::shared_ptr<const config::Config> config;
@@ -50,18 +51,20 @@ struct Failure {
   std::string type = "server_error";
   std::string code = "internal_error";
   std::string message;
-  std::string param;                // empty: null
+  std::string param;                 // empty: null
   std::uint32_t retry_after_ms = 0;  // 0: none
-  bool upstream = false;             // true: our own attempts are spent, the client's SDK shall not multiply them
-  std::string error_json;            // the upstream's own error object where the client should see it, or empty
+  bool upstream =
+      false;  // true: our own attempts are spent, the client's SDK shall not multiply them
+  std::string
+      error_json;  // the upstream's own error object where the client should see it, or empty
 };
 
 // Where answers go; implemented by the surfaces. The first four only append; flush() sends.
 class ClientWriter {
  public:
   virtual ~ClientWriter() = default;
-  // One piece of a stream, canonical or native. Until `content` came once, nothing of the stream is sent and discard()
-  // takes it back.
+  // One piece of a stream, canonical or native. Until `content` came once, nothing of the stream is
+  // sent and discard() takes it back.
   virtual void delta(std::string_view json, bool content) = 0;
   // The whole answer; `json` lives until flush() has returned.
   virtual void whole(std::string_view json) = 0;
@@ -89,7 +92,8 @@ struct Request {
   observe::Record* record = nullptr;
 };
 
-// Runs a request to its end: the answer or an error has been written and flushed, the record's facts are filled in.
+// Runs a request to its end: the answer or an error has been written and flushed, the record's
+// facts are filled in.
 net::Task<> run(LoopContext& context, const Snapshot& snapshot, const Request& request,
                 ClientWriter& writer);
 

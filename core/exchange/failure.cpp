@@ -25,19 +25,32 @@ unsigned request_status(unsigned upstream) {
 
 const char* class_name(int cls) {
   switch (cls) {
-    case SWY_CLS_BAD_REQUEST: return "bad_request";
-    case SWY_CLS_AUTH: return "auth";
-    case SWY_CLS_RATE_LIMIT: return "rate_limit";
-    case SWY_CLS_OVERLOADED: return "overloaded";
-    case SWY_CLS_TOO_LONG: return "too_long";
-    case SWY_CLS_FILTERED: return "filtered";
-    case SWY_CLS_TIMEOUT: return "timeout";
-    case SWY_CLS_NOT_OFFERED: return "not_offered";
-    case SWY_CLS_QUOTA: return "quota";
-    case SWY_CLS_SERVER: return "server";
-    case SWY_CLS_NO_MODEL: return "no_model";
-    case SWY_CLS_BAD_ANSWER: return "bad_answer";
-    default: return "plugin";
+    case SWY_CLS_BAD_REQUEST:
+      return "bad_request";
+    case SWY_CLS_AUTH:
+      return "auth";
+    case SWY_CLS_RATE_LIMIT:
+      return "rate_limit";
+    case SWY_CLS_OVERLOADED:
+      return "overloaded";
+    case SWY_CLS_TOO_LONG:
+      return "too_long";
+    case SWY_CLS_FILTERED:
+      return "filtered";
+    case SWY_CLS_TIMEOUT:
+      return "timeout";
+    case SWY_CLS_NOT_OFFERED:
+      return "not_offered";
+    case SWY_CLS_QUOTA:
+      return "quota";
+    case SWY_CLS_SERVER:
+      return "server";
+    case SWY_CLS_NO_MODEL:
+      return "no_model";
+    case SWY_CLS_BAD_ANSWER:
+      return "bad_answer";
+    default:
+      return "plugin";
   }
 }
 
@@ -77,15 +90,18 @@ Failure to_failure(const AttemptFault& fault, std::string_view provider) {
   Failure failure;
   switch (fault.cls) {
     case SWY_CLS_BAD_REQUEST:
-      failure = make(request_status(fault.http), "invalid_request_error", "upstream_refused", fault.message);
+      failure = make(request_status(fault.http), "invalid_request_error", "upstream_refused",
+                     fault.message);
       failure.error_json = fault.error_json;
       break;
     case SWY_CLS_TOO_LONG:
-      failure = make(request_status(fault.http), "invalid_request_error", "context_length_exceeded", fault.message);
+      failure = make(request_status(fault.http), "invalid_request_error", "context_length_exceeded",
+                     fault.message);
       failure.error_json = fault.error_json;
       break;
     case SWY_CLS_FILTERED:
-      failure = make(request_status(fault.http), "invalid_request_error", "content_policy_violation", fault.message);
+      failure = make(request_status(fault.http), "invalid_request_error",
+                     "content_policy_violation", fault.message);
       failure.error_json = fault.error_json;
       break;
     case SWY_CLS_NO_MODEL:

@@ -19,10 +19,19 @@ bool valid_path(std::string_view path) {
 
 // Framing, hop-by-hop and identity headers are the host's.
 bool reserved(std::string_view name) {
-  static constexpr std::string_view kNames[] = {
-      "host",       "content-length", "transfer-encoding", "connection", "keep-alive", "te",
-      "trailer",    "upgrade",        "authorization",     "expect",     "proxy-authorization",
-      "proxy-connection", "accept-encoding"};
+  static constexpr std::string_view kNames[] = {"host",
+                                                "content-length",
+                                                "transfer-encoding",
+                                                "connection",
+                                                "keep-alive",
+                                                "te",
+                                                "trailer",
+                                                "upgrade",
+                                                "authorization",
+                                                "expect",
+                                                "proxy-authorization",
+                                                "proxy-connection",
+                                                "accept-encoding"};
   for (const auto known : kNames) {
     if (name.size() == known.size() &&
         std::equal(name.begin(), name.end(), known.begin(),
@@ -96,7 +105,8 @@ swy_rc Outgoing::body(std::span<const swy_seg> pieces) {
   for (const swy_seg& piece : pieces) {
     std::string_view bytes = view(piece.b);
     if (piece.kind == SWY_SEG_BLOB) {
-      if (piece.blob != 0 || piece.off > borrowed_.size() || piece.b.n > borrowed_.size() - piece.off) {
+      if (piece.blob != 0 || piece.off > borrowed_.size() ||
+          piece.b.n > borrowed_.size() - piece.off) {
         return SWY_E_ARG;
       }
       bytes = borrowed_.substr(piece.off, piece.b.n);
@@ -129,15 +139,16 @@ swy_rc Outgoing::body(std::span<const swy_seg> pieces) {
   return SWY_OK;
 }
 
-std::span<const boost::asio::const_buffer> Outgoing::assemble(const ProviderSlot& slot,
-                                                              const config::Credential* credential) {
+std::span<const boost::asio::const_buffer> Outgoing::assemble(
+    const ProviderSlot& slot, const config::Credential* credential) {
   std::size_t length = 0;
   for (const Piece& piece : pieces_) length += piece.size;
 
   head_.clear();
   head_.reserve(512 + headers_.size());
   head_.append(method_).append(" ").append(slot.base_path).append(path_);
-  const std::string_view key = credential != nullptr ? credential->key.reveal() : std::string_view();
+  const std::string_view key =
+      credential != nullptr ? credential->key.reveal() : std::string_view();
   if (auth_scheme_ == "query" && !key.empty()) {
     head_.append(path_.find('?') == std::string::npos ? "?" : "&").append(auth_name_).append("=");
     append_query_escaped(head_, key);

@@ -19,7 +19,8 @@ class Outgoing {
   Outgoing(const Outgoing&) = delete;
   Outgoing& operator=(const Outgoing&) = delete;
 
-  swy_rc begin(std::string_view method, std::string_view url, std::uint32_t xid, std::uint32_t framing);
+  swy_rc begin(std::string_view method, std::string_view url, std::uint32_t xid,
+               std::uint32_t framing);
   swy_rc header(std::string_view name, std::string_view value);
   swy_rc auth(std::string_view scheme, std::string_view arg);
   swy_rc body(std::span<const swy_seg> pieces);
@@ -29,7 +30,8 @@ class Outgoing {
   std::uint32_t framing() const { return framing_; }
   std::string_view method() const { return method_; }
 
-  // The request as it goes out: head and body. Valid until the next begin(). The credential appears only here.
+  // The request as it goes out: head and body. Valid until the next begin(). The credential appears
+  // only here.
   std::span<const boost::asio::const_buffer> assemble(const ProviderSlot& slot,
                                                       const config::Credential* credential);
 

@@ -8,8 +8,8 @@
 
 namespace switchyard::exchange {
 
-// Takes a report over into `usage`; members that are absent or impossible (negative, not a number, above 2^53) are left
-// as they were. False where nothing could be read.
+// Takes a report over into `usage`; members that are absent or impossible (negative, not a number,
+// above 2^53) are left as they were. False where nothing could be read.
 bool read_usage(std::string_view json, observe::Usage& usage);
 
 // The object that a client sees.

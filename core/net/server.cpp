@@ -11,7 +11,8 @@ namespace {
 
 constexpr std::size_t kReadSize = 4 * 1024;
 constexpr std::chrono::milliseconds kWatchAfter{100};
-// What is left of a body that nobody wanted is read and dropped up to this much; beyond, closing is cheaper.
+// What is left of a body that nobody wanted is read and dropped up to this much; beyond, closing is
+// cheaper.
 constexpr std::uint64_t kDiscardMax = 64 * 1024;
 
 // "date: ...\r\n", made once per second and thread (RFC 9110 6.6.1).
@@ -39,30 +40,54 @@ void append_number(std::string& out, std::uint64_t number, int base = 10) {
 
 const char* reason_phrase(unsigned status) {
   switch (status) {
-    case 200: return "OK";
-    case 204: return "No Content";
-    case 400: return "Bad Request";
-    case 401: return "Unauthorized";
-    case 402: return "Payment Required";
-    case 403: return "Forbidden";
-    case 404: return "Not Found";
-    case 405: return "Method Not Allowed";
-    case 408: return "Request Timeout";
-    case 409: return "Conflict";
-    case 413: return "Content Too Large";
-    case 414: return "URI Too Long";
-    case 415: return "Unsupported Media Type";
-    case 417: return "Expectation Failed";
-    case 422: return "Unprocessable Content";
-    case 429: return "Too Many Requests";
-    case 431: return "Request Header Fields Too Large";
-    case 500: return "Internal Server Error";
-    case 501: return "Not Implemented";
-    case 502: return "Bad Gateway";
-    case 503: return "Service Unavailable";
-    case 504: return "Gateway Timeout";
-    case 505: return "HTTP Version Not Supported";
-    default: return "Status";
+    case 200:
+      return "OK";
+    case 204:
+      return "No Content";
+    case 400:
+      return "Bad Request";
+    case 401:
+      return "Unauthorized";
+    case 402:
+      return "Payment Required";
+    case 403:
+      return "Forbidden";
+    case 404:
+      return "Not Found";
+    case 405:
+      return "Method Not Allowed";
+    case 408:
+      return "Request Timeout";
+    case 409:
+      return "Conflict";
+    case 413:
+      return "Content Too Large";
+    case 414:
+      return "URI Too Long";
+    case 415:
+      return "Unsupported Media Type";
+    case 417:
+      return "Expectation Failed";
+    case 422:
+      return "Unprocessable Content";
+    case 429:
+      return "Too Many Requests";
+    case 431:
+      return "Request Header Fields Too Large";
+    case 500:
+      return "Internal Server Error";
+    case 501:
+      return "Not Implemented";
+    case 502:
+      return "Bad Gateway";
+    case 503:
+      return "Service Unavailable";
+    case 504:
+      return "Gateway Timeout";
+    case 505:
+      return "HTTP Version Not Supported";
+    default:
+      return "Status";
   }
 }
 
@@ -146,7 +171,8 @@ void HttpExchange::begin_request(bool draining) {
 }
 
 Task<> HttpExchange::linger() {
-  // Closing while the client still sends makes the kernel answer with a reset, which may overtake what was answered.
+  // Closing while the client still sends makes the kernel answer with a reset, which may overtake
+  // what was answered.
   stream_.shutdown_send();
   waiting_ = Wait::kRead;
   deadline_.expires_after(std::chrono::seconds(1));
@@ -267,11 +293,11 @@ Task<Result<std::string_view, BodyFault>> HttpExchange::read_chunked(std::uint64
     std::memmove(in_.data() + head_end, in_.data() + in_used_, left);
     in_used_ = head_end;
     in_size_ = head_end + left;
-    // The head's views point into in_, so it never grows here: there is always room behind the head for a chunk's line.
+    // The head's views point into in_, so it never grows here: there is always room behind the head
+    // for a chunk's line.
     if (in_.size() - in_size_ < 64) co_return BodyFault{400, "a chunk line is too long"};
     extend_body_deadline(body_.size(), began_ns);
-    const IoResult got =
-        co_await stream_.read_some(in_.data() + in_size_, in_.size() - in_size_);
+    const IoResult got = co_await stream_.read_some(in_.data() + in_size_, in_.size() - in_size_);
     if (got.ec || got.n == 0) co_return BodyFault{};
     in_size_ += got.n;
   }
@@ -361,8 +387,8 @@ Task<bool> HttpExchange::flush() {
   while (!sent.ec && done < total) {
     // In slices, so that each one that goes renews the time the client has.
     constexpr std::size_t kSlice = 64 * 1024;
-    const std::string_view rest =
-        done < out_.size() ? std::string_view(out_).substr(done) : out_last_.substr(done - out_.size());
+    const std::string_view rest = done < out_.size() ? std::string_view(out_).substr(done)
+                                                     : out_last_.substr(done - out_.size());
     const asio::const_buffer slice(rest.data(), std::min(kSlice, rest.size()));
     waiting_ = Wait::kWrite;
     deadline_.expires_after(limits_.write_timeout);
@@ -417,7 +443,8 @@ void HttpExchange::stop_watch() {
 void HttpExchange::on_deadline() {
   if (waiting_ != Wait::kHandler) {
     timed_out_ = true;
-    // A read is only broken off: the client can still be told why. A write that stalls has nobody to tell.
+    // A read is only broken off: the client can still be told why. A write that stalls has nobody
+    // to tell.
     error_code ignored;
     if (waiting_ == Wait::kWrite) {
       stream_.close();
@@ -426,7 +453,8 @@ void HttpExchange::on_deadline() {
     }
     return;
   }
-  // The request takes its time: from now on the socket is watched. Short requests never pay for this.
+  // The request takes its time: from now on the socket is watched. Short requests never pay for
+  // this.
   waiting_ = Wait::kNothing;
   watch_ = std::make_shared<Watch>();
   watch_->exchange = this;
@@ -434,7 +462,8 @@ void HttpExchange::on_deadline() {
     HttpExchange* const exchange = watch->exchange;
     if (ec || exchange == nullptr) return;
     exchange->watch_.reset();
-    // Bytes may be the next request (pipelined): they wait. Only an end or a reset means that nobody listens.
+    // Bytes may be the next request (pipelined): they wait. Only an end or a reset means that
+    // nobody listens.
     if (exchange->stream_.peer_gone()) exchange->client_left();
   });
 }
@@ -448,7 +477,8 @@ Task<bool> HttpExchange::finish_request() {
   if (!keep_alive_ || !head_.keep_alive) co_return false;
   if (body_read_) co_return true;
   if (head_.chunked || body_broken_) co_return false;
-  // A body that was refused unread is dropped where that is cheap; a client that waits for 100 Continue sends none.
+  // A body that was refused unread is dropped where that is cheap; a client that waits for 100
+  // Continue sends none.
   const std::uint64_t length = head_.content_length.value_or(0);
   if (length == 0) co_return true;
   if (head_.expect_continue || length > kDiscardMax) co_return false;
@@ -526,7 +556,8 @@ Task<> HttpServer::run(Socket socket, std::shared_ptr<TlsServer> tls,
     more = co_await exchange.finish_request();
     more = more && !draining_;
   }
-  // What was answered must arrive: an orderly end, then a moment for the client to have read it (RFC 9112 9.6).
+  // What was answered must arrive: an orderly end, then a moment for the client to have read it
+  // (RFC 9112 9.6).
   if (exchange.client_gone() || !stream.is_open()) co_return;
   if (exchange.cut_short()) co_return;
   co_await exchange.linger();

@@ -1,4 +1,5 @@
-// The HTTP/1.1 side that clients see: connections, requests read whole, answers written whole or as a stream.
+// The HTTP/1.1 side that clients see: connections, requests read whole, answers written whole or as
+// a stream.
 #pragma once
 
 #include <atomic>
@@ -25,7 +26,8 @@ struct ServerLimits {
   std::uint64_t body_bytes_per_s_min = 1024;
 };
 
-// Why a body could not be read; `status` 0 means that the client is gone and nobody is left to answer.
+// Why a body could not be read; `status` 0 means that the client is gone and nobody is left to
+// answer.
 struct BodyFault {
   unsigned status = 0;
   const char* reason = "";
@@ -42,8 +44,8 @@ class HttpExchange {
   // ---- the request ----
   const RequestHead& head() const { return head_; }
   const std::string& peer() const { return peer_; }
-  // Reads the body whole, at most `bytes_max` (beyond: 413). Sends 100 Continue where the client waits for it. The view
-  // lives until the handler returns. A second call gives the same view.
+  // Reads the body whole, at most `bytes_max` (beyond: 413). Sends 100 Continue where the client
+  // waits for it. The view lives until the handler returns. A second call gives the same view.
   Task<Result<std::string_view, BodyFault>> read_body(std::uint64_t bytes_max);
 
   // ---- the answer ----
@@ -55,7 +57,8 @@ class HttpExchange {
   void write(std::string_view bytes);
   // Hands over the last bytes of an answer of known length; they must live until flush() returns.
   void write_last(std::string_view bytes);
-  // Ends a streamed answer in order. Without it the connection is cut, which a client sees as a broken stream.
+  // Ends a streamed answer in order. Without it the connection is cut, which a client sees as a
+  // broken stream.
   void finish_stream();
   // Sends what is pending and waits while the client is slow. False: the client is gone.
   Task<bool> flush();
@@ -66,7 +69,8 @@ class HttpExchange {
   bool started() const { return started_; }
   // The client closed or reset its connection, or does not read for too long.
   bool client_gone() const { return gone_; }
-  // Calls back, once, on the loop, when the client goes while the handler waits for something else. Empty: nobody.
+  // Calls back, once, on the loop, when the client goes while the handler waits for something else.
+  // Empty: nobody.
   void on_client_gone(std::function<void()> callback) { on_gone_ = std::move(callback); }
   // The connection closes after this answer.
   void close_after() { keep_alive_ = false; }
@@ -81,7 +85,8 @@ class HttpExchange {
   bool cut_short() const { return started_ && !finished_; }
   // Ends the connection so that what was answered still arrives.
   Task<> linger();
-  // Reads on until a head is complete; false: the connection is over (an answer was sent where one was due).
+  // Reads on until a head is complete; false: the connection is over (an answer was sent where one
+  // was due).
   Task<bool> read_head();
   Task<> refuse(unsigned status, const char* reason);
   Task<Result<std::string_view, BodyFault>> read_sized(std::uint64_t bytes_max);
@@ -102,12 +107,13 @@ class HttpExchange {
   const ServerLimits& limits_;
   std::string peer_;
 
-  std::string in_;             // bytes read; in_size_ of them are filled
+  std::string in_;  // bytes read; in_size_ of them are filled
   std::size_t in_size_ = 0;
-  std::size_t in_used_ = 0;    // bytes that belong to the current request (its head, then what was read of its body)
+  std::size_t in_used_ =
+      0;  // bytes that belong to the current request (its head, then what was read of its body)
   std::size_t scanned_ = 0;
   RequestHead head_;
-  std::string body_;           // where the body does not lie whole in in_
+  std::string body_;  // where the body does not lie whole in in_
   std::string_view body_view_;
   bool body_read_ = false, body_broken_ = false, continue_sent_ = false;
 
@@ -138,8 +144,10 @@ class HttpServer {
   ~HttpServer();
 
   // Serves one accepted connection from now on. `tls` may be null. [loop]
-  void serve(Socket socket, std::shared_ptr<TlsServer> tls, std::shared_ptr<const ServerLimits> limits);
-  // No further request on any connection: idle ones close now, the others after their answer. [loop]
+  void serve(Socket socket, std::shared_ptr<TlsServer> tls,
+             std::shared_ptr<const ServerLimits> limits);
+  // No further request on any connection: idle ones close now, the others after their answer.
+  // [loop]
   void drain();
   // Cuts what is left. [loop]
   void close_all();
@@ -147,7 +155,8 @@ class HttpServer {
   std::int64_t connections() const { return connections_.load(std::memory_order_relaxed); }
 
  private:
-  Task<> run(Socket socket, std::shared_ptr<TlsServer> tls, std::shared_ptr<const ServerLimits> limits);
+  Task<> run(Socket socket, std::shared_ptr<TlsServer> tls,
+             std::shared_ptr<const ServerLimits> limits);
 
   Loop& loop_;
   HttpHandler& handler_;
