@@ -11,6 +11,7 @@ namespace {
 
 constexpr std::size_t kReadSize = 4 * 1024;
 constexpr std::chrono::milliseconds kWatchAfter{100};
+constexpr std::chrono::milliseconds kHurry{1000};
 // What is left of a body that nobody wanted is read and dropped up to this much; beyond, closing is
 // cheaper.
 constexpr std::uint64_t kDiscardMax = 64 * 1024;
@@ -117,7 +118,11 @@ Task<bool> HttpExchange::fill() {
   co_return true;
 }
 
-Task<bool> HttpExchange::read_head() {
+void HttpExchange::hurry() {
+  if (in_size_ == 0) deadline_.expires_after(kHurry);
+}
+
+Task<bool> HttpExchange::read_head(bool hurried) {
   // What is left behind the last request is the beginning of the next one.
   if (in_used_ > 0) {
     std::memmove(in_.data(), in_.data() + in_used_, in_size_ - in_used_);
@@ -126,12 +131,18 @@ Task<bool> HttpExchange::read_head() {
   }
   scanned_ = 0;
   bool began = false;
-  deadline_.expires_after(limits_.keep_alive_timeout);
+  deadline_.expires_after(hurried ? kHurry : limits_.keep_alive_timeout);
   for (;;) {
     if (in_size_ > 0) {
       const HeadResult result =
           parse_request_head(in_.data(), in_size_, limits_.head, scanned_, head_);
       if (result.state == HeadResult::State::kDone) {
+        // A chunked body is decoded behind the head, whose views must not move then: make the room now and look again.
+        if (head_.chunked && in_.size() - in_size_ < kReadSize) {
+          in_.resize(in_size_ + 2 * kReadSize);
+          scanned_ = 0;
+          continue;
+        }
         in_used_ = result.consumed;
         deadline_.disarm();
         co_return true;
@@ -376,8 +387,14 @@ void HttpExchange::flush_now() {
   out_.erase(0, sent.n);
 }
 
+void HttpExchange::on_client_gone(std::function<void()> callback) {
+  on_gone_ = std::move(callback);
+  if (on_gone_) arm_watch();
+}
+
 Task<bool> HttpExchange::flush() {
   if (gone_) co_return false;
+  if (out_.empty() && out_last_.empty()) co_return true;
   std::array<asio::const_buffer, 2> pieces{asio::buffer(out_),
                                            asio::buffer(out_last_.data(), out_last_.size())};
   flushing_ = true;
@@ -493,8 +510,9 @@ HttpServer::HttpServer(Loop& loop, HttpHandler& handler) : loop_(loop), handler_
 HttpServer::~HttpServer() = default;
 
 void HttpServer::serve(Socket socket, std::shared_ptr<TlsServer> tls,
-                       std::shared_ptr<const ServerLimits> limits) {
-  asio::co_spawn(loop_.context(), run(std::move(socket), std::move(tls), std::move(limits)),
+                       std::shared_ptr<const ServerLimits> limits, std::shared_ptr<void> hold) {
+  asio::co_spawn(loop_.context(),
+                 run(std::move(socket), std::move(tls), std::move(limits), std::move(hold)),
                  [](std::exception_ptr fault) {
                    if (!fault) return;
                    try {
@@ -509,7 +527,13 @@ void HttpServer::drain() {
   draining_ = true;
   for (auto it = entries_.begin(); it != entries_.end();) {
     Entry& entry = *it++;
-    if (entry.idle) entry.stream->close();
+    if (!entry.idle) continue;
+    // Who was let in gets one answer; who had one loses nothing by a close between requests.
+    if (!entry.fresh) {
+      entry.stream->close();
+    } else if (entry.exchange != nullptr) {
+      entry.exchange->hurry();
+    }
   }
 }
 
@@ -522,15 +546,12 @@ void HttpServer::close_all() {
 }
 
 Task<> HttpServer::run(Socket socket, std::shared_ptr<TlsServer> tls,
-                       std::shared_ptr<const ServerLimits> limits) {
+                       std::shared_ptr<const ServerLimits> limits, std::shared_ptr<void> hold) {
   struct Count {
     std::atomic<std::int64_t>& count;
-    explicit Count(std::atomic<std::int64_t>& c) : count(c) {
-      count.fetch_add(1, std::memory_order_relaxed);
-    }
     ~Count() { count.fetch_sub(1, std::memory_order_relaxed); }
   };
-  const Count counted(connections_);
+  const Count counted{connections_};  // reserve() counted it
   Stream stream(std::move(socket));
   Entry entry;
   entry.stream = &stream;
@@ -545,12 +566,13 @@ Task<> HttpServer::run(Socket socket, std::shared_ptr<TlsServer> tls,
   }
 
   HttpExchange exchange(loop_, stream, *limits);
-  bool more = !draining_;
+  entry.exchange = &exchange;
+  bool more = true;
   while (more) {
     entry.idle = true;
-    const bool head = co_await exchange.read_head();
+    const bool head = co_await exchange.read_head(draining_);
     if (!head) break;
-    entry.idle = false;
+    entry.idle = entry.fresh = false;
     exchange.begin_request(draining_);
     co_await handler_.handle(exchange);
     more = co_await exchange.finish_request();

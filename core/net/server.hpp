@@ -71,7 +71,7 @@ class HttpExchange {
   bool client_gone() const { return gone_; }
   // Calls back, once, on the loop, when the client goes while the handler waits for something else.
   // Empty: nobody.
-  void on_client_gone(std::function<void()> callback) { on_gone_ = std::move(callback); }
+  void on_client_gone(std::function<void()> callback);
   // The connection closes after this answer.
   void close_after() { keep_alive_ = false; }
 
@@ -83,11 +83,13 @@ class HttpExchange {
   void reset_answer();
   // The answer was begun and not ended: the client must see a cut, not an end.
   bool cut_short() const { return started_ && !finished_; }
+  // Gives a client that has not begun its request little time to do so.
+  void hurry();
   // Ends the connection so that what was answered still arrives.
   Task<> linger();
   // Reads on until a head is complete; false: the connection is over (an answer was sent where one
   // was due).
-  Task<bool> read_head();
+  Task<bool> read_head(bool hurried);
   Task<> refuse(unsigned status, const char* reason);
   Task<Result<std::string_view, BodyFault>> read_sized(std::uint64_t bytes_max);
   Task<Result<std::string_view, BodyFault>> read_chunked(std::uint64_t bytes_max);
@@ -143,20 +145,22 @@ class HttpServer {
   HttpServer(Loop& loop, HttpHandler& handler);
   ~HttpServer();
 
-  // Serves one accepted connection from now on. `tls` may be null. [loop]
+  // Serves one accepted connection from now on. `tls` may be null; `hold` is let go when the connection has ended. [loop]
   void serve(Socket socket, std::shared_ptr<TlsServer> tls,
-             std::shared_ptr<const ServerLimits> limits);
+             std::shared_ptr<const ServerLimits> limits, std::shared_ptr<void> hold);
   // No further request on any connection: idle ones close now, the others after their answer.
   // [loop]
   void drain();
   // Cuts what is left. [loop]
   void close_all();
+  // Counts a connection that is on its way to serve(). [any thread]
+  void reserve() { connections_.fetch_add(1, std::memory_order_relaxed); }
   // [any thread]
   std::int64_t connections() const { return connections_.load(std::memory_order_relaxed); }
 
  private:
   Task<> run(Socket socket, std::shared_ptr<TlsServer> tls,
-             std::shared_ptr<const ServerLimits> limits);
+             std::shared_ptr<const ServerLimits> limits, std::shared_ptr<void> hold);
 
   Loop& loop_;
   HttpHandler& handler_;
@@ -165,7 +169,9 @@ class HttpServer {
   struct Entry : boost::intrusive::list_base_hook<
                      boost::intrusive::link_mode<boost::intrusive::auto_unlink>> {
     Stream* stream = nullptr;
-    bool idle = true;
+    HttpExchange* exchange = nullptr;
+    bool idle = true;   // between requests
+    bool fresh = true;  // has not had its first request yet
   };
   boost::intrusive::list<Entry, boost::intrusive::constant_time_size<false>> entries_;
 };

@@ -21,6 +21,20 @@ constexpr std::size_t kScanOnLoopMax = 256 * 1024;
 // What a client may tell the upstream besides the body.
 constexpr std::string_view kForwarded[] = {"openai-beta", "traceparent", "tracestate"};
 
+// Counts what is open for as long as it lives.
+class Gauge {
+ public:
+  explicit Gauge(std::atomic<std::int64_t>& gauge) : gauge_(gauge) {
+    gauge_.fetch_add(1, std::memory_order_relaxed);
+  }
+  ~Gauge() { gauge_.fetch_sub(1, std::memory_order_relaxed); }
+  Gauge(const Gauge&) = delete;
+  Gauge& operator=(const Gauge&) = delete;
+
+ private:
+  std::atomic<std::int64_t>& gauge_;
+};
+
 bool valid_request_id(std::string_view id) {
   if (id.empty() || id.size() > 128) return false;
   return std::all_of(id.begin(), id.end(), [](char c) {
@@ -140,9 +154,8 @@ Task<> Gateway::handle(net::HttpExchange& http) {
   }
   call.headers = "x-request-id: " + record.id + "\r\n";
 
-  context_.metrics.open_requests.fetch_add(1, std::memory_order_relaxed);
+  const Gauge open(context_.metrics.open_requests);
   co_await serve(call);
-  context_.metrics.open_requests.fetch_sub(1, std::memory_order_relaxed);
   if (call.recorded) finish(call);
 }
 
@@ -380,9 +393,9 @@ Task<> Gateway::serve_task(Call& call) {
   request.route = &route;
   request.record = &record;
   OpenAiWriter writer(context_.loop, call.http, call.headers, facts.stream, facts.want_usage);
-  if (facts.stream) context_.metrics.open_streams.fetch_add(1, std::memory_order_relaxed);
+  std::optional<Gauge> open;
+  if (facts.stream) open.emplace(context_.metrics.open_streams);
   co_await exchange::run(context_, call.snapshot(), request, writer);
-  if (facts.stream) context_.metrics.open_streams.fetch_sub(1, std::memory_order_relaxed);
 }
 
 }  // namespace switchyard::surface
