@@ -66,6 +66,7 @@ void Attempt::abort(bool timed_out) {
   aborted_ = true;
   timed_out_ = timed_out;
   if (connection_) connection_->abort();
+  cancel_.cancel();
   if (timer_ != nullptr) timer_->cancel();
 }
 
@@ -235,7 +236,7 @@ Attempt::Next Attempt::broken(const net::NetError& error) {
 Task<Result<void, net::NetError>> Attempt::connect_and_send(bool fresh) {
   if (!fresh) connection_ = context_.pool.try_acquire(slot_.upstream);
   if (!connection_) {
-    auto acquired = co_await context_.pool.acquire(slot_.upstream, fresh);
+    auto acquired = co_await context_.pool.acquire(slot_.upstream, fresh, cancel_);
     if (!acquired) co_return std::move(acquired).error();
     connection_ = std::move(*acquired);
   }
@@ -315,7 +316,9 @@ Task<Attempt::Next> Attempt::feed_whole(bool error_answer) {
   std::string gathered;
   std::string_view body;
   for (;;) {
-    const auto slice = co_await connection_->read_body();
+    Result<std::string_view, net::NetError> slice = std::string_view();
+    const bool buffered = connection_->try_read_body(slice);
+    if (!buffered) slice = co_await connection_->read_body();
     if (!slice) co_return broken(slice.error());
     if (slice->empty()) break;
     if (gathered.size() + slice->size() > bytes_max) {
@@ -382,7 +385,9 @@ Task<Attempt::Next> Attempt::feed_events() {
   sse_ = net::SseDecoder();
   line_.clear();
   while (next.act == SWY_ACT_FEED) {
-    const auto slice = co_await connection_->read_body();
+    Result<std::string_view, net::NetError> slice = std::string_view();
+    const bool buffered = connection_->try_read_body(slice);
+    if (!buffered) slice = co_await connection_->read_body();
     if (!slice) co_return broken(slice.error());
     if (slice->empty()) {
       body_ended_ = true;
@@ -395,7 +400,8 @@ Task<Attempt::Next> Attempt::feed_events() {
     } else {
       next = step(SWY_EV_DATA, *slice);
     }
-    if (next.act == SWY_ACT_FEED) {
+    // What came in one packet goes out in one.
+    if (next.act == SWY_ACT_FEED && !connection_->body_buffered()) {
       const bool listening = co_await flush();
       if (!listening) {
         aborted_ = true;

@@ -4,6 +4,7 @@
 #include "core/exchange/exchange.hpp"
 #include "core/exchange/failure.hpp"
 #include "core/exchange/outgoing.hpp"
+#include "core/net/cancel.hpp"
 #include "core/net/sse_decoder.hpp"
 
 namespace switchyard::exchange {
@@ -75,6 +76,7 @@ class Attempt : public plugin::OperationSink {
   unsigned calls_ = 0;
   bool aborted_ = false, timed_out_ = false, emitted_ = false;
   net::Timer* timer_ = nullptr;
+  net::Cancel cancel_;  // of a connect
 };
 
 }  // namespace switchyard::exchange
