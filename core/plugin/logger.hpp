@@ -7,6 +7,7 @@
 #include <string_view>
 
 #include "core/base/result.hpp"
+#include "core/plugin/host.hpp"
 #include "core/plugin/library.hpp"
 
 namespace switchyard::plugin {
@@ -33,6 +34,7 @@ class LoggerInstance {
   const swy_logger* table_ = nullptr;
   void* instance_ = nullptr;
   std::string name_;
+  std::unique_ptr<InstanceTag> tag_;
 };
 
 }  // namespace switchyard::plugin
