@@ -7,8 +7,6 @@
 #include <functional>
 #include <map>
 
-#include "switchyard_version.hpp"
-
 namespace switchyard::observe {
 namespace {
 
@@ -236,9 +234,6 @@ LoopMetrics& Metrics::add_loop() {
 
 std::string Metrics::prometheus(const std::vector<Extra>& extra) const {
   MetricsPage page;
-  page.family("switchyard_build_info", "gauge", "What is running; always 1.");
-  page.sample(prometheus_labels({{"version", kVersion}}), "1");
-
   const std::lock_guard lock(mutex_);
   write_counters(page);
   write_requests(page);
