@@ -14,27 +14,31 @@ swy_err empty_err() {
 
 }  // namespace
 
+Result<std::unique_ptr<LoggerInstance>> LoggerInstance::from_table(const swy_logger* table,
+                                                                   std::string name,
+                                                                   std::string_view config_json) {
+  std::unique_ptr<LoggerInstance> logger(new LoggerInstance);
+  logger->name_ = std::move(name);
+  logger->tag_ = std::make_unique<InstanceTag>(InstanceTag{logger->name_});
+  swy_err err = empty_err();
+  const swy_rc rc = table->open(to_swy(config_json), host_table(), logger->tag_.get(),
+                                &logger->instance_, &err);
+  // Where nothing was opened nothing may be closed: table_ stays null.
+  if (rc < 0) return Error{"logger \"" + logger->name_ + "\": " + fault_text(rc, err)};
+  logger->table_ = table;
+  return logger;
+}
+
 Result<std::unique_ptr<LoggerInstance>> LoggerInstance::open(const Libraries& libraries,
                                                              std::string_view kind_name,
                                                              std::string_view config_json) {
-  const std::string place = "logger \"" + std::string(kind_name) + "\"";
   const Libraries::Found found = libraries.find("logger", kind_name);
-  if (!found.kind) return Error{place + ": no plugin of that name is loaded"};
-
-  std::unique_ptr<LoggerInstance> logger(new LoggerInstance);
-  logger->library_ = found.library;
-  logger->table_ = static_cast<const swy_logger*>(found.kind->vt);
-  logger->name_ = kind_name;
-  logger->tag_ = std::make_unique<InstanceTag>(InstanceTag{logger->name_});
-
-  swy_err err = empty_err();
-  const swy_rc rc = logger->table_->open(to_swy(config_json), host_table(), logger->tag_.get(),
-                                         &logger->instance_, &err);
-  if (rc < 0) {
-    // Nothing was opened, so nothing may be closed.
-    logger->table_ = nullptr;
-    return Error{place + ": " + fault_text(rc, err)};
+  if (!found.kind) {
+    return Error{"logger \"" + std::string(kind_name) + "\": no plugin of that name is loaded"};
   }
+  auto logger = from_table(static_cast<const swy_logger*>(found.kind->vt), std::string(kind_name),
+                           config_json);
+  if (logger) (*logger)->library_ = found.library;
   return logger;
 }
 
