@@ -49,7 +49,7 @@ std::string array(const Items& items, Write write) {
   return out + "]";
 }
 
-std::string quoted(std::string_view text) {
+std::string json_text(std::string_view text) {
   std::string out;
   append_json_string(out, text);
   return out;
@@ -145,8 +145,8 @@ std::string AdminState::providers_json() {
         .text("plugin", slot.config->plugin)
         .text("base_url", slot.config->base_url)
         .number("credentials", slot.config->credentials.size())
-        .raw("models", array(slot.config->models, [](const std::string& name) { return quoted(name); }))
-        .raw("tasks", array(slot.instance->caps().tasks, [](const std::string& task) { return quoted(task); }))
+        .raw("models", array(slot.config->models, [](const std::string& name) { return json_text(name); }))
+        .raw("tasks", array(slot.instance->caps().tasks, [](const std::string& task) { return json_text(task); }))
         .take();
   });
 }
