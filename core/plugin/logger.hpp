@@ -17,6 +17,12 @@ class LoggerInstance {
   static Result<std::unique_ptr<LoggerInstance>> open(const Libraries& libraries,
                                                       std::string_view kind_name,
                                                       std::string_view config_json);
+  // The same of a table that is in the program already, such as a test's. The table outlives the
+  // instance.
+  static Result<std::unique_ptr<LoggerInstance>> from_table(const swy_logger* table,
+                                                            std::string name,
+                                                            std::string_view config_json,
+                                                            const swy_host* host = nullptr);
   ~LoggerInstance();
   LoggerInstance(const LoggerInstance&) = delete;
   LoggerInstance& operator=(const LoggerInstance&) = delete;

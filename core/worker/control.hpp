@@ -1,4 +1,5 @@
-// What supervisor and worker say to each other, over a SOCK_SEQPACKET pair: one packet is one message, a tag byte and text.
+// What supervisor and worker say to each other, over a SOCK_SEQPACKET pair: one packet is one
+// message, a tag byte and text.
 #pragma once
 
 #include <cstddef>
@@ -32,8 +33,8 @@ struct Message {
 bool send(int fd, Tag tag, std::string_view text = {});
 
 enum class Received { kMessage, kNothing, kClosed };
-// Takes the next message, if there is one; never blocks. A packet with an unknown tag is passed over, so that the two sides
-// may be of different versions during a hot restart.
+// Takes the next message, if there is one; never blocks. A packet with an unknown tag is passed
+// over, so that the two sides may be of different versions during a hot restart.
 Received receive(int fd, Message& message);
 
 // The deadline of a DRAIN, or nothing for a text that is no number.

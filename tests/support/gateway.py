@@ -59,7 +59,7 @@ class Gateway:
 
     def __init__(self, config=None, binary=None, env=None, args=(), directory=None, start=True,
                  start_seconds=30.0):
-        self.binary = binary or find_binary()
+        self.binary = os.path.abspath(binary or find_binary())
         self._own_directory = directory is None
         self.directory = pathlib.Path(directory or tempfile.mkdtemp(prefix="switchyard-test-"))
         self.state = self.directory / "state"
@@ -141,12 +141,11 @@ class Gateway:
                 self.key = self.key or match.group(0)
             if match := re.match(r"admin token: (\S+)", line):
                 self.admin_token = match.group(1)
-            if match := re.match(r"admin on (\S+)", line):
-                self.admin_url = match.group(1)
             if match := re.match(r"listening on (\S+)", line):
                 self.urls.append(match.group(1))
                 self.url = self.urls[0]
-            if line == "ready":
+            if match := re.match(r"admin on (\S+)", line):  # the last line of a start
+                self.admin_url = match.group(1)
                 self._ready.set()
         self._ready.set()  # the process is gone: start() looks at what there is
 
@@ -156,10 +155,16 @@ class Gateway:
 
     def workers(self):
         """Process ids of the supervisor's children that serve."""
-        listed = subprocess.run(["ps", "-o", "pid=,args=", "--ppid", str(self.pid)],
-                                capture_output=True, text=True, check=False).stdout
-        return [int(line.split()[0]) for line in listed.splitlines()
-                if " worker " in line and "<defunct>" not in line]
+        found = []
+        for entry in pathlib.Path("/proc").glob("[0-9]*"):
+            try:
+                parent = int((entry / "stat").read_text().rpartition(")")[2].split()[1])
+                arguments = (entry / "cmdline").read_bytes().split(b"\0")
+            except (OSError, ValueError):
+                continue  # gone meanwhile
+            if parent == self.pid and arguments[1:2] == [b"worker"]:
+                found.append(int(entry.name))
+        return sorted(found)
 
     def alive(self):
         return self.process is not None and self.process.poll() is None
@@ -179,7 +184,7 @@ class Gateway:
         if self.alive():
             self.process.send_signal(signal.SIGTERM)
             if not graceful:
-                self.process.send_signal(signal.SIGTERM)  # the second one kills the worker at once
+                self.process.send_signal(signal.SIGINT)  # the second signal kills at once
             try:
                 self.process.wait(seconds)
             except subprocess.TimeoutExpired:
