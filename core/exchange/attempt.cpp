@@ -106,6 +106,11 @@ swy_rc Attempt::emit(std::uint32_t what, std::uint32_t flags, std::string_view d
       bytes_out_ += data.size();
       emitted_ = true;
       if (request_.record->first_ns == 0) request_.record->first_ns = mono_ns();
+      if (data.data() < event_data_.data() ||
+          data.data() + data.size() > event_data_.data() + event_data_.size()) {
+        owned_ = data;  // only what lies in the event outlives the step
+        data = owned_;
+      }
       writer_.whole(data);
       return SWY_OK;
     case SWY_EMIT_USAGE:
@@ -135,6 +140,7 @@ Attempt::Next Attempt::step(std::uint32_t kind, std::string_view data, std::stri
   event.name = to_swy(name);
   event.data = to_swy(data);
   event.now_ns = mono_ns();
+  event_data_ = data;
   return operation_->step(event, *this);
 }
 

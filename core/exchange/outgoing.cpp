@@ -162,7 +162,7 @@ std::span<const boost::asio::const_buffer> Outgoing::assemble(
   if (length > 0 || (method_ != "GET" && method_ != "HEAD" && method_ != "DELETE")) {
     char digits[20];
     const auto end = std::to_chars(digits, digits + sizeof digits, length).ptr;
-    head_.append("content-type: application/json\r\ncontent-length: ");
+    head_.append("content-length: ");
     head_.append(digits, end).append("\r\n");
   }
   head_ += "\r\n";

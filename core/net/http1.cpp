@@ -12,8 +12,9 @@ namespace {
 // Longer than any method that exists (RFC 9112 3: longer than any known is a 501).
 constexpr std::ptrdiff_t kMethodBytesMax = 32;
 constexpr std::size_t kHostBytesMax = 255;
-// A head that drips in is parsed again from its start at each line end, and when it has grown by
-// this much. The number of lines is limited, so the work stays linear in its bytes.
+// A head that drips in is parsed again from its start with each piece while it is small, then at
+// each line end and when it has grown by this much. The number of lines is limited, so the work
+// stays linear in its bytes.
 constexpr std::size_t kRescanBytes = 1024;
 
 constexpr bool is_digit(char c) { return c >= '0' && c <= '9'; }
@@ -507,7 +508,7 @@ HeadResult incomplete(const Part& part, std::size_t size, const HeadLimits& limi
 // True where bytes that came since the last look can't change what it found: no line ended, little
 // was added.
 bool nothing_new(const char* data, std::size_t size, std::size_t scanned) {
-  if (scanned == 0 || scanned > size || data[scanned - 1] == '\r' ||
+  if (scanned < kRescanBytes || scanned > size || data[scanned - 1] == '\r' ||
       size / kRescanBytes != scanned / kRescanBytes)
     return false;
   return text_end(data + scanned, data + size) == data + size;

@@ -7,8 +7,6 @@
 #include <functional>
 #include <map>
 
-#include "switchyard_version.hpp"
-
 namespace switchyard::observe {
 namespace {
 
@@ -22,14 +20,6 @@ void add(std::atomic<std::uint64_t>& cell, std::uint64_t n) {
 // The span between two moments of a record, where both were reached.
 void add_span(Histogram& histogram, std::uint64_t from_ns, std::uint64_t to_ns) {
   if (from_ns != 0 && to_ns >= from_ns) histogram.add_ns(to_ns - from_ns);
-}
-
-// At most kLabelBytesMax bytes, never half a UTF-8 character.
-std::string_view cut_label(std::string_view text) {
-  if (text.size() <= kLabelBytesMax) return text;
-  std::size_t end = kLabelBytesMax;
-  while (end > 0 && (static_cast<unsigned char>(text[end]) & 0xc0) == 0x80) --end;
-  return text.substr(0, end);
 }
 
 // The length of the well-formed UTF-8 sequence (RFC 3629) at the start of `text`, 0 where there is
@@ -193,8 +183,9 @@ bool LoopMetrics::KeyEqual::operator()(const KeyView& a, const KeyView& b) const
 
 LoopMetrics::Series& LoopMetrics::series_of(const Record& record) {
   const unsigned status = record.status >= 100 && record.status <= 999 ? record.status : 0;
-  const KeyView key{status, cut_label(record.provider), cut_label(record.model_used),
-                    cut_label(record.task)};
+  const KeyView key{status, cut_utf8(record.provider, kLabelBytesMax),
+                    cut_utf8(record.model_used, kLabelBytesMax),
+                    cut_utf8(record.task, kLabelBytesMax)};
   if (const auto found = series_.find(key); found != series_.end()) return *found->second;
   if (series_.size() < kSeriesMax) return new_series(key);
 
@@ -236,9 +227,6 @@ LoopMetrics& Metrics::add_loop() {
 
 std::string Metrics::prometheus(const std::vector<Extra>& extra) const {
   MetricsPage page;
-  page.family("switchyard_build_info", "gauge", "What is running; always 1.");
-  page.sample(prometheus_labels({{"version", kVersion}}), "1");
-
   const std::lock_guard lock(mutex_);
   write_counters(page);
   write_requests(page);

@@ -32,6 +32,28 @@ const char* to_string(FinalStatus status) {
   return "gateway_error";
 }
 
+std::string_view cut_utf8(std::string_view text, std::size_t bytes_max) {
+  if (text.size() <= bytes_max) return text;
+  std::size_t end = bytes_max;
+  while (end > 0 && (static_cast<unsigned char>(text[end]) & 0xc0) == 0x80) --end;
+  return text.substr(0, end);
+}
+
+void cut_texts(Record& record) {
+  constexpr std::size_t kNameMax = 256, kTextMax = 1024;
+  const auto cut = [](std::string& text, std::size_t bytes_max) {
+    // A new string: a shorter one would keep its memory.
+    if (text.size() > bytes_max) text = std::string(cut_utf8(text, bytes_max));
+  };
+  for (std::string* name :
+       {&record.model_asked, &record.model_used, &record.error_code, &record.finish_reason}) {
+    cut(*name, kNameMax);
+  }
+  for (std::string* text : {&record.error_text, &record.fallback_path, &record.route_reason}) {
+    cut(*text, kTextMax);
+  }
+}
+
 swy_rec to_plugin(const Record& record) {
   const auto since_start = [&](std::uint64_t ns) {
     return ns > record.start_ns ? ns - record.start_ns : 0;

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "core/plugin/logger.hpp"
@@ -39,6 +40,13 @@ struct Record {
   FinalStatus final_status = FinalStatus::kOk;
   std::string error_code, error_text, finish_reason, fallback_path, route_reason;
 };
+
+// Cuts what a client or an upstream may have made long: a record waits in queues that count
+// records, not bytes.
+void cut_texts(Record& record);
+
+// At most `bytes_max` bytes from the start of UTF-8 text, never half a character.
+std::string_view cut_utf8(std::string_view text, std::size_t bytes_max);
 
 struct FanoutTimes {
   std::chrono::milliseconds window{50};  // a batch waits this long to fill

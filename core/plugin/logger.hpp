@@ -7,6 +7,7 @@
 #include <string_view>
 
 #include "core/base/result.hpp"
+#include "core/plugin/host.hpp"
 #include "core/plugin/library.hpp"
 
 namespace switchyard::plugin {
@@ -21,8 +22,7 @@ class LoggerInstance {
   // instance.
   static Result<std::unique_ptr<LoggerInstance>> from_table(const swy_logger* table,
                                                             std::string name,
-                                                            std::string_view config_json,
-                                                            const swy_host* host = nullptr);
+                                                            std::string_view config_json);
   ~LoggerInstance();
   LoggerInstance(const LoggerInstance&) = delete;
   LoggerInstance& operator=(const LoggerInstance&) = delete;
@@ -39,6 +39,7 @@ class LoggerInstance {
   const swy_logger* table_ = nullptr;
   void* instance_ = nullptr;
   std::string name_;
+  std::unique_ptr<InstanceTag> tag_;
 };
 
 }  // namespace switchyard::plugin

@@ -1,9 +1,23 @@
 #include "core/worker/snapshot_builder.hpp"
 
+#include <cstdlib>
+
+#include "core/net/proxy.hpp"
 #include "switchyard_version.hpp"
 
 namespace switchyard {
 namespace {
+
+std::string variable(const char* name, const char* other) {
+  const char* value = std::getenv(name);
+  if (value == nullptr && other != nullptr) value = std::getenv(other);
+  return value != nullptr ? value : "";
+}
+
+net::ProxyEnvironment proxy_environment() {
+  return {variable("https_proxy", "HTTPS_PROXY"), variable("http_proxy", nullptr),
+          variable("no_proxy", "NO_PROXY")};
+}
 
 std::string host_header(const net::Url& url) {
   std::string host = url.host.find(':') != std::string::npos ? "[" + url.host + "]" : url.host;
@@ -45,8 +59,11 @@ Result<std::shared_ptr<const net::Upstream>> SnapshotBuilder::make_upstream(
   upstream->host_header = host_header(url);
   upstream->allow_private = provider.allow_private;
   upstream->connect_timeout = provider.timeouts.connect;
-  auto proxied = net::apply_proxy(*upstream, provider.proxy);
-  if (!proxied) return std::move(proxied).error();
+  auto proxy = net::choose_proxy(url, provider.proxy, proxy_environment());
+  if (!proxy) return std::move(proxy).error();
+  upstream->proxy_host = std::move(proxy->host);
+  upstream->proxy_port = proxy->port;
+  upstream->proxy_authorization = std::move(proxy->authorization);
 
   auto& kept = upstreams_[upstream_key(provider, *upstream)];
   if (kept) return kept;

@@ -6,11 +6,11 @@
 #include <boost/asio/posix/stream_descriptor.hpp>
 #include <boost/asio/thread_pool.hpp>
 #include <csignal>
-#include <set>
+#include <future>
 #include <thread>
 
 #include "core/account/keys.hpp"
-#include "core/admin/server.hpp"
+#include "core/admin/api.hpp"
 #include "core/base/clock.hpp"
 #include "core/net/dns.hpp"
 #include "core/observe/log.hpp"
@@ -100,10 +100,11 @@ class Worker {
   void adopt(Next next);
   bool load_keys();
   void publish();
-  Result<void, config::Faults> reload();
+  Result<std::uint64_t, config::Faults> reload();  // the new generation
 
   bool start();
   void start_loops();
+  void start_admin();
   void read_control();
   void on_message(const control::Message& message);
   void housekeep();
@@ -278,7 +279,7 @@ void Worker::publish() {
     asio::post(runtime->loop.context(),
                [gateway = &runtime->gateway, shared] { gateway->publish(shared); });
   }
-  admin_state_->publish(snapshot_, loggers_, keys_->size());
+  admin_state_->publish(snapshot_, loggers_, libraries_->all(), keys_->size());
 
   std::vector<ListenerSettings> settings;
   const auto limits = server_limits(config_->limits);
@@ -294,7 +295,7 @@ void Worker::publish() {
              });
 }
 
-Result<void, config::Faults> Worker::reload() {
+Result<std::uint64_t, config::Faults> Worker::reload() {
   auto next = prepare();
   if (!next) return std::move(next).error();
   adopt(std::move(*next));
@@ -303,7 +304,7 @@ Result<void, config::Faults> Worker::reload() {
   publish();
   spdlog::info("configuration_loaded generation={} providers={}", snapshot_->generation,
                snapshot_->providers.size());
-  return {};
+  return snapshot_->generation;
 }
 
 // ---- start ----
@@ -367,31 +368,32 @@ void Worker::start_loops() {
   acceptor_ = std::make_unique<Acceptor>(loops_.front()->loop, std::move(serving));
   for (const int fd : options_.listen_fds) acceptor_->listen(fd);
 
-  AdminState::Actions actions;
-  actions.reload = [this](std::function<void(std::string)> done) {
-    on_control([this, done = std::move(done)] {
-      auto reloaded = reload();
-      done(reloaded ? std::string() : join(reloaded.error()));
-    });
+  // The admin's threads may load nothing themselves: they wait for the control thread.
+  auto reload_there = [this] {
+    auto done = std::make_shared<std::promise<Result<std::uint64_t, config::Faults>>>();
+    auto answer = done->get_future();
+    on_control([this, done] { done->set_value(reload()); });
+    return answer.get();
   };
-  admin_state_ = std::make_unique<AdminState>(metrics_, *libraries_, std::move(actions));
+  admin_state_ = std::make_unique<AdminState>(metrics_, std::move(reload_there));
   for (auto& runtime : loops_) admin_state_->add_loop(&runtime->loop, &runtime->server);
-
-  admin::Options admin;
-  admin.address = config_->admin.address;
-  admin.port = options_.admin_port != 0 ? options_.admin_port : config_->admin.port;
-  admin.token = state_.admin_token;
-  auto started = admin::Server::start(std::move(admin), *admin_state_);
-  if (started) {
-    admin_ = std::move(*started);
-  } else {
-    spdlog::error("admin_not_started reason={}", observe::quote(started.error().message));
-  }
 
   // Published before the threads run: no connection is served without a snapshot.
   publish();
   for (auto& runtime : loops_) {
     runtime->thread = std::thread([&loop = runtime->loop] { loop.run(); });
+  }
+  start_admin();
+}
+
+void Worker::start_admin() {
+  config::Listen listen = config_->admin;
+  if (options_.admin_port != 0) listen.port = options_.admin_port;
+  auto started = admin::Server::start(listen, Secret(state_.admin_token), admin::make_routes(*admin_state_));
+  if (started) {
+    admin_ = std::move(*started);
+  } else {
+    spdlog::error("admin_not_started reason={}", observe::quote(started.error().message));
   }
 }
 

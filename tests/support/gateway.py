@@ -4,7 +4,7 @@
         urllib.request.urlopen(gateway.url + "/healthz")
         gateway.records()
 
-`config` is the configuration as a dictionary; listen, admin, keys and loggers are filled in where it has none.
+`config` is the configuration as a dictionary; listen, admin, keys and state are filled in where it has none.
 None starts the embedded default. The binary is $SWITCHYARD_BINARY unless one is given.
 """
 
@@ -62,8 +62,8 @@ class Gateway:
         self.binary = os.path.abspath(binary or find_binary())
         self._own_directory = directory is None
         self.directory = pathlib.Path(directory or tempfile.mkdtemp(prefix="switchyard-test-"))
-        self.state = self.directory / "state"
-        self.records_file = self.directory / "records.jsonl"
+        self.state = self.directory / "switchyard"
+        self.records_file = self.state / "records.jsonl"
         self.config_file = None
         self.key = None
         self.admin_token = None
@@ -83,7 +83,8 @@ class Gateway:
             or name == "SWITCHYARD_DATA"
         }
         self.env["HOME"] = str(self.directory)
-        self.env.pop("XDG_STATE_HOME", None)
+        self.env["XDG_STATE_HOME"] = str(self.directory)  # holds the directory "switchyard"
+        self.env["SWITCHYARD_TEST_KEY"] = TEST_KEY
         self.env.update(env or {})
         if config is not None:
             self.config_file = self.directory / "switchyard.json"
@@ -96,12 +97,13 @@ class Gateway:
     def write_config(self, config):
         """Replaces the configuration file (atomically, as an editor does). Does not reload."""
         filled = dict(config)
-        filled.setdefault("listen", [{"address": "127.0.0.1", "port": 0}])
-        filled.setdefault("admin", {"address": "127.0.0.1", "port": 0})
-        filled.setdefault("keys", [{"name": "test", "key": TEST_KEY}])
-        filled.setdefault("loggers", [{"plugin": "jsonl", "config": {"path": str(self.records_file)}}])
-        keys = [key["key"] for key in filled["keys"] if key.get("key")]
-        self.key = keys[0] if keys else None
+        filled.setdefault("listen", ["127.0.0.1:0"])
+        filled.setdefault("admin", {"listen": "127.0.0.1:0"})
+        filled.setdefault("keys", [{"name": "test", "key": "${SWITCHYARD_TEST_KEY}"}])
+        filled.setdefault("state", str(self.state))
+        references = [key.get("key", "") for key in filled["keys"]]
+        names = [name for reference in references for name in re.findall(r"^\$\{(\w+)\}$", reference)]
+        self.key = self.env.get(names[0]) if names else None
         self.write_text(json.dumps(filled, indent=2))
 
     def write_text(self, text):
@@ -113,7 +115,7 @@ class Gateway:
     # -- life
 
     def start(self):
-        command = [self.binary, "serve", "--state", str(self.state)]
+        command = [self.binary, "serve"]
         if self.config_file is not None:
             command += ["--config", str(self.config_file)]
         else:

@@ -7,6 +7,7 @@
 // what passed here is not proven to be valid JSON.
 #pragma once
 
+#include <bit>
 #include <charconv>
 #include <cstddef>
 #include <cstdint>
@@ -14,6 +15,10 @@
 #include <optional>
 #include <string>
 #include <string_view>
+
+#if defined(__SSE2__)
+#include <emmintrin.h>
+#endif
 
 namespace swy::json {
 
@@ -42,6 +47,39 @@ inline bool is_null(std::string_view value) { return value.empty() || value.fron
 namespace detail {
 
 inline bool is_space(char c) { return c == ' ' || c == '\n' || c == '\r' || c == '\t'; }
+
+// The first quote or backslash of [p, end), or end.
+inline const char* find_string_end(const char* p, const char* end) {
+#if defined(__SSE2__)
+  const __m128i quote = _mm_set1_epi8('"'), escape = _mm_set1_epi8('\\');
+  for (; end - p >= 16; p += 16) {
+    const __m128i bytes = _mm_loadu_si128(reinterpret_cast<const __m128i*>(p));
+    const int hits = _mm_movemask_epi8(
+        _mm_or_si128(_mm_cmpeq_epi8(bytes, quote), _mm_cmpeq_epi8(bytes, escape)));
+    if (hits != 0) return p + std::countr_zero(static_cast<unsigned>(hits));
+  }
+#endif
+  while (p != end && *p != '"' && *p != '\\') ++p;
+  return p;
+}
+
+// The first quote or bracket of [p, end), or end. Square brackets become curly ones with bit 5 set.
+inline const char* find_structure(const char* p, const char* end) {
+#if defined(__SSE2__)
+  const __m128i quote = _mm_set1_epi8('"'), open = _mm_set1_epi8('{'), close = _mm_set1_epi8('}'),
+                bit = _mm_set1_epi8(0x20);
+  for (; end - p >= 16; p += 16) {
+    const __m128i bytes = _mm_loadu_si128(reinterpret_cast<const __m128i*>(p));
+    const __m128i curly = _mm_or_si128(bytes, bit);
+    const __m128i brackets =
+        _mm_or_si128(_mm_cmpeq_epi8(curly, open), _mm_cmpeq_epi8(curly, close));
+    const int hits = _mm_movemask_epi8(_mm_or_si128(brackets, _mm_cmpeq_epi8(bytes, quote)));
+    if (hits != 0) return p + std::countr_zero(static_cast<unsigned>(hits));
+  }
+#endif
+  while (p != end && *p != '"' && (*p | 0x20) != '{' && (*p | 0x20) != '}') ++p;
+  return p;
+}
 
 inline int hex_digit(char c) {
   if (c >= '0' && c <= '9') return c - '0';
@@ -305,18 +343,15 @@ class Cursor {
 
   bool skip_string() {
     const char* p = at_ + 1;
-    while (p != end_) {
-      if (*p == '"') {
-        at_ = p + 1;
-        return true;
-      }
-      if (*p == '\\') {
-        ++p;
-        if (p == end_) break;
-      }
-      ++p;
+    for (;;) {
+      p = detail::find_string_end(p, end_);
+      if (p == end_) return broken();
+      if (*p == '"') break;
+      if (end_ - p < 2) return broken();
+      p += 2;
     }
-    return broken();
+    at_ = p + 1;
+    return true;
   }
 
   bool pass_value() {
@@ -360,28 +395,21 @@ class Cursor {
   // walked.
   bool skip_nested() {
     std::size_t depth = 0;
-    while (at_ != end_) {
-      switch (*at_) {
-        case '"':
-          if (!skip_string()) return false;
-          continue;
-        case '{':
-        case '[':
-          ++depth;
-          break;
-        case '}':
-        case ']':
-          if (--depth == 0) {
-            ++at_;
-            return true;
-          }
-          break;
-        default:
-          break;
+    for (;;) {
+      at_ = detail::find_structure(at_, end_);
+      if (at_ == end_) return broken();
+      if (*at_ == '"') {
+        if (!skip_string()) return false;
+        continue;
       }
+      const bool opens = (*at_ | 0x20) == '{';
       ++at_;
+      if (opens) {
+        ++depth;
+      } else if (--depth == 0) {
+        return true;
+      }
     }
-    return broken();
   }
 
   const char* begin_;

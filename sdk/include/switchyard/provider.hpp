@@ -185,13 +185,15 @@ class Out {
 struct Next {
   std::uint32_t act = SWY_ACT_FEED;
   std::uint64_t delay_ns = 0;
-  Error error = {};  // where act is SWY_ACT_FAIL
+  Error error = {};    // where act is SWY_ACT_FAIL
+  swy_rc rc = SWY_OK;  // SWY_E_UNSUP for an event that this plugin does not know
 
   static Next feed() { return {}; }
   static Next send() { return {SWY_ACT_SEND}; }
   static Next wait(std::uint64_t delay_ns) { return {SWY_ACT_WAIT, delay_ns}; }
   static Next done() { return {SWY_ACT_DONE}; }
   static Next fail(Error why) { return {SWY_ACT_FAIL, 0, std::move(why)}; }
+  static Next unknown_event() { return {SWY_ACT_FEED, 0, {}, SWY_E_UNSUP}; }
 };
 
 namespace detail {
@@ -269,7 +271,7 @@ struct ProviderTable {
       next->act = answer.act;
       next->delay_ns = answer.delay_ns;
       if (answer.act == SWY_ACT_FAIL) put_error(err, answer.error, SWY_OK);
-      return SWY_OK;
+      return answer.rc;
     });
   }
 

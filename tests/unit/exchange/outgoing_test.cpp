@@ -41,7 +41,7 @@ TEST_CASE_METHOD(Fixture, "exchange: a request is re-serialised with the credent
   REQUIRE(text_of(outgoing, slot, &credential) ==
           "POST /v1/chat/completions HTTP/1.1\r\nhost: up.example\r\n"
           "authorization: Bearer sk-1/2\r\nopenai-beta: x=1\r\n"
-          "content-type: application/json\r\ncontent-length: 19\r\n\r\n"
+          "content-length: 19\r\n\r\n"
           R"({"model":"b","x":1})");
 }
 

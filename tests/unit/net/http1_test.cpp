@@ -405,8 +405,7 @@ TEST_CASE("net: a head that can't fit is refused before it ends", "[unit][net][h
   for (const bool drip : {false, true}) {
     CHECK(verdict("GET /" + std::string(10 * 1024, 'a'), drip).status == 414);
     CHECK(verdict("GET / HTTP/1.1\r\na: " + std::string(40 * 1024, 'a'), drip).status == 431);
-    CHECK(verdict(std::string(100, 'A'), drip).status == (drip ? 0u : 501u));
-    CHECK(verdict(std::string(2000, 'A'), drip).status == 501);
+    CHECK(verdict(std::string(100, 'A'), drip).status == 501);
     CHECK(verdict("GET / HTTP/1.1\r\nHost: a\r\nb\x01", drip).status == 400);
   }
 }

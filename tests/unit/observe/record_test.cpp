@@ -333,3 +333,15 @@ TEST_CASE("observe: a record reaches a plugin whole", "[unit][observe]") {
   REQUIRE(to_plugin(refused).dur_ns == 0);
   REQUIRE(to_plugin(refused).flags == SWY_REC_USAGE_ESTIMATED);
 }
+
+TEST_CASE("observe: what a client made long does not fill the queues", "[unit][observe]") {
+  Record record;
+  record.model_asked = std::string(255, 'm') + "模" + std::string(1'000'000, 'm');
+  record.error_text = std::string(1'000'000, 'e');
+  record.provider = "openai";
+  cut_texts(record);
+  REQUIRE(record.model_asked == std::string(255, 'm'));
+  REQUIRE(record.model_asked.capacity() < 1000);
+  REQUIRE(record.error_text.size() == 1024);
+  REQUIRE(record.provider == "openai");
+}
