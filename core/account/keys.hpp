@@ -12,6 +12,8 @@
 
 #include "core/base/result.hpp"
 #include "core/base/secret.hpp"
+#include "core/config/config.hpp"
+#include "core/store/store.hpp"
 
 namespace switchyard::account {
 
@@ -33,7 +35,6 @@ class Pepper {
   KeyMac mac(std::string_view key) const;
 
  private:
-  Secret pepper_;
   struct State;
   std::shared_ptr<const State> state_;  // inner and outer hash state after the padded key
 };
@@ -56,8 +57,16 @@ class KeyTable {
   struct MacHash {
     std::size_t operator()(const KeyMac& mac) const;
   };
+  struct MacEqual {  // in constant time
+    bool operator()(const KeyMac& a, const KeyMac& b) const;
+  };
   Pepper pepper_;
-  std::unordered_map<KeyMac, GatewayKey, MacHash> keys_;
+  std::unordered_map<KeyMac, GatewayKey, MacHash, MacEqual> keys_;
 };
+
+// The keys of a configuration and the enabled ones of the store. Where both have one, the configuration's rules hold.
+std::vector<std::pair<KeyMac, GatewayKey>> collect_keys(const std::vector<config::Key>& configured,
+                                                        const std::vector<store::KeyRow>& stored,
+                                                        const Pepper& pepper);
 
 }  // namespace switchyard::account

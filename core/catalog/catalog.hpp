@@ -28,9 +28,12 @@ struct Model {
   Price price;
 };
 
+// "2.5" -> 2,500,000,000: exact, or nothing (a sign, more than 9 decimals, too large, no number at all).
+std::optional<std::int64_t> parse_nano(std::string_view decimal);
+
 class Catalog {
  public:
-  // Reads every *.json of the directory; a fault names file and JSON pointer.
+  // Reads every *.json of the directory; a fault names file and JSON pointer, one line each.
   static Result<Catalog> load(const std::filesystem::path& directory);
   const Model* find(std::string_view provider, std::string_view name) const;
   const std::vector<Model>& models() const { return models_; }

@@ -4,10 +4,12 @@
 #include <chrono>
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "core/base/result.hpp"
@@ -39,10 +41,12 @@ struct Timeouts {
 struct Provider {
   std::string id;
   std::string plugin;       // kind name: "openai", "demo" ...
-  std::string plugin_json;  // what open() gets: {"dialect":{...},"settings":{...}}
+  std::string family;       // where the catalog knows it: the dialect's name, or the plugin's
+  std::string plugin_json;  // what open() gets: {"dialect":{...},"base_url":"...","settings":{...}}
   std::string base_url;     // "https://api.openai.com/v1"; empty where the plugin sends nothing ("demo")
   std::vector<Credential> credentials;  // empty: none is sent
-  std::vector<std::string> models;      // upstream names that it is known to serve; "*" takes any name
+  // Upstream names that it serves; "*" takes any name. Empty: those that the catalog has for the family.
+  std::vector<std::string> models;
   std::map<std::string, std::string> headers;  // added to each request
   std::string proxy;        // "http://host:port", "none", or empty: HTTPS_PROXY / NO_PROXY decide
   std::filesystem::path ca_file;
@@ -118,14 +122,27 @@ struct LoadOptions {
   std::filesystem::path file;                 // empty: the embedded default
   std::filesystem::path data_directory;       // holds dialects/, models/, the schema; where the product is installed
   std::vector<std::string> environment;       // "NAME=value"; empty: the process's own
+  // The models that a local server lists under BASE_URL/models, nothing where none answers. Empty: asked by HTTP, 300 ms.
+  std::function<std::optional<std::vector<std::string>>(const std::string& base_url)> probe;
 };
 
 // Reads, strips comments, resolves ${ENV}, ${ENV:-default} and "file:PATH" references, checks against the schema and then
-// across members. Every fault is reported, not only the first. Thread-safe, does file I/O.
+// across members. Every fault is reported, not only the first. What is left out has its default; left out "providers"
+// are the demo, each dialect whose key variable is set, and local servers that answer. Thread-safe, does file I/O.
 Result<std::shared_ptr<const Config>, Faults> load(const LoadOptions& options);
+
+// The same from a text; options.file only says where it came from (relative paths start in its directory).
+Result<std::shared_ptr<const Config>, Faults> load_text(std::string_view text,
+                                                        const LoadOptions& options);
 
 // What a configuration means, for `switchyard check`: listeners, providers, models and where they go; no secret.
 std::string describe(const Config& config);
+
+// What is legal but hardly meant, a sentence each.
+std::vector<std::string> warnings(const Config& config);
+
+// $XDG_STATE_HOME/switchyard or ~/.local/state/switchyard; empty where neither variable helps.
+std::filesystem::path default_state_directory(const std::vector<std::string>& environment);
 
 // The directory with schema, dialects and catalog: $SWITCHYARD_DATA, beside the binary's source tree, or installed.
 std::filesystem::path find_data_directory();

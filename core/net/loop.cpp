@@ -17,7 +17,8 @@ void Deadline::expires_after(std::chrono::milliseconds delay) {
   loop_.arm_tick();
 }
 
-// One thread runs a loop, so the reactor needs no lock around its descriptors; posts from other threads stay safe.
+// One thread runs a loop, so the reactor needs no lock around its descriptors; posts from other
+// threads stay safe.
 Loop::Loop(unsigned index)
     : index_(index), context_(1), work_(context_.get_executor()), timer_(context_.get_executor()) {}
 
@@ -45,8 +46,8 @@ void Loop::tick() {
   const std::uint64_t lag = now > due_ns_ ? now - due_ns_ : 0;
   if (lag > lag_ns_.load(std::memory_order_relaxed)) lag_ns_.store(lag, std::memory_order_relaxed);
 
-  // Those that are over move to a list of their own first: a callback may arm or destroy any deadline, and whatever it
-  // destroys unlinks itself from either list.
+  // Those that are over move to a list of their own first: a callback may arm or destroy any
+  // deadline, and whatever it destroys unlinks itself from either list.
   Deadlines over;
   for (auto it = deadlines_.begin(); it != deadlines_.end();) {
     Deadline& deadline = *it++;

@@ -28,8 +28,8 @@ using Timer = asio::basic_waitable_timer<std::chrono::steady_clock,
 
 class Loop;
 
-// A coarse deadline (up to one tick late, never early). Setting it is a store; there is no timer behind each.
-// Lives on one loop and is used only there.
+// A coarse deadline (up to one tick late, never early). Setting it is a store; there is no timer
+// behind each. Lives on one loop and is used only there.
 class Deadline : public boost::intrusive::list_base_hook<
                      boost::intrusive::link_mode<boost::intrusive::auto_unlink>> {
  public:
@@ -67,7 +67,8 @@ class Loop {
   Executor executor() { return context_.get_executor(); }
   asio::io_context& context() { return context_; }
 
-  // The worst delay of a tick since it was last asked, which is how long a callback kept the loop busy. [any thread]
+  // The worst delay of a tick since it was last asked, which is how long a callback kept the loop
+  // busy. [any thread]
   std::uint64_t take_lag_ns();
 
  private:
@@ -82,8 +83,7 @@ class Loop {
   bool ticking_ = false;
   std::uint64_t due_ns_ = 0;
   std::atomic<std::uint64_t> lag_ns_{0};
-  using Deadlines =
-      boost::intrusive::list<Deadline, boost::intrusive::constant_time_size<false>>;
+  using Deadlines = boost::intrusive::list<Deadline, boost::intrusive::constant_time_size<false>>;
   Deadlines deadlines_;
 };
 

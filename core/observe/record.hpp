@@ -1,13 +1,11 @@
 // What is known of one finished request, and the way of records to the loggers.
 #pragma once
 
-#include <atomic>
-#include <condition_variable>
+#include <chrono>
 #include <cstdint>
 #include <memory>
-#include <mutex>
 #include <string>
-#include <thread>
+#include <string_view>
 #include <vector>
 
 #include "core/plugin/logger.hpp"
@@ -29,32 +27,60 @@ struct Record {
   unsigned status = 0;    // as the client got it; 499 where it left before any
   unsigned attempts = 0;  // calls made upstream
   std::uint64_t start_unix_ns = 0, start_ns = 0;  // head complete (wall, monotonic)
-  std::uint64_t body_ns = 0;      // monotonic: body complete
-  std::uint64_t planned_ns = 0;   // monotonic: plan made, first attempt begins
-  std::uint64_t sent_ns = 0;      // monotonic: request handed to the upstream's connection (last attempt)
-  std::uint64_t head_ns = 0;      // monotonic: upstream's head came (last attempt)
-  std::uint64_t first_ns = 0;     // monotonic: first content handed to the client's connection; 0: none
-  std::uint64_t end_ns = 0;       // monotonic: last byte handed over
+  std::uint64_t body_ns = 0;                      // monotonic: body complete
+  std::uint64_t planned_ns = 0;                   // monotonic: plan made, first attempt begins
+  std::uint64_t sent_ns =
+      0;  // monotonic: request handed to the upstream's connection (last attempt)
+  std::uint64_t head_ns = 0;  // monotonic: upstream's head came (last attempt)
+  std::uint64_t first_ns =
+      0;                     // monotonic: first content handed to the client's connection; 0: none
+  std::uint64_t end_ns = 0;  // monotonic: last byte handed over
   std::uint64_t upstream_ns = 0;  // waited for upstream heads, all attempts
   Usage usage;
   FinalStatus final_status = FinalStatus::kOk;
   std::string error_code, error_text, finish_reason, fallback_path, route_reason;
 };
 
-// Fans records out to logger plugins, each on its own thread behind a bounded queue. A full queue drops and counts.
+// Cuts what a client or an upstream may have made long: a record waits in queues that count
+// records, not bytes.
+void cut_texts(Record& record);
+
+// At most `bytes_max` bytes from the start of UTF-8 text, never half a character.
+std::string_view cut_utf8(std::string_view text, std::size_t bytes_max);
+
+struct FanoutTimes {
+  std::chrono::milliseconds window{50};  // a batch waits this long to fill
+  std::chrono::milliseconds flush_after{
+      1000};  // under steady load; an idle logger is flushed after one window
+  std::chrono::milliseconds call_max{5000};  // deadline of one write or flush
+  std::chrono::milliseconds back_off_min{10}, back_off_max{1000};
+  std::chrono::milliseconds close_max{5000};  // to write what is queued at the end
+};
+
+// Fans records out to logger plugins, each on its own thread behind a bounded queue. A full queue
+// drops and counts. A logger that takes fewer than it was given, or fails, is asked again later; a
+// record that it fails on alone, three times over, is dropped.
 class LoggerFanout {
  public:
   struct Stats {
-    std::string name;
-    std::uint64_t written = 0, dropped = 0, failed = 0, queued = 0;
+    std::string name;  // of the plugin; the second of one name is "jsonl-2"
+    std::uint64_t written = 0;
+    std::uint64_t dropped = 0;  // records lost
+    std::uint64_t failed = 0;   // calls in which the logger failed
+    std::uint64_t queued = 0;
   };
 
   static constexpr std::size_t kQueueMax = 16 * 1024;
+  static constexpr std::size_t kBatchMax = 256;
 
   // Takes the instances over; starts a thread for each.
-  explicit LoggerFanout(std::vector<std::unique_ptr<plugin::LoggerInstance>> loggers);
-  // Writes what is queued (at most 5 s), flushes, closes.
+  explicit LoggerFanout(std::vector<std::unique_ptr<plugin::LoggerInstance>> loggers,
+                        const FanoutTimes& times = FanoutTimes());
+  // Writes what is queued (at most 5 s), flushes, closes. A logger that hangs past its deadline is
+  // left behind.
   ~LoggerFanout();
+  LoggerFanout(const LoggerFanout&) = delete;
+  LoggerFanout& operator=(const LoggerFanout&) = delete;
 
   // Never blocks beyond a short mutex; the record is shared by all loggers. [any thread]
   void publish(std::shared_ptr<const Record> record);
@@ -63,7 +89,11 @@ class LoggerFanout {
 
  private:
   struct Sink;
-  std::vector<std::unique_ptr<Sink>> sinks_;
+  std::vector<std::shared_ptr<Sink>> sinks_;  // shared with its thread
 };
+
+// As a logger plugin sees it. Every string is a view into `record`, which must outlive the result
+// unmoved.
+swy_rec to_plugin(const Record& record);
 
 }  // namespace switchyard::observe

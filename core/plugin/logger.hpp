@@ -7,6 +7,7 @@
 #include <string_view>
 
 #include "core/base/result.hpp"
+#include "core/plugin/host.hpp"
 #include "core/plugin/library.hpp"
 
 namespace switchyard::plugin {
@@ -17,6 +18,11 @@ class LoggerInstance {
   static Result<std::unique_ptr<LoggerInstance>> open(const Libraries& libraries,
                                                       std::string_view kind_name,
                                                       std::string_view config_json);
+  // The same of a table that is in the program already, such as a test's. The table outlives the
+  // instance.
+  static Result<std::unique_ptr<LoggerInstance>> from_table(const swy_logger* table,
+                                                            std::string name,
+                                                            std::string_view config_json);
   ~LoggerInstance();
   LoggerInstance(const LoggerInstance&) = delete;
   LoggerInstance& operator=(const LoggerInstance&) = delete;
@@ -33,6 +39,7 @@ class LoggerInstance {
   const swy_logger* table_ = nullptr;
   void* instance_ = nullptr;
   std::string name_;
+  std::unique_ptr<InstanceTag> tag_;
 };
 
 }  // namespace switchyard::plugin

@@ -12,9 +12,9 @@
 
 namespace switchyard::plugin {
 
-// What an operation writes; implemented by whoever drives it. Called only inside Operation::step, on its thread.
-// Views are valid until step returns, except those into the request's body (until the operation ends) and into the
-// event's data (until the event's bytes go).
+// What an operation writes; implemented by whoever drives it. Called only inside Operation::step,
+// on its thread. Views are valid until step returns, except those into the request's body (until
+// the operation ends) and into the event's data (until the event's bytes go).
 class OperationSink {
  public:
   virtual ~OperationSink() = default;
@@ -24,7 +24,8 @@ class OperationSink {
   virtual swy_rc req_auth(std::string_view scheme, std::string_view arg) = 0;
   virtual swy_rc req_body(std::span<const swy_seg> pieces) = 0;
   virtual swy_rc emit(std::uint32_t what, std::uint32_t flags, std::string_view data) = 0;
-  // req_part, keep and ws_send are answered SWY_E_UNSUP by the trampoline until jobs and realtime need them.
+  // req_part, keep and ws_send are answered SWY_E_UNSUP by the trampoline until jobs and realtime
+  // need them.
 };
 
 // Facts of a provider kind, parsed from its caps.
@@ -34,10 +35,14 @@ struct ProviderCaps {
   bool takes_dialect(std::string_view dialect) const;
 };
 
+// The error names the member: "caps.tasks: ...".
+Result<ProviderCaps> parse_provider_caps(std::string_view json);
+
 // One configured instance. Destroyed only on the control thread, after its last operation.
 class ProviderInstance {
  public:
-  // open()s an instance. The configuration is checked against the kind's schema by the config room before.
+  // open()s an instance. The configuration is checked against the kind's schema by the config room
+  // before.
   static Result<std::unique_ptr<ProviderInstance>> open(const Libraries& libraries,
                                                         std::string_view kind_name,
                                                         std::string_view config_json,
@@ -84,8 +89,8 @@ class Operation {
     std::uint64_t delay_ns = 0;
     Fault fault;  // where act is SWY_ACT_FAIL
   };
-  // Gives one event. A negative return of the plugin, or an act the contract does not know, comes back as FAIL with
-  // cls SWY_CLS_PLUGIN.
+  // Gives one event. A negative return of the plugin, or an act the contract does not know, comes
+  // back as FAIL with cls SWY_CLS_PLUGIN.
   Next step(const swy_ev& event, OperationSink& sink);
 
  private:

@@ -1,11 +1,13 @@
 // From the name that a client gives to the targets that may serve it. Immutable, made from a configuration.
 #pragma once
 
+#include <functional>
 #include <string>
 #include <string_view>
 #include <unordered_map>
 #include <vector>
 
+#include "core/catalog/catalog.hpp"
 #include "core/config/config.hpp"
 
 namespace switchyard::routing {
@@ -23,10 +25,12 @@ struct Route {
 
 class Table {
  public:
-  explicit Table(const config::Config& config);
+  // A provider that lists no models has those that the catalog knows for its family.
+  Table(const config::Config& config, const catalog::Catalog& catalog);
 
-  // Resolution order: a configured model (alias); "provider/model"; a model that providers list, in configuration
-  // order; a provider that takes any name ("*"). Empty targets: unknown.
+  // Resolution order: a configured model (alias); "provider/model" where that provider lists the model; a model that
+  // providers list, in configuration order; "provider/model" where the provider takes any name ("*") or lists what the
+  // catalog has, which new models are missing from; a provider that takes any name. Empty targets: unknown.
   Route resolve(std::string_view name) const;
 
   // Every name that can be asked for, sorted, without duplicates ("*" providers contribute nothing).
@@ -39,9 +43,30 @@ class Table {
   std::vector<std::string> near(std::string_view name, std::size_t max = 3) const;
 
  private:
-  std::unordered_map<std::string, Route> aliases_;
-  std::unordered_map<std::string, std::size_t> provider_ids_;
-  std::unordered_map<std::string, std::vector<Target>> by_model_;
+  struct TextHash {
+    using is_transparent = void;
+    std::size_t operator()(std::string_view text) const {
+      return std::hash<std::string_view>{}(text);
+    }
+  };
+  template <class Value>
+  using ByName = std::unordered_map<std::string, Value, TextHash, std::equal_to<>>;
+
+  struct Provider {
+    std::string id;
+    bool any = false;   // lists "*"
+    bool open = false;  // lists nothing itself: a model that the catalog lacks can still be asked for by "provider/model"
+  };
+
+  void add_models(std::size_t index, const std::vector<std::string>& names);
+  void add_aliases(const config::Config& config);
+  void make_list();
+  const Target* listed_target(std::string_view model, std::size_t provider) const;
+
+  ByName<Route> aliases_;
+  std::vector<Provider> providers_;
+  ByName<std::size_t> provider_ids_;
+  ByName<std::vector<Target>> by_model_;
   std::vector<std::size_t> any_;
   std::vector<Listed> listed_;
 };

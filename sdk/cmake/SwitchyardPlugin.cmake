@@ -1,4 +1,4 @@
-# switchyard_add_plugin(NAME name SOURCES file...)
+# switchyard_add_plugin(NAME name SOURCES file... [LIBRARIES target...])
 #
 # Builds name.so with exactly one export, swy_plugin_v1, and with the C++ runtime linked in, so that it loads into any
 # host on any distribution that is not older than the one it was built on.
@@ -7,7 +7,9 @@ function(switchyard_add_plugin)
   add_library(${ARG_NAME} MODULE ${ARG_SOURCES})
   target_link_libraries(${ARG_NAME} PRIVATE switchyard::sdk ${ARG_LIBRARIES})
   set_target_properties(${ARG_NAME} PROPERTIES
-    PREFIX "" C_VISIBILITY_PRESET hidden CXX_VISIBILITY_PRESET hidden VISIBILITY_INLINES_HIDDEN ON)
+    PREFIX "" C_VISIBILITY_PRESET hidden CXX_VISIBILITY_PRESET hidden VISIBILITY_INLINES_HIDDEN ON
+    # For the *.hpp of the SDK; its *.h are C89.
+    CXX_STANDARD 20 CXX_STANDARD_REQUIRED ON)
   if(WIN32)
     return()
   endif()

@@ -101,6 +101,7 @@ typedef struct swy_next {
 #define SWY_EMIT_WHOLE 6u  /* the whole answer as one document */
 #define SWY_EMIT_LIMITS 7u /* learned limits: {"rpm","tpm","remaining_requests","remaining_tokens","reset_ms"} */
 #define SWY_EMIT_ERROR 8u  /* before FAIL: the error object {"message","type","param","code"} for the client */
+#define SWY_EMIT_FINISH 9u /* why the answer ended, for the record: "stop", "length", "tool_calls", "content_filter" */
 
 #define SWY_EMIT_CONTENT 1u /* flag of DELTA: holds text, reasoning or a tool call; until one came, failover is possible */
 #define SWY_EMIT_NATIVE 2u  /* flag of DELTA and WHOLE: in the client's dialect, goes out byte for byte */

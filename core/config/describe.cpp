@@ -1,0 +1,150 @@
+#include <algorithm>
+
+#include "core/config/address.hpp"
+#include "core/config/config.hpp"
+
+namespace switchyard::config {
+namespace {
+
+std::string place(const Listen& listen) {
+  const bool v6 = listen.address.find(':') != std::string::npos;
+  const std::string host = v6 ? '[' + listen.address + ']' : listen.address;
+  const std::string port = listen.port == 0 ? "(any free port)" : std::to_string(listen.port);
+  return (listen.tls ? "https://" : "http://") + host + ':' + port;
+}
+
+std::string joined(const std::vector<std::string>& names, std::size_t most) {
+  std::string text;
+  for (std::size_t i = 0; i < names.size() && i < most; ++i)
+    text += (i == 0 ? "" : ", ") + names[i];
+  if (names.size() > most) text += " and " + std::to_string(names.size() - most) + " more";
+  return text;
+}
+
+std::string models_of(const Provider& provider) {
+  if (provider.models.empty()) return "those in the catalog for " + provider.family;
+  if (std::find(provider.models.begin(), provider.models.end(), "*") != provider.models.end()) {
+    return "any";
+  }
+  return joined(provider.models, 8);
+}
+
+// The host and port that a credential is bound to.
+std::string binding(const Provider& provider) {
+  const auto url = parse_base_url(provider.base_url);
+  return url ? url->host + ':' + std::to_string(url->port) : "the plugin's own address";
+}
+
+std::string credentials_of(const Provider& provider) {
+  if (provider.credentials.empty()) return "none sent";
+  std::vector<std::string> names;
+  for (const Credential& each : provider.credentials) names.push_back(each.name);
+  return std::to_string(names.size()) + " (" + joined(names, 8) + "), sent to " +
+         binding(provider) + " only";
+}
+
+void add_line(std::string& text, std::string_view name, std::string_view value) {
+  text += "  ";
+  text += name;
+  text.append(name.size() < 12 ? 12 - name.size() : 1, ' ');
+  text += value;
+  text += '\n';
+}
+
+std::string kind(const Provider& provider) {
+  if (provider.plugin == provider.family) return "plugin " + provider.plugin;
+  return "plugin " + provider.plugin + ", dialect " + provider.family;
+}
+
+std::string counted(std::size_t count, const char* one) {
+  return std::to_string(count) + ' ' + one + (count == 1 ? "" : "s");
+}
+
+std::string target(const Candidate& candidate) {
+  return candidate.provider + '/' + candidate.model;
+}
+
+bool is_wide(const Listen& listen) { return !is_loopback(listen.address); }
+
+void warn_of_listeners(const Config& config, std::vector<std::string>& found) {
+  for (const Listen& listen : config.listen) {
+    if (!is_wide(listen)) continue;
+    if (config.keys.empty()) {
+      found.push_back(
+          place(listen) +
+          " is beyond loopback and no gateway key is configured; it is served only once "
+          "`switchyard key create` has made one");
+    }
+    if (!listen.tls) {
+      found.push_back(place(listen) +
+                      " is beyond loopback without TLS: gateway keys cross the network in clear");
+    }
+  }
+  if (is_wide(config.admin)) {
+    found.push_back(place(config.admin) + " opens the admin API beyond loopback, without TLS");
+  }
+}
+
+void warn_of_providers(const Config& config, std::vector<std::string>& found) {
+  if (config.providers.empty()) found.push_back("there is no provider: every request is refused");
+  for (const Provider& provider : config.providers) {
+    const auto url = parse_base_url(provider.base_url);
+    if (!url) continue;
+    const bool local = is_loopback(url->host);
+    if (!provider.credentials.empty() && !url->tls && !local) {
+      found.push_back("provider " + provider.id + ": its credentials go to " + binding(provider) +
+                      " in clear; https:// would protect them");
+    }
+    if (provider.credentials.empty() && url->tls && !local) {
+      found.push_back("provider " + provider.id + ": nothing is sent to authenticate at " +
+                      binding(provider));
+    }
+  }
+}
+
+}  // namespace
+
+std::vector<std::string> warnings(const Config& config) {
+  std::vector<std::string> found;
+  warn_of_listeners(config, found);
+  warn_of_providers(config, found);
+  return found;
+}
+
+std::string describe(const Config& config) {
+  std::string text = config.source.empty() ? "embedded default\n" : config.source.string() + '\n';
+  for (const Listen& listen : config.listen) add_line(text, "listen", place(listen));
+  add_line(text, "admin", place(config.admin));
+  add_line(text, "state", config.state.string());
+  add_line(text, "workers", config.workers == 0 ? "one per core" : std::to_string(config.workers));
+
+  text += counted(config.providers.size(), "provider") + '\n';
+  for (const Provider& provider : config.providers) {
+    text += "  " + provider.id + " (" + kind(provider) + ")\n";
+    if (!provider.base_url.empty()) add_line(text, "  at", provider.base_url);
+    add_line(text, "  credentials", credentials_of(provider));
+    add_line(text, "  models", models_of(provider));
+    if (!provider.headers.empty()) {
+      add_line(text, "  headers", counted(provider.headers.size(), "field") + " added");
+    }
+    if (!provider.proxy.empty()) add_line(text, "  proxy", provider.proxy);
+    if (provider.drain_on_disconnect) add_line(text, "  on leaving", "drain");
+  }
+  if (!config.models.empty()) {
+    text += "aliases\n";
+    for (const Model& model : config.models) {
+      std::vector<std::string> targets;
+      for (const Candidate& candidate : model.candidates) targets.push_back(target(candidate));
+      add_line(text, model.name, "-> " + joined(targets, 32));
+    }
+  }
+  text += counted(config.keys.size(), "gateway key") + " configured\n";
+  for (const Key& key : config.keys) {
+    add_line(text, key.name, key.models.empty() ? "any model" : joined(key.models, 8));
+  }
+  text += counted(config.loggers.size(), "logger") + '\n';
+  for (const Logger& logger : config.loggers) add_line(text, logger.plugin, logger.config_json);
+  return text;
+}
+
+}  // namespace switchyard::config

@@ -1,0 +1,75 @@
+#include "core/config/dialects.hpp"
+
+#include "core/config/json_text.hpp"
+#include "core/config/schema.hpp"
+
+namespace switchyard::config {
+namespace fs = std::filesystem;
+namespace {
+
+std::string all_of(const Faults& faults) {
+  std::string text;
+  for (const Fault& fault : faults) {
+    if (!text.empty()) text += "; ";
+    if (!fault.pointer.empty()) text += fault.pointer + ": ";
+    text += fault.message;
+  }
+  return text;
+}
+
+Result<void> check(const fs::path& schema_file, const Json& dialect) {
+  std::error_code ignored;
+  if (!fs::exists(schema_file, ignored)) return {};
+  auto schema = Schema::read(schema_file);
+  if (!schema) return Error{all_of(schema.error())};
+  Faults faults;
+  const auto show = [](const std::string&, std::string_view text) {
+    return '"' + std::string(text) + '"';
+  };
+  schema->check(dialect, show, faults);
+  if (!faults.empty()) return Error{all_of(faults)};
+  return {};
+}
+
+std::string text_member(const Json& value, std::string_view name) {
+  const Json* found = member(value, name);
+  return found != nullptr && found->IsString() ? std::string(text_of(*found)) : std::string();
+}
+
+}  // namespace
+
+Dialects::Dialects(const fs::path& config_directory, const fs::path& data_directory)
+    : schema_(data_directory / "dialect.schema.json") {
+  std::vector<fs::path> places;
+  if (!config_directory.empty()) places.push_back(config_directory / "dialects");
+  places.push_back(data_directory / "dialects");
+  places.push_back(data_directory / ".." / "plugins" / "providers" / "openai" / "dialects");
+  for (const fs::path& place : places) {
+    std::error_code ignored;
+    for (fs::directory_iterator it(place, ignored), end; it != end; it.increment(ignored)) {
+      if (it->path().extension() == ".json") files_.emplace(it->path().stem().string(), it->path());
+      if (ignored) break;
+    }
+  }
+}
+
+std::vector<std::string> Dialects::names() const {
+  std::vector<std::string> names;
+  for (const auto& [name, file] : files_) names.push_back(name);
+  return names;
+}
+
+Result<Dialect> Dialects::read(const std::string& name) const {
+  const fs::path file = files_.at(name).lexically_normal();
+  auto text = read_file(file, 1024 * 1024);
+  if (!text) return Error{text.error().message};
+  auto document = parse_text(*text);
+  if (!document) return Error{file.string() + ": " + all_of(document.error())};
+  if (!document->IsObject()) return Error{file.string() + ": not an object"};
+  const auto checked = check(schema_, *document);
+  if (!checked) return Error{file.string() + ": " + checked.error().message};
+  return Dialect{name, to_json(*document), text_member(*document, "base_url"),
+                 text_member(*document, "key_env")};
+}
+
+}  // namespace switchyard::config

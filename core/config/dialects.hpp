@@ -1,0 +1,42 @@
+// The accents of OpenAI: data files of the openai plugin, found by name.
+#pragma once
+
+#include <rapidjson/document.h>
+
+#include <filesystem>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "core/base/result.hpp"
+#include "core/config/config.hpp"
+
+namespace switchyard::config {
+
+struct Dialect {
+  std::string name;
+  std::string json;      // the whole file, without comments
+  std::string base_url;  // the provider's own; empty: each instance says it
+  std::string key_env;   // where its key usually is; empty: it needs none
+};
+
+// Dialect files by name. Looked for in DIR/dialects of the configuration, then of the data
+// directory, then where the source tree has them; the first of a name wins. Files are read when
+// they are asked for.
+class Dialects {
+ public:
+  Dialects(const std::filesystem::path& config_directory,
+           const std::filesystem::path& data_directory);
+
+  std::vector<std::string> names() const;
+  bool has(const std::string& name) const { return files_.contains(name); }
+  // Checked against DATA/dialect.schema.json where that exists. An error names the file and every
+  // fault in it.
+  Result<Dialect> read(const std::string& name) const;
+
+ private:
+  std::filesystem::path schema_;
+  std::map<std::string, std::filesystem::path> files_;
+};
+
+}  // namespace switchyard::config

@@ -1,0 +1,530 @@
+#include "core/config/read.hpp"
+
+#include <algorithm>
+#include <set>
+
+#include "core/base/near.hpp"
+#include "core/config/address.hpp"
+
+namespace switchyard::config {
+namespace fs = std::filesystem;
+namespace {
+
+constexpr std::size_t kModelNameMax = 256;
+
+const Json* text_member(const Json& value, std::string_view name) {
+  const Json* found = member(value, name);
+  return found != nullptr && found->IsString() ? found : nullptr;
+}
+
+std::string text_or(const Json& value, std::string_view name, std::string_view fallback) {
+  const Json* found = text_member(value, name);
+  return std::string(found != nullptr ? text_of(*found) : fallback);
+}
+
+template <class Number>
+void read_number(const Json& value, std::string_view name, Number& number) {
+  const Json* found = member(value, name);
+  if (found != nullptr && found->IsUint64()) number = static_cast<Number>(found->GetUint64());
+}
+
+std::vector<std::string> texts(const Json* list) {
+  std::vector<std::string> found;
+  if (list == nullptr || !list->IsArray()) return found;
+  for (const Json& each : list->GetArray()) {
+    if (each.IsString()) found.emplace_back(text_of(each));
+  }
+  return found;
+}
+
+std::string lower(std::string text) {
+  for (char& c : text) {
+    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
+  }
+  return text;
+}
+
+bool is_provider_id(std::string_view id) {
+  constexpr std::string_view kAllowed = "abcdefghijklmnopqrstuvwxyz0123456789_-";
+  return !id.empty() && id.size() <= 63 && id.front() != '_' && id.front() != '-' &&
+         id.find_first_not_of(kAllowed) == std::string_view::npos;
+}
+
+// One pass over the document, room by room.
+class Reader {
+ public:
+  Reader(const Json& document, const Sources& sources, Faults& faults)
+      : document_(document), sources_(sources), faults_(faults) {}
+
+  Config read() {
+    read_listeners();
+    read_state();
+    read_number(document_, "workers", config_.workers);
+    if (const Json* providers = object("providers")) {
+      for (const auto& entry : providers->GetObject()) {
+        read_provider(std::string(text_of(entry.name)), entry.value);
+      }
+    }
+    read_models();
+    read_keys();
+    if (const Json* limits = object("limits")) read_limits(*limits);
+    if (const Json* cors = object("cors")) config_.cors_origins = texts(member(*cors, "origins"));
+    if (const Json* plugins = object("plugins")) read_plugins(*plugins);
+    read_loggers();
+    if (const Json* log = object("log")) {
+      config_.log_level = text_or(*log, "level", config_.log_level);
+    }
+    return std::move(config_);
+  }
+
+ private:
+  void fault(std::string pointer, std::string message) {
+    faults_.push_back({std::move(pointer), std::move(message)});
+  }
+
+  std::string shown_at(const std::string& pointer, std::string_view text) const {
+    return shown(sources_.written, pointer, text);
+  }
+
+  const Json* object(std::string_view name) const {
+    const Json* found = member(document_, name);
+    return found != nullptr && found->IsObject() ? found : nullptr;
+  }
+
+  const Json* list(std::string_view name) const {
+    const Json* found = member(document_, name);
+    return found != nullptr && found->IsArray() ? found : nullptr;
+  }
+
+  fs::path path(std::string_view text) const { return sources_.directory / fs::path(text); }
+
+  // A file that has to be there. Only opened; what is in it is for whoever uses it.
+  fs::path readable_file(const Json& value, std::string_view name, const std::string& pointer) {
+    const Json* text = text_member(value, name);
+    if (text == nullptr || text->GetStringLength() == 0) return {};
+    const fs::path file = path(text_of(*text));
+    const auto content = read_file(file);
+    if (!content) fault(child(pointer, name), content.error().message);
+    return file;
+  }
+
+  void read_duration(const Json& value, std::string_view name, const std::string& pointer,
+                     std::chrono::milliseconds& duration) {
+    const Json* text = text_member(value, name);
+    if (text == nullptr) return;
+    const auto parsed = parse_duration(text_of(*text));
+    if (parsed) {
+      duration = *parsed;
+    } else if (text_of(*text).find_first_not_of("0123456789mhs") == std::string_view::npos) {
+      fault(child(pointer, name), "a duration of more than 30 days");
+    }
+  }
+
+  // --- listeners -------------------------------------------------------------------------------
+
+  void read_address(const Json& text, const std::string& pointer, Listen& listen) {
+    const auto parsed = parse_ip_port(text_of(text));
+    if (!parsed) {
+      return fault(pointer, shown_at(pointer, text_of(text)) + ": " + parsed.error().message);
+    }
+    listen.address = parsed->address;
+    listen.port = parsed->port;
+    if (listen.port == 0) return;
+    const std::string place = listen.address + " " + std::to_string(listen.port);
+    const auto [before, fresh] = places_.emplace(place, pointer);
+    if (!fresh) fault(pointer, "the same address as " + before->second);
+  }
+
+  void read_listeners() {
+    // The defaults take part in the search for two listeners at one address.
+    if (const Json* listen = list("listen")) {
+      config_.listen.clear();
+      for (rapidjson::SizeType i = 0; i < listen->Size(); ++i) {
+        read_listener((*listen)[i], child("/listen", i));
+      }
+    } else {
+      places_.emplace("127.0.0.1 8080", "/listen");
+    }
+    const Json* admin = object("admin");
+    const Json* address = admin == nullptr ? nullptr : text_member(*admin, "listen");
+    if (address != nullptr) {
+      read_address(*address, "/admin/listen", config_.admin);
+    } else if (places_.contains("127.0.0.1 8081")) {
+      fault(places_["127.0.0.1 8081"],
+            "the address of the admin listener; set /admin/listen to another");
+    }
+  }
+
+  void read_listener(const Json& value, const std::string& pointer) {
+    Listen listen;
+    if (value.IsString()) {
+      read_address(value, pointer, listen);
+    } else if (const Json* address = text_member(value, "address")) {
+      read_address(*address, child(pointer, "address"), listen);
+    }
+    const Json* tls = member(value, "tls");
+    if (tls != nullptr && tls->IsObject()) {
+      const std::string at = child(pointer, "tls");
+      TlsFiles files;
+      files.certificate = readable_file(*tls, "certificate", at);
+      files.key = readable_file(*tls, "key", at);
+      listen.tls = std::move(files);
+    }
+    config_.listen.push_back(std::move(listen));
+  }
+
+  void read_state() {
+    if (const Json* state = text_member(document_, "state")) {
+      config_.state = path(text_of(*state));
+    } else if (!sources_.default_state.empty()) {
+      config_.state = sources_.default_state;
+    } else {
+      fault("/state", "not set, and neither XDG_STATE_HOME nor HOME says where it would be");
+    }
+  }
+
+  // --- providers -------------------------------------------------------------------------------
+
+  void read_provider(const std::string& id, const Json& value) {
+    const std::string pointer = child("/providers", id);
+    if (!is_provider_id(id)) {
+      fault(pointer,
+            "not an id: expected 1 to 63 characters of a-z, 0-9, - and _, the first a letter or "
+            "digit");
+    }
+    if (!value.IsObject()) return;
+    Provider provider;
+    provider.id = id;
+    provider.plugin = text_or(value, "plugin", "openai");
+    provider.family = provider.plugin;
+    const Dialect dialect = read_dialect(value, pointer, provider);
+    read_base_url(value, pointer, dialect, provider);
+    provider.plugin_json = plugin_json(value, dialect, provider);
+    read_credentials(value, pointer, provider);
+    provider.models = texts(member(value, "models"));
+    read_headers(value, pointer, provider);
+    read_proxy(value, pointer, provider);
+    if (const Json* tls = member(value, "tls")) {
+      provider.ca_file = readable_file(*tls, "ca_file", child(pointer, "tls"));
+    }
+    if (const Json* timeouts = member(value, "timeouts")) {
+      const std::string at = child(pointer, "timeouts");
+      read_duration(*timeouts, "connect", at, provider.timeouts.connect);
+      read_duration(*timeouts, "first_byte", at, provider.timeouts.first_byte);
+      read_duration(*timeouts, "between_bytes", at, provider.timeouts.between_bytes);
+      read_duration(*timeouts, "total", at, provider.timeouts.total);
+    }
+    provider.drain_on_disconnect = text_or(value, "on_disconnect", "cancel") == "drain";
+    const Json* allow_private = member(value, "allow_private");
+    if (allow_private != nullptr && allow_private->IsBool()) {
+      provider.allow_private = allow_private->GetBool();
+    }
+    config_.providers.push_back(std::move(provider));
+  }
+
+  Dialect read_dialect(const Json& value, const std::string& pointer, Provider& provider) {
+    const Json* named = text_member(value, "dialect");
+    if (provider.plugin != "openai") {
+      if (named != nullptr) {
+        fault(child(pointer, "dialect"),
+              "the plugin \"" + provider.plugin + "\" has no dialects; they belong to \"openai\"");
+      }
+      return {};
+    }
+    std::string name = sources_.dialects.has(provider.id) ? provider.id : "openai";
+    if (named != nullptr) name = std::string(text_of(*named));
+    provider.family = name;
+    if (!sources_.dialects.has(name)) {
+      fault(named != nullptr ? child(pointer, "dialect") : pointer, unknown_dialect(name));
+      return {};
+    }
+    auto dialect = sources_.dialects.read(name);
+    if (dialect) return std::move(dialect).value();
+    fault(named != nullptr ? child(pointer, "dialect") : pointer, dialect.error().message);
+    return {};
+  }
+
+  std::string unknown_dialect(const std::string& name) const {
+    const std::vector<std::string> known = sources_.dialects.names();
+    std::string message = "unknown dialect \"" + name + "\"" + did_you_mean(name, known);
+    if (known.empty()) return message + "; there is no dialect file at all";
+    message += message.ends_with('?') ? " Known: " : "; known: ";
+    for (std::size_t i = 0; i < known.size(); ++i) message += (i == 0 ? "" : ", ") + known[i];
+    return message;
+  }
+
+  void read_base_url(const Json& value, const std::string& pointer, const Dialect& dialect,
+                     Provider& provider) {
+    const Json* given = text_member(value, "base_url");
+    const std::string at = child(pointer, "base_url");
+    const std::string text = given != nullptr ? std::string(text_of(*given)) : dialect.base_url;
+    if (text.empty()) {
+      // A dialect that could not be read has its own fault.
+      if (provider.plugin == "openai" && !dialect.json.empty()) {
+        fault(pointer, "\"base_url\" is missing: the dialect \"" + dialect.name + "\" has none");
+      }
+      return;
+    }
+    const auto url = parse_base_url(text);
+    if (url) {
+      provider.base_url = url->text;
+    } else if (given != nullptr) {
+      fault(at, shown_at(at, text) + ": " + url.error().message);
+    } else {
+      fault(pointer,
+            "the base_url of the dialect \"" + dialect.name + "\": " + url.error().message);
+    }
+  }
+
+  static std::string plugin_json(const Json& value, const Dialect& dialect,
+                                 const Provider& provider) {
+    rapidjson::StringBuffer buffer;
+    rapidjson::Writer<rapidjson::StringBuffer> json(buffer);
+    json.StartObject();
+    if (!dialect.json.empty()) {
+      json.Key("dialect");
+      json.RawValue(dialect.json.data(), dialect.json.size(), rapidjson::kObjectType);
+    }
+    json.Key("base_url");
+    json.String(provider.base_url);
+    json.Key("settings");
+    const Json* settings = member(value, "settings");
+    if (settings != nullptr && settings->IsObject()) {
+      settings->Accept(json);
+    } else {
+      json.StartObject();
+      json.EndObject();
+    }
+    json.EndObject();
+    return {buffer.GetString(), buffer.GetSize()};
+  }
+
+  void read_credentials(const Json& value, const std::string& pointer, Provider& provider) {
+    const Json* credentials = member(value, "credentials");
+    if (credentials == nullptr || !credentials->IsArray()) return;
+    const std::string at = child(pointer, "credentials");
+    std::set<std::string> names;
+    for (rapidjson::SizeType i = 0; i < credentials->Size(); ++i) {
+      const Json& each = (*credentials)[i];
+      if (!each.IsObject()) continue;
+      const std::string here = child(at, i);
+      Credential credential;
+      credential.name = text_or(each, "name", i == 0 ? "default" : std::to_string(i + 1));
+      if (!names.insert(credential.name).second) {
+        fault(text_member(each, "name") != nullptr ? child(here, "name") : here,
+              "a second credential named \"" + credential.name + "\"");
+      }
+      read_secret(each, here, credential.key);
+      const Json* parts = member(each, "parts");
+      if (parts != nullptr && parts->IsObject()) {
+        for (const auto& part : parts->GetObject()) {
+          if (part.value.IsString()) {
+            credential.parts.emplace(text_of(part.name), text_of(part.value));
+          }
+        }
+      }
+      provider.credentials.push_back(std::move(credential));
+    }
+  }
+
+  void read_secret(const Json& value, const std::string& pointer, Secret& secret) {
+    const Json* text = text_member(value, "key");
+    if (text == nullptr || text->GetStringLength() == 0) return;
+    auto found = sources_.references.secret(text_of(*text));
+    if (found) {
+      secret = std::move(found).value();
+    } else {
+      fault(child(pointer, "key"), found.error().message);
+    }
+  }
+
+  void read_headers(const Json& value, const std::string& pointer, Provider& provider) {
+    const Json* headers = member(value, "headers");
+    if (headers == nullptr || !headers->IsObject()) return;
+    static const std::set<std::string> kOurs{"host",       "content-length", "transfer-encoding",
+                                             "connection", "upgrade",        "te",
+                                             "trailer",    "expect",         "keep-alive"};
+    std::set<std::string> folded;
+    for (const auto& entry : headers->GetObject()) {
+      const std::string name(text_of(entry.name));
+      const std::string at = child(child(pointer, "headers"), name);
+      if (!is_token(name)) {
+        fault(at, "not a header field's name");
+      } else if (kOurs.contains(lower(name))) {
+        fault(at, "this header field is the gateway's own");
+      } else if (!folded.insert(lower(name)).second) {
+        fault(at, "given twice; case makes no difference in these names");
+      }
+      if (!entry.value.IsString()) continue;
+      const std::string_view text = text_of(entry.value);
+      const bool printable = std::all_of(text.begin(), text.end(), [](char c) {
+        return c == '\t' || (static_cast<unsigned char>(c) >= 0x20 && c != 0x7f);
+      });
+      if (!printable) fault(at, "holds a line break or another control character");
+      provider.headers.emplace(name, text);
+    }
+  }
+
+  void read_proxy(const Json& value, const std::string& pointer, Provider& provider) {
+    const Json* proxy = text_member(value, "proxy");
+    if (proxy == nullptr || proxy->GetStringLength() == 0) return;
+    const std::string_view text = text_of(*proxy);
+    const auto url = parse_base_url(text);
+    if (text == "none") {
+      provider.proxy = "none";
+    } else if (!url) {
+      fault(child(pointer, "proxy"), url.error().message);
+    } else if (url->tls || url->text.find('/', 7) != std::string::npos) {
+      fault(child(pointer, "proxy"), "expected http://HOST:PORT or none");
+    } else {
+      provider.proxy = url->text;
+    }
+  }
+
+  // --- models, keys ----------------------------------------------------------------------------
+
+  void read_models() {
+    const Json* models = object("models");
+    if (models == nullptr) return;
+    for (const auto& entry : models->GetObject()) {
+      Model model;
+      model.name = std::string(text_of(entry.name));
+      const std::string pointer = child("/models", model.name);
+      if (model.name.empty() || model.name.size() > kModelNameMax) {
+        fault(pointer, "a model's name has 1 to 256 bytes");
+      }
+      if (entry.value.IsString()) {
+        read_target(entry.value, pointer, model);
+      } else if (entry.value.IsArray()) {
+        for (rapidjson::SizeType i = 0; i < entry.value.Size(); ++i) {
+          if (entry.value[i].IsString()) read_target(entry.value[i], child(pointer, i), model);
+        }
+      }
+      config_.models.push_back(std::move(model));
+    }
+  }
+
+  void read_target(const Json& value, const std::string& pointer, Model& model) {
+    const std::string_view text = text_of(value);
+    const std::size_t slash = text.find('/');
+    const std::string provider(text.substr(0, slash));
+    if (slash == std::string_view::npos || slash == 0 || slash + 1 == text.size()) {
+      return fault(pointer, shown_at(pointer, text) + ", expected \"provider/model\"");
+    }
+    std::vector<std::string> ids;
+    for (const Provider& each : config_.providers) ids.push_back(each.id);
+    if (std::find(ids.begin(), ids.end(), provider) == ids.end()) {
+      return fault(pointer, shown_at(pointer, text) + ": there is no provider \"" + provider +
+                                "\"" + did_you_mean(provider, ids));
+    }
+    model.candidates.push_back({provider, std::string(text.substr(slash + 1))});
+  }
+
+  void read_keys() {
+    const Json* keys = list("keys");
+    if (keys == nullptr) return;
+    std::set<std::string> names;
+    for (rapidjson::SizeType i = 0; i < keys->Size(); ++i) {
+      const Json& value = (*keys)[i];
+      const std::string pointer = child("/keys", i);
+      if (!value.IsObject()) continue;
+      Key key;
+      key.name = text_or(value, "name", "");
+      if (!key.name.empty() && !names.insert(key.name).second) {
+        fault(child(pointer, "name"), "a second key named \"" + key.name + "\"");
+      }
+      const bool has_key = member(value, "key") != nullptr;
+      const bool has_mac = member(value, "mac") != nullptr;
+      if (has_key == has_mac) {
+        fault(pointer, has_key ? "has both \"key\" and \"mac\"; one of them is wanted"
+                               : "has neither \"key\" nor \"mac\"");
+      }
+      read_secret(value, pointer, key.key);
+      key.mac = lower(text_or(value, "mac", ""));
+      key.models = texts(member(value, "models"));
+      read_number(value, "body_bytes_max", key.body_bytes_max);
+      config_.keys.push_back(std::move(key));
+    }
+  }
+
+  // --- the rest --------------------------------------------------------------------------------
+
+  void read_limits(const Json& value) {
+    Limits& limits = config_.limits;
+    read_number(value, "head_bytes_max", limits.head_bytes_max);
+    read_number(value, "target_bytes_max", limits.target_bytes_max);
+    read_number(value, "headers_max", limits.headers_max);
+    read_number(value, "body_bytes_max", limits.body_bytes_max);
+    read_number(value, "json_depth_max", limits.json_depth_max);
+    read_duration(value, "head_timeout", "/limits", limits.head_timeout);
+    read_duration(value, "tls_timeout", "/limits", limits.tls_timeout);
+    read_duration(value, "body_timeout", "/limits", limits.body_timeout);
+    read_duration(value, "keep_alive_timeout", "/limits", limits.keep_alive_timeout);
+    read_duration(value, "write_timeout", "/limits", limits.write_timeout);
+    read_duration(value, "stream_max", "/limits", limits.stream_max);
+    read_duration(value, "drain_timeout", "/limits", limits.drain_timeout);
+    read_number(value, "body_bytes_per_s_min", limits.body_bytes_per_s_min);
+    read_number(value, "connections_max", limits.connections_max);
+    read_number(value, "connections_per_ip_max", limits.connections_per_ip_max);
+    if (limits.target_bytes_max > limits.head_bytes_max) {
+      fault("/limits/target_bytes_max", "more than head_bytes_max, which the target is a part of");
+    }
+  }
+
+  void read_plugins(const Json& value) {
+    const std::string directory = text_or(value, "directory", "");
+    if (!directory.empty()) config_.plugins.directory = path(directory);
+    const Json* pins = member(value, "pins");
+    if (pins == nullptr || !pins->IsObject()) return;
+    for (const auto& pin : pins->GetObject()) {
+      const std::string name(text_of(pin.name));
+      if (name.empty() || name.find('/') != std::string::npos) {
+        fault(child("/plugins/pins", name), "expected the name of a file in the directory");
+      }
+      if (pin.value.IsString()) config_.plugins.pins.emplace(name, lower(pin.value.GetString()));
+    }
+  }
+
+  void read_loggers() {
+    const Json* loggers = list("loggers");
+    if (member(document_, "loggers") == nullptr && !config_.state.empty()) {
+      rapidjson::Document config(rapidjson::kObjectType);
+      const std::string file = (config_.state / "records.jsonl").string();
+      config.AddMember("path", Json(file, config.GetAllocator()), config.GetAllocator());
+      config_.loggers.push_back({"jsonl", to_json(config)});
+    }
+    if (loggers == nullptr) return;
+    for (const Json& each : loggers->GetArray()) {
+      if (!each.IsObject()) continue;
+      const Json* config = member(each, "config");
+      const bool given = config != nullptr && config->IsObject();
+      config_.loggers.push_back({text_or(each, "plugin", ""), given ? to_json(*config) : "{}"});
+    }
+  }
+
+  const Json& document_;
+  const Sources& sources_;
+  Faults& faults_;
+  Config config_;
+  std::map<std::string, std::string> places_;  // "address port" -> the pointer that took it
+};
+
+}  // namespace
+
+Config read_config(const Json& document, const Sources& sources, Faults& faults) {
+  return Reader(document, sources, faults).read();
+}
+
+std::string shown(const Written& written, const std::string& pointer, std::string_view text) {
+  constexpr std::size_t kShownMax = 80;
+  const auto original = written.find(pointer);
+  const std::string_view visible = original != written.end() ? original->second : text;
+  std::string quoted = "\"";
+  for (const char c : visible.substr(0, kShownMax)) {
+    // A message is one line, whatever was written.
+    quoted += static_cast<unsigned char>(c) < 0x20 || c == 0x7f ? '?' : c;
+  }
+  return quoted + (visible.size() > kShownMax ? "...\"" : "\"");
+}
+
+}  // namespace switchyard::config

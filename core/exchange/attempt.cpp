@@ -1,0 +1,442 @@
+#include "core/exchange/attempt.hpp"
+
+#include <boost/asio/detached.hpp>
+
+#include "core/base/clock.hpp"
+#include "core/exchange/usage.hpp"
+#include "core/net/await.hpp"
+
+namespace switchyard::exchange {
+namespace {
+
+using net::Task;
+
+constexpr std::uint64_t kAnswerMax = 256u << 20;       // of an answer that is gathered whole
+constexpr std::uint64_t kErrorAnswerMax = 256u << 10;  // of an error answer
+
+// What is left of an answer whose end the plugin has seen: read it so that the connection can serve
+// again.
+Task<> drain(std::unique_ptr<net::UpstreamConnection> connection, net::UpstreamPool& pool) {
+  connection->set_timeout(std::chrono::milliseconds(250));
+  for (std::size_t total = 0; total < 64 * 1024;) {
+    const auto slice = co_await connection->read_body();
+    if (!slice) co_return;
+    if (slice->empty()) {
+      pool.release(std::move(connection));
+      co_return;
+    }
+    total += slice->size();
+  }
+}
+
+}  // namespace
+
+Attempt::Attempt(LoopContext& context, const Snapshot& snapshot, const Request& request,
+                 const routing::Target& target, ClientWriter& writer)
+    : context_(context),
+      slot_(snapshot.providers[target.provider]),
+      request_(request),
+      target_(target),
+      writer_(writer),
+      limits_(snapshot.config->limits),
+      outgoing_(request.body) {
+  if (!slot_.config->credentials.empty()) {
+    credential_ = &slot_.config->credentials.front();
+    for (const auto& [name, value] : credential_->parts) {
+      credential_parts_.push_back({to_swy(name), to_swy(value)});
+    }
+  }
+}
+
+Attempt::~Attempt() {
+  // The operation goes before the request that it points to, and before a connection whose bytes it
+  // may look at.
+  operation_.reset();
+}
+
+observe::Usage Attempt::usage() const {
+  if (usage_.reported) return usage_;
+  observe::Usage estimated = usage_;
+  estimated.tok_in = estimate_tokens(request_.body.size());
+  estimated.tok_out = request_.stream ? content_pieces_ : estimate_tokens(bytes_out_);
+  return estimated;
+}
+
+void Attempt::abort(bool timed_out) {
+  aborted_ = true;
+  timed_out_ = timed_out;
+  if (connection_) connection_->abort();
+  cancel_.cancel();
+  if (timer_ != nullptr) timer_->cancel();
+}
+
+// ---- what the plugin writes ----
+
+swy_rc Attempt::req_begin(std::string_view method, std::string_view url, std::uint32_t xid,
+                          std::uint32_t framing) {
+  if (!slot_.upstream) return SWY_E_UNSUP;
+  return outgoing_.begin(method, url, xid, framing);
+}
+
+swy_rc Attempt::req_header(std::string_view name, std::string_view value) {
+  return outgoing_.header(name, value);
+}
+
+swy_rc Attempt::req_auth(std::string_view scheme, std::string_view arg) {
+  return outgoing_.auth(scheme, arg);
+}
+
+swy_rc Attempt::req_body(std::span<const swy_seg> pieces) { return outgoing_.body(pieces); }
+
+swy_rc Attempt::emit(std::uint32_t what, std::uint32_t flags, std::string_view data) {
+  if (writer_.gone()) return SWY_E_GONE;
+  switch (what) {
+    case SWY_EMIT_DELTA: {
+      const bool content = (flags & SWY_EMIT_CONTENT) != 0;
+      if (content) {
+        ++content_pieces_;
+        if (request_.record->first_ns == 0) request_.record->first_ns = mono_ns();
+      }
+      bytes_out_ += data.size();
+      emitted_ = true;
+      writer_.delta(data, content);
+      return SWY_OK;
+    }
+    case SWY_EMIT_WHOLE:
+      bytes_out_ += data.size();
+      emitted_ = true;
+      if (request_.record->first_ns == 0) request_.record->first_ns = mono_ns();
+      if (data.data() < event_data_.data() ||
+          data.data() + data.size() > event_data_.data() + event_data_.size()) {
+        owned_ = data;  // only what lies in the event outlives the step
+        data = owned_;
+      }
+      writer_.whole(data);
+      return SWY_OK;
+    case SWY_EMIT_USAGE:
+      return read_usage(data, usage_) ? SWY_OK : SWY_E_DATA;
+    case SWY_EMIT_ERROR:
+      fault_.error_json = data;
+      return SWY_OK;
+    case SWY_EMIT_FINISH:
+      request_.record->finish_reason = data;
+      return SWY_OK;
+    case SWY_EMIT_LIMITS:
+      return SWY_OK;  // known, and used once credentials have live limits
+    default:
+      return SWY_E_UNSUP;
+  }
+}
+
+// ---- driving ----
+
+Attempt::Next Attempt::step(std::uint32_t kind, std::string_view data, std::string_view name,
+                            unsigned status) {
+  swy_ev event{};
+  event.size = sizeof event;
+  event.kind = kind;
+  event.xid = outgoing_.xid();
+  event.status = status;
+  event.name = to_swy(name);
+  event.data = to_swy(data);
+  event.now_ns = mono_ns();
+  event_data_ = data;
+  return operation_->step(event, *this);
+}
+
+Task<Attempt::Outcome> Attempt::run() {
+  abi_request_.size = sizeof abi_request_;
+  abi_request_.flags = SWY_REQ_NATIVE | (request_.stream ? SWY_REQ_STREAM : 0u) |
+                       (request_.want_usage ? SWY_REQ_WANT_USAGE : 0u);
+  abi_request_.id = to_swy(request_.record->id);
+  abi_request_.task = to_swy(request_.task);
+  abi_request_.dialect = to_swy(request_.dialect);
+  abi_request_.model = to_swy(target_.model);
+  abi_request_.body = to_swy(request_.body);
+  abi_request_.member = request_.members.data();
+  abi_request_.nmember = static_cast<std::uint32_t>(request_.members.size());
+  abi_request_.member_stride = sizeof(swy_member);
+  abi_request_.hdr = request_.headers.data();
+  abi_request_.nhdr = static_cast<std::uint32_t>(request_.headers.size());
+  abi_request_.cred = credential_parts_.data();
+  abi_request_.ncred = static_cast<std::uint32_t>(credential_parts_.size());
+
+  auto started = plugin::Operation::start(*slot_.instance, abi_request_);
+  if (!started) {
+    fault_.cls = started.error().cls;
+    fault_.http = started.error().http;
+    fault_.message = started.error().message;
+    co_return Outcome::kFailed;
+  }
+  operation_.emplace(std::move(*started));
+
+  Next next = step(SWY_EV_START);
+  for (;;) {
+    const bool listening = co_await flush();
+    if (!listening || (aborted_ && !timed_out_)) co_return Outcome::kClientGone;
+    if (next.act == SWY_ACT_DONE) break;
+    if (next.act == SWY_ACT_SEND) {
+      next = co_await exchange();
+    } else if (next.act == SWY_ACT_WAIT) {
+      next = co_await wait(next.delay_ns);
+    } else {
+      // FAIL, or FEED where nothing more can come.
+      if (next.act != SWY_ACT_FAIL)
+        next.fault.message = "the plugin waits for an event that can't come";
+      std::string error_json = std::move(fault_.error_json);
+      if (*fault_.code == '\0') {
+        fault_.cls = next.fault.cls;
+        fault_.http = next.fault.http;
+        fault_.retry_after_ms = next.fault.retry_after_ms;
+        fault_.message = next.fault.message;
+      }
+      fault_.error_json = std::move(error_json);
+      release_connection();
+      co_return writer_.gone() ? Outcome::kClientGone : Outcome::kFailed;
+    }
+  }
+  release_connection();
+  co_return Outcome::kDone;
+}
+
+Task<bool> Attempt::flush() {
+  if (!emitted_) co_return !writer_.gone();
+  emitted_ = false;
+  const bool listening = co_await writer_.flush();
+  co_return listening;
+}
+
+Task<Attempt::Next> Attempt::wait(std::uint64_t delay_ns) {
+  net::Timer timer(context_.loop.executor());
+  timer.expires_after(std::chrono::nanoseconds(delay_ns));
+  timer_ = &timer;
+  co_await timer.async_wait(net::kAwait);
+  timer_ = nullptr;
+  if (aborted_) {
+    Next next;
+    next.fault.cls = SWY_CLS_TIMEOUT;
+    next.fault.message = "the request took longer than its total time";
+    co_return next;
+  }
+  co_return step(SWY_EV_TIMER);
+}
+
+Attempt::Next Attempt::broken(const net::NetError& error) {
+  if (timed_out_) {
+    fault_.cls = SWY_CLS_TIMEOUT;
+    fault_.code = "upstream_timeout";
+    fault_.message = "the request took longer than its total time";
+  } else {
+    std::string error_json = std::move(fault_.error_json);
+    fault_ = from_net(error);
+    fault_.error_json = std::move(error_json);
+  }
+  // The plugin may know better what a broken answer means, or have state to end; the host's own
+  // finding stays the fault.
+  step(SWY_EV_IOERR, fault_.message, {}, static_cast<unsigned>(fault_.cls));
+  Next next;
+  next.act = SWY_ACT_FAIL;
+  return next;
+}
+
+Task<Result<void, net::NetError>> Attempt::connect_and_send(bool fresh) {
+  if (!fresh) connection_ = context_.pool.try_acquire(slot_.upstream);
+  if (!connection_) {
+    auto acquired = co_await context_.pool.acquire(slot_.upstream, fresh, cancel_);
+    if (!acquired) co_return std::move(acquired).error();
+    connection_ = std::move(*acquired);
+  }
+  if (aborted_) {
+    co_return net::NetError{net::NetFault::kAborted, "the client left", true, false};
+  }
+  ++calls_;
+  connection_->set_timeout(slot_.config->timeouts.first_byte);
+  const auto pieces = outgoing_.assemble(slot_, credential_);
+  auto sent = co_await connection_->send(pieces, outgoing_.method());
+  co_return sent;
+}
+
+Task<Result<const net::ResponseHead*, net::NetError>> Attempt::read_head() {
+  auto sent = co_await connect_and_send(false);
+  Result<const net::ResponseHead*, net::NetError> head = net::NetError{};
+  if (sent) {
+    request_.record->sent_ns = mono_ns();
+    head = co_await connection_->read_head();
+    if (head) co_return head;
+  } else {
+    head = std::move(sent).error();
+  }
+  // A kept connection that its peer closed as we wrote has not carried the request: send it once
+  // more on a new one.
+  const net::NetError& error = head.error();
+  if (aborted_ || !error.reused || !error.nothing_received ||
+      error.fault != net::NetFault::kClosed) {
+    co_return head;
+  }
+  connection_.reset();
+  sent = co_await connect_and_send(true);
+  if (!sent) co_return std::move(sent).error();
+  request_.record->sent_ns = mono_ns();
+  head = co_await connection_->read_head();
+  co_return head;
+}
+
+Task<Attempt::Next> Attempt::exchange() {
+  release_connection();
+  body_ended_ = false;
+  const std::uint64_t began_ns = mono_ns();
+  const auto head = co_await read_head();
+  request_.record->head_ns = mono_ns();
+  request_.record->upstream_ns += request_.record->head_ns - began_ns;
+  if (!head) co_return broken(head.error());
+  connection_->set_timeout(slot_.config->timeouts.between_bytes);
+
+  const net::ResponseHead& answer = **head;
+  std::vector<swy_kv> headers;
+  headers.reserve(answer.headers.size());
+  for (const net::Header& header : answer.headers) {
+    headers.push_back({to_swy(header.name), to_swy(header.value)});
+  }
+  swy_ev event{};
+  event.size = sizeof event;
+  event.kind = SWY_EV_HEAD;
+  event.xid = outgoing_.xid();
+  event.status = answer.status;
+  event.hdr = headers.data();
+  event.nhdr = static_cast<std::uint32_t>(headers.size());
+  event.now_ns = request_.record->head_ns;
+  const bool failed = answer.status >= 400;
+  Next next = operation_->step(event, *this);
+  if (next.act != SWY_ACT_FEED) co_return next;
+
+  if (failed || outgoing_.framing() == SWY_FRAME_WHOLE) {
+    next = co_await feed_whole(failed);
+  } else {
+    next = co_await feed_events();
+  }
+  co_return next;
+}
+
+Task<Attempt::Next> Attempt::feed_whole(bool error_answer) {
+  const std::uint64_t bytes_max = error_answer ? kErrorAnswerMax : kAnswerMax;
+  std::string gathered;
+  std::string_view body;
+  for (;;) {
+    Result<std::string_view, net::NetError> slice = std::string_view();
+    const bool buffered = connection_->try_read_body(slice);
+    if (!buffered) slice = co_await connection_->read_body();
+    if (!slice) co_return broken(slice.error());
+    if (slice->empty()) break;
+    if (gathered.size() + slice->size() > bytes_max) {
+      const net::NetError error{net::NetFault::kTooLarge, "the answer is too large", false, false};
+      co_return broken(error);
+    }
+    if (gathered.empty() && connection_->body_complete()) {
+      body = *slice;
+      break;
+    }
+    gathered += *slice;
+    body = gathered;
+    if (connection_->body_complete()) break;
+  }
+  body_ended_ = true;
+  Next next = step(SWY_EV_DATA, body);
+  if (next.act == SWY_ACT_FEED) next = step(SWY_EV_END);
+  // What was emitted may lie in `gathered` or in the connection's buffer.
+  co_await flush();
+  co_return next;
+}
+
+Attempt::Next Attempt::give_events(std::string_view bytes) {
+  Next next;
+  next.act = SWY_ACT_FEED;
+  net::SseEvent event;
+  while (next.act == SWY_ACT_FEED) {
+    const auto state = sse_.next(bytes, event);
+    if (state == net::SseDecoder::State::kNeedMore) break;
+    if (state == net::SseDecoder::State::kTooLarge) {
+      return broken(
+          {net::NetFault::kTooLarge, "an event of the stream is too large", false, false});
+    }
+    next = step(SWY_EV_DATA, event.data, event.name);
+  }
+  return next;
+}
+
+Attempt::Next Attempt::give_lines(std::string_view bytes) {
+  Next next;
+  next.act = SWY_ACT_FEED;
+  while (next.act == SWY_ACT_FEED && !bytes.empty()) {
+    const std::size_t end = bytes.find('\n');
+    if (end == std::string_view::npos) {
+      line_ += bytes;
+      break;
+    }
+    line_ += bytes.substr(0, end);
+    bytes.remove_prefix(end + 1);
+    if (!line_.empty() && line_.back() == '\r') line_.pop_back();
+    if (!line_.empty()) next = step(SWY_EV_DATA, line_);
+    line_.clear();
+  }
+  if (line_.size() > (16u << 20)) {
+    return broken({net::NetFault::kTooLarge, "a line of the stream is too large", false, false});
+  }
+  return next;
+}
+
+Task<Attempt::Next> Attempt::feed_events() {
+  const std::uint32_t framing = outgoing_.framing();
+  Next next;
+  next.act = SWY_ACT_FEED;
+  sse_ = net::SseDecoder();
+  line_.clear();
+  while (next.act == SWY_ACT_FEED) {
+    Result<std::string_view, net::NetError> slice = std::string_view();
+    const bool buffered = connection_->try_read_body(slice);
+    if (!buffered) slice = co_await connection_->read_body();
+    if (!slice) co_return broken(slice.error());
+    if (slice->empty()) {
+      body_ended_ = true;
+      break;
+    }
+    if (framing == SWY_FRAME_SSE) {
+      next = give_events(*slice);
+    } else if (framing == SWY_FRAME_NDJSON) {
+      next = give_lines(*slice);
+    } else {
+      next = step(SWY_EV_DATA, *slice);
+    }
+    // What came in one packet goes out in one.
+    if (next.act == SWY_ACT_FEED && !connection_->body_buffered()) {
+      const bool listening = co_await flush();
+      if (!listening) {
+        aborted_ = true;
+        next.act = SWY_ACT_FAIL;
+        co_return next;
+      }
+    }
+  }
+  if (next.act != SWY_ACT_FEED) co_return next;
+
+  net::SseEvent event;
+  if (framing == SWY_FRAME_SSE && sse_.finish(event) == net::SseDecoder::State::kEvent) {
+    next = step(SWY_EV_DATA, event.data, event.name);
+  } else if (framing == SWY_FRAME_NDJSON && !line_.empty()) {
+    next = step(SWY_EV_DATA, line_);
+  }
+  if (next.act == SWY_ACT_FEED) next = step(SWY_EV_END);
+  co_return next;
+}
+
+void Attempt::release_connection() {
+  if (!connection_) return;
+  if (body_ended_ || connection_->body_complete()) {
+    context_.pool.release(std::move(connection_));
+  } else if (fault_.code[0] == '\0' && !aborted_) {
+    net::asio::co_spawn(context_.loop.context(), drain(std::move(connection_), context_.pool),
+                        net::asio::detached);
+  }
+  connection_.reset();
+}
+
+}  // namespace switchyard::exchange

@@ -1,0 +1,84 @@
+// One attempt at one target: drives the provider plugin's operation and does its I/O.
+#pragma once
+
+#include "core/exchange/exchange.hpp"
+#include "core/exchange/failure.hpp"
+#include "core/exchange/outgoing.hpp"
+#include "core/net/cancel.hpp"
+#include "core/net/sse_decoder.hpp"
+
+namespace switchyard::exchange {
+
+class Attempt : public plugin::OperationSink {
+ public:
+  enum class Outcome { kDone, kFailed, kClientGone };
+
+  Attempt(LoopContext& context, const Snapshot& snapshot, const Request& request,
+          const routing::Target& target, ClientWriter& writer);
+  ~Attempt() override;
+
+  net::Task<Outcome> run();
+
+  const AttemptFault& fault() const { return fault_; }
+  unsigned calls() const { return calls_; }
+  // Usage that the upstream reported, or estimated from what was relayed.
+  observe::Usage usage() const;
+
+  // The client left, or the attempt's time is over: makes what is pending fail. On the loop.
+  void abort(bool timed_out);
+
+  // OperationSink
+  swy_rc req_begin(std::string_view method, std::string_view url, std::uint32_t xid,
+                   std::uint32_t framing) override;
+  swy_rc req_header(std::string_view name, std::string_view value) override;
+  swy_rc req_auth(std::string_view scheme, std::string_view arg) override;
+  swy_rc req_body(std::span<const swy_seg> pieces) override;
+  swy_rc emit(std::uint32_t what, std::uint32_t flags, std::string_view data) override;
+
+ private:
+  using Next = plugin::Operation::Next;
+
+  Next step(std::uint32_t kind, std::string_view data = {}, std::string_view name = {},
+            unsigned status = 0);
+  net::Task<Next> wait(std::uint64_t delay_ns);
+  // Sends the written request and feeds the answer back until the plugin asks for something else.
+  net::Task<Next> exchange();
+  net::Task<Result<void, net::NetError>> connect_and_send(bool fresh);
+  net::Task<Result<const net::ResponseHead*, net::NetError>> read_head();
+  net::Task<Next> feed_whole(bool error_answer);
+  net::Task<Next> feed_events();
+  Next give_events(std::string_view bytes);
+  Next give_lines(std::string_view bytes);
+  Next broken(const net::NetError& error);
+  net::Task<bool> flush();
+  void release_connection();
+
+  LoopContext& context_;
+  const ProviderSlot& slot_;
+  const Request& request_;
+  const routing::Target& target_;
+  ClientWriter& writer_;
+  const config::Limits& limits_;
+
+  swy_req abi_request_{};
+  const config::Credential* credential_ = nullptr;
+  std::vector<swy_kv> credential_parts_;
+  Outgoing outgoing_;
+  std::unique_ptr<net::UpstreamConnection> connection_;
+  std::optional<plugin::Operation> operation_;
+  net::SseDecoder sse_;
+  std::string line_;  // an NDJSON line that has not ended yet
+  std::string_view event_data_;  // of the step that runs
+  std::string owned_;            // a whole answer of the plugin's own making
+  bool body_ended_ = false;
+
+  AttemptFault fault_;
+  observe::Usage usage_;
+  std::uint64_t bytes_out_ = 0, content_pieces_ = 0;
+  unsigned calls_ = 0;
+  bool aborted_ = false, timed_out_ = false, emitted_ = false;
+  net::Timer* timer_ = nullptr;
+  net::Cancel cancel_;  // of a connect
+};
+
+}  // namespace switchyard::exchange

@@ -1,0 +1,125 @@
+#include "core/exchange/exchange.hpp"
+
+#include <random>
+
+#include "core/base/clock.hpp"
+#include "core/exchange/attempt.hpp"
+#include "core/exchange/failure.hpp"
+#include "core/net/await.hpp"
+
+namespace switchyard::exchange {
+namespace {
+
+using net::Task;
+
+constexpr unsigned kAttemptsMax = 3;
+
+// Full jitter (each pause anywhere between nothing and the doubled base), or what the upstream
+// asked for.
+Task<> pause(LoopContext& context, unsigned retry, std::uint32_t retry_after_ms) {
+  thread_local std::minstd_rand random{std::random_device{}()};
+  const unsigned ceiling_ms = 200u << retry;
+  const unsigned jitter_ms = std::uniform_int_distribution<unsigned>(0, ceiling_ms)(random);
+  net::Timer timer(context.loop.executor());
+  timer.expires_after(std::chrono::milliseconds(std::max(retry_after_ms, jitter_ms)));
+  co_await timer.async_wait(net::kAwait);
+}
+
+// Which target an attempt goes to: each of the route once, in order; then those again that may
+// recover.
+const routing::Target* next_target(const routing::Route& route, unsigned attempt,
+                                   const AttemptFault* fault, std::size_t& index) {
+  if (attempt == 0) return &route.targets[index = 0];
+  if (attempt >= kAttemptsMax) return nullptr;
+  if (index + 1 < route.targets.size() && try_elsewhere(*fault)) return &route.targets[++index];
+  return try_again(*fault) ? &route.targets[index] : nullptr;
+}
+
+void note_attempt(observe::Record& record, const ProviderSlot& slot, const routing::Target& target,
+                  const char* outcome) {
+  if (!record.fallback_path.empty()) record.fallback_path += " > ";
+  record.fallback_path += slot.config->id + "/" + target.model + ":" + outcome;
+}
+
+void settle_ok(observe::Record& record, const Attempt& attempt) {
+  record.usage = attempt.usage();
+  record.status = 200;
+  record.final_status = observe::FinalStatus::kOk;
+}
+
+void settle_gone(observe::Record& record, const Attempt& attempt) {
+  record.usage = attempt.usage();
+  if (record.first_ns == 0) record.status = 499;
+  record.final_status = observe::FinalStatus::kClientLeft;
+}
+
+}  // namespace
+
+Task<> run(LoopContext& context, const Snapshot& snapshot, const Request& request,
+           ClientWriter& writer) {
+  observe::Record& record = *request.record;
+  const config::Limits& limits = snapshot.config->limits;
+  record.planned_ns = mono_ns();
+  record.route_reason = request.route->reason;
+
+  AttemptFault last;
+  std::size_t index = 0;
+  for (unsigned number = 0;; ++number) {
+    const std::size_t before = index;
+    const routing::Target* const target = next_target(*request.route, number, &last, index);
+    if (target == nullptr) break;
+    if (number > 0 && index == before) co_await pause(context, number, last.retry_after_ms);
+    if (writer.gone()) break;
+
+    const ProviderSlot& slot = snapshot.providers[target->provider];
+    record.provider = slot.config->id;
+    record.model_used = target->model;
+    Attempt attempt(context, snapshot, request, *target, writer);
+    // A stream may run for long; an answer that comes whole has its total time.
+    net::Deadline total(context.loop, [&attempt] { attempt.abort(true); });
+    total.expires_after(request.stream ? limits.stream_max : slot.config->timeouts.total);
+    writer.on_gone([&attempt] { attempt.abort(false); });
+    const Attempt::Outcome outcome = co_await attempt.run();
+    writer.on_gone(nullptr);
+    total.disarm();
+    record.attempts += attempt.calls();
+
+    if (outcome == Attempt::Outcome::kClientGone) {
+      settle_gone(record, attempt);
+      co_return;
+    }
+    if (outcome == Attempt::Outcome::kDone) {
+      if (!record.fallback_path.empty()) note_attempt(record, slot, *target, "ok");
+      settle_ok(record, attempt);
+      if (request.stream) writer.end_stream(record.usage);
+      const bool listening = co_await writer.flush();
+      if (!listening) settle_gone(record, attempt);
+      co_return;
+    }
+
+    last = attempt.fault();
+    note_attempt(record, slot, *target, class_name(last.cls));
+    if (writer.committed()) {
+      record.usage = attempt.usage();
+      break;
+    }
+    writer.discard();
+  }
+  if (writer.gone()) {
+    record.status = record.first_ns == 0 ? 499 : 200;
+    record.final_status = observe::FinalStatus::kClientLeft;
+    co_return;
+  }
+
+  const Failure failure = to_failure(last, record.provider);
+  record.status = writer.committed() ? 200 : failure.status;
+  record.final_status = failure.status >= 500 || failure.status == 429
+                            ? observe::FinalStatus::kUpstreamError
+                            : observe::FinalStatus::kClientError;
+  record.error_code = failure.code;
+  record.error_text = last.message;
+  writer.fail(failure);
+  co_await writer.flush();
+}
+
+}  // namespace switchyard::exchange

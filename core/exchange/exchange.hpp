@@ -1,0 +1,100 @@
+// One request's life behind its surface: attempts at the route's targets, relay of what comes back,
+// settlement of the record. The only room that knows the whole story.
+#pragma once
+
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "core/base/json_scan.hpp"
+#include "core/catalog/catalog.hpp"
+#include "core/config/config.hpp"
+#include "core/net/http_client.hpp"
+#include "core/observe/metrics.hpp"
+#include "core/observe/record.hpp"
+#include "core/plugin/provider.hpp"
+#include "core/routing/table.hpp"
+
+namespace switchyard::exchange {
+
+// A configured provider, ready to be called.
+struct ProviderSlot {
+  const config::Provider* config = nullptr;
+  std::unique_ptr<plugin::ProviderInstance> instance;
+  std::shared_ptr<const net::Upstream> upstream;  // null where the plugin sends nothing
+  std::string base_path;                          // of the base URL, without a trailing slash
+  std::string fixed_headers;                      // lines that go with every request
+};
+
+// Everything that requests read, immutable. Destroyed on the control thread, after the last request
+// that used it.
+struct Snapshot {
+  std::uint64_t generation = 0;
+  std::shared_ptr<const config::Config> config;
+  std::shared_ptr<const catalog::Catalog> catalog;
+  std::unique_ptr<routing::Table> routes;
+  std::vector<ProviderSlot> providers;  // as Config::providers
+};
+
+// What one loop lends to its requests.
+struct LoopContext {
+  net::Loop& loop;
+  net::UpstreamPool& pool;
+  observe::LoopMetrics& metrics;
+};
+
+// Why a request failed, in terms that every dialect can say.
+struct Failure {
+  unsigned status = 500;
+  std::string type = "server_error";
+  std::string code = "internal_error";
+  std::string message;
+  std::string param;                 // empty: null
+  std::uint32_t retry_after_ms = 0;  // 0: none
+  bool upstream =
+      false;  // true: our own attempts are spent, the client's SDK shall not multiply them
+  std::string
+      error_json;  // the upstream's own error object where the client should see it, or empty
+};
+
+// Where answers go; implemented by the surfaces. The first four only append; flush() sends.
+class ClientWriter {
+ public:
+  virtual ~ClientWriter() = default;
+  // One piece of a stream, canonical or native. Until `content` came once, nothing of the stream is
+  // sent and discard() takes it back.
+  virtual void delta(std::string_view json, bool content) = 0;
+  // The whole answer; `json` lives until flush() has returned.
+  virtual void whole(std::string_view json) = 0;
+  virtual void end_stream(const observe::Usage& usage) = 0;
+  // An error answer, or the error within a stream that has begun.
+  virtual void fail(const Failure& failure) = 0;
+
+  virtual void discard() = 0;
+  // True once content went out: a further attempt would repeat it.
+  virtual bool committed() const = 0;
+  virtual net::Task<bool> flush() = 0;  // false: the client is gone
+  virtual bool gone() const = 0;
+  // Called once, on the loop, when the client goes while the exchange waits; empty: nobody.
+  virtual void on_gone(std::function<void()> callback) = 0;
+};
+
+// What is asked. Everything lives until run() has returned.
+struct Request {
+  std::string_view task, dialect;
+  bool stream = false, want_usage = false;
+  std::string_view body;
+  std::span<const swy_member> members;
+  std::span<const swy_kv> headers;  // let through by the allow-list
+  const routing::Route* route = nullptr;
+  observe::Record* record = nullptr;
+};
+
+// Runs a request to its end: the answer or an error has been written and flushed, the record's
+// facts are filled in.
+net::Task<> run(LoopContext& context, const Snapshot& snapshot, const Request& request,
+                ClientWriter& writer);
+
+}  // namespace switchyard::exchange

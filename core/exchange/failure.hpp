@@ -1,0 +1,34 @@
+// What faults of plugins and of the network mean to the client, and what may be tried after them.
+#pragma once
+
+#include <string>
+
+#include "core/exchange/exchange.hpp"
+
+namespace switchyard::exchange {
+
+// One failed attempt.
+struct AttemptFault {
+  int cls = SWY_CLS_PLUGIN;
+  unsigned http = 0;
+  std::uint32_t retry_after_ms = 0;
+  std::string message;     // for the record and, where it holds nothing of ours, for the client
+  std::string error_json;  // the upstream's own error object, or empty
+  const char* code = "";   // set where the network failed: a stable code of ours
+  bool nothing_received = false;
+};
+
+AttemptFault from_net(const net::NetError& error);
+
+// The client's view of the last fault.
+Failure to_failure(const AttemptFault& fault, std::string_view provider);
+
+// Another target may do better.
+bool try_elsewhere(const AttemptFault& fault);
+// The same target may do better after a pause.
+bool try_again(const AttemptFault& fault);
+
+// Short name for records: "timeout", "rate_limit" ...
+const char* class_name(int cls);
+
+}  // namespace switchyard::exchange

@@ -1,0 +1,588 @@
+#include "core/net/server.hpp"
+
+#include <spdlog/spdlog.h>
+
+#include <charconv>
+
+#include "core/base/clock.hpp"
+
+namespace switchyard::net {
+namespace {
+
+constexpr std::size_t kReadSize = 4 * 1024;
+constexpr std::chrono::milliseconds kWatchAfter{100};
+constexpr std::chrono::milliseconds kHurry{1000};
+// What is left of a body that nobody wanted is read and dropped up to this much; beyond, closing is
+// cheaper.
+constexpr std::uint64_t kDiscardMax = 64 * 1024;
+
+// "date: ...\r\n", made once per second and thread (RFC 9110 6.6.1).
+std::string_view date_line() {
+  thread_local std::time_t second = 0;
+  thread_local char line[48];
+  thread_local std::size_t size = 0;
+  const std::time_t now = static_cast<std::time_t>(unix_ns() / 1'000'000'000u);
+  if (now != second) {
+    std::tm parts{};
+    gmtime_r(&now, &parts);
+    size = std::strftime(line, sizeof line, "date: %a, %d %b %Y %H:%M:%S GMT\r\n", &parts);
+    second = now;
+  }
+  return {line, size};
+}
+
+void append_number(std::string& out, std::uint64_t number, int base = 10) {
+  char digits[20];
+  const auto end = std::to_chars(digits, digits + sizeof digits, number, base).ptr;
+  out.append(digits, end);
+}
+
+}  // namespace
+
+const char* reason_phrase(unsigned status) {
+  switch (status) {
+    case 200:
+      return "OK";
+    case 204:
+      return "No Content";
+    case 400:
+      return "Bad Request";
+    case 401:
+      return "Unauthorized";
+    case 402:
+      return "Payment Required";
+    case 403:
+      return "Forbidden";
+    case 404:
+      return "Not Found";
+    case 405:
+      return "Method Not Allowed";
+    case 408:
+      return "Request Timeout";
+    case 409:
+      return "Conflict";
+    case 413:
+      return "Content Too Large";
+    case 414:
+      return "URI Too Long";
+    case 415:
+      return "Unsupported Media Type";
+    case 417:
+      return "Expectation Failed";
+    case 422:
+      return "Unprocessable Content";
+    case 429:
+      return "Too Many Requests";
+    case 431:
+      return "Request Header Fields Too Large";
+    case 500:
+      return "Internal Server Error";
+    case 501:
+      return "Not Implemented";
+    case 502:
+      return "Bad Gateway";
+    case 503:
+      return "Service Unavailable";
+    case 504:
+      return "Gateway Timeout";
+    case 505:
+      return "HTTP Version Not Supported";
+    default:
+      return "Status";
+  }
+}
+
+// The pending wait for the client to go, cut loose from its exchange when that ends first.
+struct HttpExchange::Watch {
+  HttpExchange* exchange = nullptr;
+};
+
+HttpExchange::HttpExchange(Loop& loop, Stream& stream, const ServerLimits& limits)
+    : loop_(loop), stream_(stream), limits_(limits), deadline_(loop, [this] { on_deadline(); }) {
+  error_code ignored;
+  const auto endpoint = stream.socket().remote_endpoint(ignored);
+  peer_ = endpoint.address().to_string();
+}
+
+HttpExchange::~HttpExchange() { stop_watch(); }
+
+// ---- reading ----
+
+Task<bool> HttpExchange::fill() {
+  if (in_size_ == in_.size()) in_.resize(std::max(kReadSize, in_.size() * 2));
+  waiting_ = Wait::kRead;
+  const IoResult got = co_await stream_.read_some(in_.data() + in_size_, in_.size() - in_size_);
+  waiting_ = Wait::kNothing;
+  if (got.ec || got.n == 0) co_return false;
+  in_size_ += got.n;
+  co_return true;
+}
+
+void HttpExchange::hurry() {
+  if (in_size_ == 0) deadline_.expires_after(kHurry);
+}
+
+Task<bool> HttpExchange::read_head(bool hurried) {
+  // What is left behind the last request is the beginning of the next one.
+  if (in_used_ > 0) {
+    std::memmove(in_.data(), in_.data() + in_used_, in_size_ - in_used_);
+    in_size_ -= in_used_;
+    in_used_ = 0;
+  }
+  scanned_ = 0;
+  bool began = false;
+  deadline_.expires_after(hurried ? kHurry : limits_.keep_alive_timeout);
+  for (;;) {
+    if (in_size_ > 0) {
+      const HeadResult result =
+          parse_request_head(in_.data(), in_size_, limits_.head, scanned_, head_);
+      if (result.state == HeadResult::State::kDone) {
+        // A chunked body is decoded behind the head, whose views must not move then: make the room now and look again.
+        if (head_.chunked && in_.size() - in_size_ < kReadSize) {
+          in_.resize(in_size_ + 2 * kReadSize);
+          scanned_ = 0;
+          continue;
+        }
+        in_used_ = result.consumed;
+        deadline_.disarm();
+        co_return true;
+      }
+      if (result.state == HeadResult::State::kError) {
+        co_await refuse(result.status, result.reason);
+        co_return false;
+      }
+      // The head's own clock starts with its first byte, and runs however the bytes drip.
+      if (!began) deadline_.expires_after(limits_.head_timeout);
+      began = true;
+    }
+    const bool more = co_await fill();
+    if (!more) {
+      if (timed_out_ && began) co_await refuse(408, "the request head did not arrive in time");
+      co_return false;
+    }
+  }
+}
+
+void HttpExchange::reset_answer() {
+  out_.clear();
+  out_last_ = {};
+  started_ = chunked_ = finished_ = head_only_ = false;
+  length_left_ = 0;
+  timed_out_ = false;
+}
+
+void HttpExchange::begin_request(bool draining) {
+  reset_answer();
+  body_.clear();
+  body_view_ = {};
+  body_read_ = body_broken_ = continue_sent_ = false;
+  head_only_ = head_.method == "HEAD";
+  keep_alive_ = head_.keep_alive && !draining;
+  if (body_.capacity() > 64 * 1024) body_ = std::string();
+}
+
+Task<> HttpExchange::linger() {
+  // Closing while the client still sends makes the kernel answer with a reset, which may overtake
+  // what was answered.
+  stream_.shutdown_send();
+  waiting_ = Wait::kRead;
+  deadline_.expires_after(std::chrono::seconds(1));
+  std::array<char, 4096> dropped;
+  for (std::size_t total = 0; total < 1024 * 1024;) {
+    const IoResult got = co_await stream_.read_some(dropped.data(), dropped.size());
+    if (got.ec || got.n == 0) break;
+    total += got.n;
+  }
+  deadline_.disarm();
+  stream_.close();
+}
+
+Task<> HttpExchange::refuse(unsigned status, const char* reason) {
+  reset_answer();
+  keep_alive_ = false;
+  std::string body = R"({"error":{"message":")";
+  body += reason;
+  body += R"(","type":"invalid_request_error","param":null,"code":")";
+  body += status == 408 ? "request_timeout" : "malformed_http";
+  body += "\"}}";
+  start(status, "content-type: application/json\r\n", body.size());
+  write(body);
+  co_await flush();
+}
+
+Task<> HttpExchange::send_continue() {
+  if (!head_.expect_continue || continue_sent_ || head_.minor == 0) co_return;
+  continue_sent_ = true;
+  if (in_size_ > in_used_) co_return;  // the client did not wait (RFC 9110 10.1.1)
+  out_ += "HTTP/1.1 100 Continue\r\n\r\n";
+  co_await flush();
+}
+
+void HttpExchange::extend_body_deadline(std::uint64_t received, std::uint64_t began_ns) {
+  const std::uint64_t elapsed_ms = (mono_ns() - began_ns) / 1'000'000u;
+  const std::uint64_t rate = std::max<std::uint64_t>(1, limits_.body_bytes_per_s_min);
+  const std::uint64_t allowed_ms =
+      static_cast<std::uint64_t>(limits_.body_timeout.count()) + received * 1000u / rate;
+  const std::uint64_t left_ms = allowed_ms > elapsed_ms ? allowed_ms - elapsed_ms : 1;
+  deadline_.expires_after(std::chrono::milliseconds(left_ms));
+}
+
+Task<Result<std::string_view, BodyFault>> HttpExchange::read_body(std::uint64_t bytes_max) {
+  if (body_read_) co_return body_view_;
+  if (head_.content_length.value_or(0) > bytes_max) {
+    co_return BodyFault{413, "the request body is larger than the limit"};
+  }
+  co_await send_continue();
+  Result<std::string_view, BodyFault> result = BodyFault{};
+  if (head_.chunked) {
+    result = co_await read_chunked(bytes_max);
+  } else {
+    result = co_await read_sized(bytes_max);
+  }
+  deadline_.disarm();
+  if (!result) {
+    body_broken_ = true;
+    keep_alive_ = false;
+    if (timed_out_) {
+      timed_out_ = false;
+      co_return BodyFault{408, "the request body did not arrive in time"};
+    }
+    if (result.error().status == 0) gone_ = true;
+    co_return result;
+  }
+  body_read_ = true;
+  body_view_ = *result;
+  co_return result;
+}
+
+Task<Result<std::string_view, BodyFault>> HttpExchange::read_sized(std::uint64_t) {
+  const std::uint64_t length = head_.content_length.value_or(0);
+  const std::size_t have = std::min<std::uint64_t>(length, in_size_ - in_used_);
+  if (have == length) {
+    const std::string_view body(in_.data() + in_used_, have);
+    in_used_ += have;
+    co_return body;
+  }
+  body_.assign(in_.data() + in_used_, have);
+  in_used_ += have;
+  const std::uint64_t began_ns = mono_ns();
+  std::size_t filled = have;
+  // Memory follows the bytes that came, not the length that was promised.
+  while (filled < length) {
+    if (filled == body_.size()) {
+      const std::size_t more = std::max<std::size_t>(16 * 1024, body_.size());
+      body_.resize(std::min<std::uint64_t>(length, body_.size() + more));
+    }
+    extend_body_deadline(filled, began_ns);
+    const IoResult got = co_await stream_.read_some(body_.data() + filled, body_.size() - filled);
+    if (got.ec || got.n == 0) co_return BodyFault{};
+    filled += got.n;
+  }
+  co_return std::string_view(body_);
+}
+
+Task<Result<std::string_view, BodyFault>> HttpExchange::read_chunked(std::uint64_t bytes_max) {
+  ChunkedDecoder decoder;
+  const std::uint64_t began_ns = mono_ns();
+  const std::size_t head_end = in_used_;
+  for (;;) {
+    while (in_used_ < in_size_) {
+      const auto step = decoder.feed(std::string_view(in_.data() + in_used_, in_size_ - in_used_));
+      in_used_ += step.consumed;
+      if (step.state == ChunkedDecoder::Step::State::kError) {
+        co_return BodyFault{400, step.reason};
+      }
+      if (step.state == ChunkedDecoder::Step::State::kDone) co_return std::string_view(body_);
+      if (step.state == ChunkedDecoder::Step::State::kNeedMore) break;
+      if (body_.size() + step.data.size() > bytes_max) {
+        co_return BodyFault{413, "the request body is larger than the limit"};
+      }
+      body_.append(step.data);
+    }
+    // What was decoded is in body_: only the head, which others look at, must stay where it is.
+    const std::size_t left = in_size_ - in_used_;
+    std::memmove(in_.data() + head_end, in_.data() + in_used_, left);
+    in_used_ = head_end;
+    in_size_ = head_end + left;
+    // The head's views point into in_, so it never grows here: there is always room behind the head
+    // for a chunk's line.
+    if (in_.size() - in_size_ < 64) co_return BodyFault{400, "a chunk line is too long"};
+    extend_body_deadline(body_.size(), began_ns);
+    const IoResult got = co_await stream_.read_some(in_.data() + in_size_, in_.size() - in_size_);
+    if (got.ec || got.n == 0) co_return BodyFault{};
+    in_size_ += got.n;
+  }
+}
+
+// ---- writing ----
+
+void HttpExchange::append_status_line(unsigned status) {
+  out_ += "HTTP/1.1 ";
+  append_number(out_, status);
+  out_ += ' ';
+  out_ += reason_phrase(status);
+  out_ += "\r\n";
+  out_ += date_line();
+}
+
+void HttpExchange::start(unsigned status, std::string_view headers, std::uint64_t length) {
+  started_ = true;
+  finished_ = length == 0;
+  length_left_ = length;
+  append_status_line(status);
+  out_ += headers;
+  if (status != 204) {
+    out_ += "content-length: ";
+    append_number(out_, length);
+    out_ += "\r\n";
+  }
+  out_ += keep_alive_ ? "\r\n" : "connection: close\r\n\r\n";
+  if (head_only_) {
+    finished_ = true;
+    length_left_ = 0;
+  }
+}
+
+void HttpExchange::start_stream(unsigned status, std::string_view headers) {
+  started_ = true;
+  chunked_ = head_.minor > 0;
+  if (!chunked_) keep_alive_ = false;
+  append_status_line(status);
+  out_ += headers;
+  if (chunked_) out_ += "transfer-encoding: chunked\r\n";
+  out_ += keep_alive_ ? "\r\n" : "connection: close\r\n\r\n";
+}
+
+void HttpExchange::write(std::string_view bytes) {
+  if (bytes.empty() || head_only_) return;
+  if (!chunked_) {
+    out_ += bytes;
+    if (length_left_ > 0) length_left_ -= std::min<std::uint64_t>(length_left_, bytes.size());
+    if (length_left_ == 0) finished_ = true;
+    return;
+  }
+  append_number(out_, bytes.size(), 16);
+  out_ += "\r\n";
+  out_ += bytes;
+  out_ += "\r\n";
+}
+
+void HttpExchange::write_last(std::string_view bytes) {
+  if (head_only_) return;
+  out_last_ = bytes;
+  length_left_ = 0;
+  finished_ = true;
+}
+
+void HttpExchange::finish_stream() {
+  if (chunked_) out_ += "0\r\n\r\n";
+  finished_ = true;
+}
+
+void HttpExchange::flush_now() {
+  if (gone_ || flushing_ || out_.empty()) return;
+  const asio::const_buffer piece = asio::buffer(out_);
+  const IoResult sent = stream_.try_write({&piece, 1});
+  if (sent.ec) return client_left();
+  out_.erase(0, sent.n);
+}
+
+void HttpExchange::on_client_gone(std::function<void()> callback) {
+  on_gone_ = std::move(callback);
+  if (on_gone_) arm_watch();
+}
+
+Task<bool> HttpExchange::flush() {
+  if (gone_) co_return false;
+  if (out_.empty() && out_last_.empty()) co_return true;
+  std::array<asio::const_buffer, 2> pieces{asio::buffer(out_),
+                                           asio::buffer(out_last_.data(), out_last_.size())};
+  flushing_ = true;
+  IoResult sent = stream_.try_write(pieces);
+  std::size_t total = out_.size() + out_last_.size();
+  std::size_t done = sent.n;
+  while (!sent.ec && done < total) {
+    // In slices, so that each one that goes renews the time the client has.
+    constexpr std::size_t kSlice = 64 * 1024;
+    const std::string_view rest = done < out_.size() ? std::string_view(out_).substr(done)
+                                                     : out_last_.substr(done - out_.size());
+    const asio::const_buffer slice(rest.data(), std::min(kSlice, rest.size()));
+    waiting_ = Wait::kWrite;
+    deadline_.expires_after(limits_.write_timeout);
+    sent = co_await stream_.write_all({&slice, 1});
+    waiting_ = Wait::kNothing;
+    deadline_.disarm();
+    done += sent.n;
+  }
+  flushing_ = false;
+  // A stream that once had much to say does not hold the memory for ever.
+  if (out_.capacity() > 64 * 1024) {
+    out_ = std::string();
+  } else {
+    out_.clear();
+  }
+  out_last_ = {};
+  if (sent.ec) client_left();
+  if (!gone_ && started_ && !finished_) arm_watch();
+  co_return !gone_;
+}
+
+// ---- the client's leaving ----
+
+void HttpExchange::client_left() {
+  if (gone_) return;
+  gone_ = true;
+  keep_alive_ = false;
+  if (on_gone_) {
+    const auto callback = std::exchange(on_gone_, nullptr);
+    callback();
+  }
+}
+
+void HttpExchange::arm_watch() {
+  if (watch_ || waiting_ != Wait::kNothing || deadline_.armed()) return;
+  waiting_ = Wait::kHandler;
+  deadline_.expires_after(kWatchAfter);
+}
+
+void HttpExchange::stop_watch() {
+  if (waiting_ == Wait::kHandler) {
+    waiting_ = Wait::kNothing;
+    deadline_.disarm();
+  }
+  if (!watch_) return;
+  watch_->exchange = nullptr;
+  watch_.reset();
+  error_code ignored;
+  stream_.socket().cancel(ignored);
+}
+
+void HttpExchange::on_deadline() {
+  if (waiting_ != Wait::kHandler) {
+    timed_out_ = true;
+    // A read is only broken off: the client can still be told why. A write that stalls has nobody
+    // to tell.
+    error_code ignored;
+    if (waiting_ == Wait::kWrite) {
+      stream_.close();
+    } else {
+      stream_.socket().cancel(ignored);
+    }
+    return;
+  }
+  // The request takes its time: from now on the socket is watched. Short requests never pay for
+  // this.
+  waiting_ = Wait::kNothing;
+  watch_ = std::make_shared<Watch>();
+  watch_->exchange = this;
+  stream_.socket().async_wait(tcp::socket::wait_read, [watch = watch_](error_code ec) {
+    HttpExchange* const exchange = watch->exchange;
+    if (ec || exchange == nullptr) return;
+    exchange->watch_.reset();
+    // Bytes may be the next request (pipelined): they wait. Only an end or a reset means that
+    // nobody listens.
+    if (exchange->stream_.peer_gone()) exchange->client_left();
+  });
+}
+
+// ---- between requests ----
+
+Task<bool> HttpExchange::finish_request() {
+  stop_watch();
+  on_gone_ = nullptr;
+  if (gone_ || !finished_) co_return false;
+  if (!keep_alive_ || !head_.keep_alive) co_return false;
+  if (body_read_) co_return true;
+  if (head_.chunked || body_broken_) co_return false;
+  // A body that was refused unread is dropped where that is cheap; a client that waits for 100
+  // Continue sends none.
+  const std::uint64_t length = head_.content_length.value_or(0);
+  if (length == 0) co_return true;
+  if (head_.expect_continue || length > kDiscardMax) co_return false;
+  const auto dropped = co_await read_body(kDiscardMax);
+  co_return dropped.has_value();
+}
+
+// ---- connections ----
+
+HttpServer::HttpServer(Loop& loop, HttpHandler& handler) : loop_(loop), handler_(handler) {}
+
+HttpServer::~HttpServer() = default;
+
+void HttpServer::serve(Socket socket, std::shared_ptr<TlsServer> tls,
+                       std::shared_ptr<const ServerLimits> limits, std::shared_ptr<void> hold) {
+  asio::co_spawn(loop_.context(),
+                 run(std::move(socket), std::move(tls), std::move(limits), std::move(hold)),
+                 [](std::exception_ptr fault) {
+                   if (!fault) return;
+                   try {
+                     std::rethrow_exception(fault);
+                   } catch (const std::exception& what) {
+                     spdlog::error("connection_failed reason=\"{}\"", what.what());
+                   }
+                 });
+}
+
+void HttpServer::drain() {
+  draining_ = true;
+  for (auto it = entries_.begin(); it != entries_.end();) {
+    Entry& entry = *it++;
+    if (!entry.idle) continue;
+    // Who was let in gets one answer; who had one loses nothing by a close between requests.
+    if (!entry.fresh) {
+      entry.stream->close();
+    } else if (entry.exchange != nullptr) {
+      entry.exchange->hurry();
+    }
+  }
+}
+
+void HttpServer::close_all() {
+  draining_ = true;
+  for (auto it = entries_.begin(); it != entries_.end();) {
+    Entry& entry = *it++;
+    entry.stream->close();
+  }
+}
+
+Task<> HttpServer::run(Socket socket, std::shared_ptr<TlsServer> tls,
+                       std::shared_ptr<const ServerLimits> limits, std::shared_ptr<void> hold) {
+  struct Count {
+    std::atomic<std::int64_t>& count;
+    ~Count() { count.fetch_sub(1, std::memory_order_relaxed); }
+  };
+  const Count counted{connections_};  // reserve() counted it
+  Stream stream(std::move(socket));
+  Entry entry;
+  entry.stream = &stream;
+  entries_.push_back(entry);
+
+  if (tls) {
+    Deadline deadline(loop_, [&stream] { stream.close(); });
+    deadline.expires_after(limits->tls_timeout);
+    std::string why;
+    const error_code failed = co_await stream.handshake(tls->make(), why);
+    if (failed) co_return;
+  }
+
+  HttpExchange exchange(loop_, stream, *limits);
+  entry.exchange = &exchange;
+  bool more = true;
+  while (more) {
+    entry.idle = true;
+    const bool head = co_await exchange.read_head(draining_);
+    if (!head) break;
+    entry.idle = entry.fresh = false;
+    exchange.begin_request(draining_);
+    co_await handler_.handle(exchange);
+    more = co_await exchange.finish_request();
+    more = more && !draining_;
+  }
+  // What was answered must arrive: an orderly end, then a moment for the client to have read it
+  // (RFC 9112 9.6).
+  if (exchange.client_gone() || !stream.is_open()) co_return;
+  if (exchange.cut_short()) co_return;
+  co_await exchange.linger();
+}
+
+}  // namespace switchyard::net

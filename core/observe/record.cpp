@@ -1,0 +1,354 @@
+#include "core/observe/record.hpp"
+
+#include <spdlog/spdlog.h>
+
+#include <algorithm>
+#include <array>
+#include <condition_variable>
+#include <map>
+#include <mutex>
+#include <span>
+#include <thread>
+
+#include "core/base/clock.hpp"
+#include "core/base/json_scan.hpp"
+#include "core/observe/log.hpp"
+
+namespace switchyard::observe {
+
+const char* to_string(FinalStatus status) {
+  switch (status) {
+    case FinalStatus::kOk:
+      return "ok";
+    case FinalStatus::kClientError:
+      return "client_error";
+    case FinalStatus::kUpstreamError:
+      return "upstream_error";
+    case FinalStatus::kClientLeft:
+      return "client_left";
+    case FinalStatus::kGatewayError:
+      return "gateway_error";
+  }
+  return "gateway_error";
+}
+
+std::string_view cut_utf8(std::string_view text, std::size_t bytes_max) {
+  if (text.size() <= bytes_max) return text;
+  std::size_t end = bytes_max;
+  while (end > 0 && (static_cast<unsigned char>(text[end]) & 0xc0) == 0x80) --end;
+  return text.substr(0, end);
+}
+
+void cut_texts(Record& record) {
+  constexpr std::size_t kNameMax = 256, kTextMax = 1024;
+  const auto cut = [](std::string& text, std::size_t bytes_max) {
+    // A new string: a shorter one would keep its memory.
+    if (text.size() > bytes_max) text = std::string(cut_utf8(text, bytes_max));
+  };
+  for (std::string* name :
+       {&record.model_asked, &record.model_used, &record.error_code, &record.finish_reason}) {
+    cut(*name, kNameMax);
+  }
+  for (std::string* text : {&record.error_text, &record.fallback_path, &record.route_reason}) {
+    cut(*text, kTextMax);
+  }
+}
+
+swy_rec to_plugin(const Record& record) {
+  const auto since_start = [&](std::uint64_t ns) {
+    return ns > record.start_ns ? ns - record.start_ns : 0;
+  };
+  swy_rec out{};
+  out.size = sizeof out;
+  if (record.stream) out.flags |= SWY_REC_STREAM;
+  if (!record.usage.reported) out.flags |= SWY_REC_USAGE_ESTIMATED;
+  if (record.final_status == FinalStatus::kClientLeft) out.flags |= SWY_REC_CLIENT_LEFT;
+  out.status = record.status;
+  out.attempts = record.attempts;
+  out.start_unix_ns = record.start_unix_ns;
+  out.dur_ns = since_start(record.end_ns);
+  out.ttft_ns = since_start(record.first_ns);
+  out.upstream_ns = record.upstream_ns;
+  out.tok_in = record.usage.tok_in;
+  out.tok_out = record.usage.tok_out;
+  out.tok_cached = record.usage.tok_cached;
+  out.tok_reasoning = record.usage.tok_reasoning;
+  out.id = to_swy(record.id);
+  out.trace = to_swy(record.trace);
+  out.key_id = to_swy(record.key_id);
+  out.account = to_swy(record.account);
+  out.feature = to_swy(record.feature);
+  out.task = to_swy(record.task);
+  out.surface = to_swy(record.surface);
+  out.model_asked = to_swy(record.model_asked);
+  out.model_used = to_swy(record.model_used);
+  out.provider = to_swy(record.provider);
+  out.final_status = to_swy(to_string(record.final_status));
+  out.error_code = to_swy(record.error_code);
+  out.error_text = to_swy(record.error_text);
+  out.finish_reason = to_swy(record.finish_reason);
+  out.fallback_path = to_swy(record.fallback_path);
+  out.route_reason = to_swy(record.route_reason);
+  return out;
+}
+
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+std::uint64_t ns(std::chrono::nanoseconds duration) {
+  return static_cast<std::uint64_t>(duration.count());
+}
+
+constexpr unsigned kTriesAlone = 3;
+
+}  // namespace
+
+// One logger: its queue, and the thread that empties it.
+struct LoggerFanout::Sink {
+  using Batch = std::vector<std::shared_ptr<const Record>>;
+
+  Sink(std::unique_ptr<plugin::LoggerInstance> instance, std::string unique_name,
+       const FanoutTimes& fanout_times)
+      : times(fanout_times), name(std::move(unique_name)), logger(std::move(instance)) {}
+
+  const FanoutTimes times;
+  const std::string name;
+
+  std::mutex mutex;
+  std::condition_variable wake;  // for the thread: records, or the end
+  std::condition_variable gone;  // for the destructor: the thread is through
+  std::thread thread;
+  Batch queue;
+  std::size_t in_hand = 0;  // taken off the queue, not yet written
+  Stats counts;
+  bool stopping = false, done = false;
+  Clock::time_point stop_at;  // where stopping
+
+  // [logger thread] from here on, but for the making and the closing of the instance
+  std::unique_ptr<plugin::LoggerInstance> logger;
+  bool dirty = false;  // written since the last flush
+  Clock::time_point flushed_at = Clock::now();
+  LogGate fault_gate{std::chrono::minutes(1)}, drop_gate{std::chrono::minutes(1)};
+  std::uint64_t drops_told = 0;
+
+  void publish(std::shared_ptr<const Record> record);
+  void run();
+  Batch collect();
+  void write(const Batch& batch);
+  void flush();
+  std::uint32_t write_some(std::span<const std::shared_ptr<const Record>> records, bool& fault);
+  std::uint64_t deadline_ns();
+  bool out_of_time();
+  void pause(std::chrono::milliseconds delay);
+  void settle(std::uint64_t written, std::uint64_t dropped);
+  void tell_fault(const char* call, const std::string& message);
+  void tell_drops();
+};
+
+void LoggerFanout::Sink::publish(std::shared_ptr<const Record> record) {
+  bool wake_up;
+  {
+    const std::lock_guard lock(mutex);
+    if (queue.size() + in_hand >= kQueueMax) {
+      ++counts.dropped;
+      return;
+    }
+    queue.push_back(std::move(record));
+    // The thread sleeps without records, or until a batch is full: one wake-up for each, not one
+    // per record.
+    wake_up = queue.size() == 1 || queue.size() == kBatchMax;
+  }
+  if (wake_up) wake.notify_one();
+}
+
+void LoggerFanout::Sink::run() {
+  for (;;) {
+    const Batch batch = collect();
+    if (batch.empty()) break;
+    write(batch);
+    tell_drops();
+    if (dirty && Clock::now() - flushed_at >= times.flush_after) flush();
+  }
+  if (dirty) flush();
+  tell_drops();
+  const std::lock_guard lock(mutex);
+  done = true;
+  gone.notify_all();
+}
+
+// Waits for records and takes all there are; none at the end.
+LoggerFanout::Sink::Batch LoggerFanout::Sink::collect() {
+  Batch batch;
+  batch.reserve(kBatchMax);
+  std::unique_lock lock(mutex);
+  const auto due = [this] { return stopping || !queue.empty(); };
+  if (dirty && !wake.wait_for(lock, times.window, due)) {
+    lock.unlock();
+    flush();
+    lock.lock();
+  }
+  wake.wait(lock, due);
+  wake.wait_for(lock, times.window, [this] { return stopping || queue.size() >= kBatchMax; });
+  batch.swap(queue);
+  in_hand = batch.size();
+  return batch;
+}
+
+void LoggerFanout::Sink::write(const Batch& batch) {
+  std::span<const std::shared_ptr<const Record>> rest(batch);
+  std::size_t size = kBatchMax;
+  unsigned tries_alone = 0;
+  auto delay = times.back_off_min;
+  while (!rest.empty()) {
+    if (out_of_time()) return settle(0, rest.size());
+    const auto part = rest.first(std::min(size, rest.size()));
+    bool fault = false;
+    const std::uint32_t taken = write_some(part, fault);
+    settle(taken, 0);
+    rest = rest.subspan(taken);
+    if (taken == part.size()) {
+      size = kBatchMax;
+      tries_alone = 0;
+      delay = times.back_off_min;
+      continue;
+    }
+    if (taken != 0) delay = times.back_off_min;
+    pause(delay);
+    delay = std::min(delay * 2, times.back_off_max);
+    if (!fault) continue;
+    // One record may be what it can't stomach: halve until it stands alone.
+    size = std::max<std::size_t>(part.size() / 2, 1);
+    if (part.size() > 1 || ++tries_alone < kTriesAlone) continue;
+    settle(0, 1);
+    rest = rest.subspan(1);
+    tries_alone = 0;
+  }
+}
+
+std::uint32_t LoggerFanout::Sink::write_some(std::span<const std::shared_ptr<const Record>> records,
+                                             bool& fault) {
+  std::array<swy_rec, kBatchMax> views;
+  for (std::size_t i = 0; i < records.size(); ++i) views[i] = to_plugin(*records[i]);
+  const auto taken = logger->write(std::span(views).first(records.size()), deadline_ns());
+  if (!taken) {
+    fault = true;
+    tell_fault("write", taken.error().message);
+    return 0;
+  }
+  if (*taken != 0) dirty = true;
+  return std::min(*taken, static_cast<std::uint32_t>(records.size()));
+}
+
+void LoggerFanout::Sink::flush() {
+  const auto flushed = logger->flush(deadline_ns());
+  if (!flushed) tell_fault("flush", flushed.error().message);
+  dirty = false;
+  flushed_at = Clock::now();
+}
+
+// steady_clock and mono_ns() read the same clock.
+std::uint64_t LoggerFanout::Sink::deadline_ns() {
+  const std::lock_guard lock(mutex);
+  auto at = Clock::now() + times.call_max;
+  if (stopping) at = std::min(at, stop_at);
+  return ns(at.time_since_epoch());
+}
+
+bool LoggerFanout::Sink::out_of_time() {
+  const std::lock_guard lock(mutex);
+  return stopping && Clock::now() >= stop_at;
+}
+
+// The end cuts it short, but pauses after that are slept: the logger is given its last seconds, not
+// a busy loop.
+void LoggerFanout::Sink::pause(std::chrono::milliseconds delay) {
+  std::unique_lock lock(mutex);
+  const bool was_stopping = stopping;
+  auto until = Clock::now() + delay;
+  if (stopping) until = std::min(until, stop_at);
+  wake.wait_until(lock, until, [&] { return stopping && !was_stopping; });
+}
+
+void LoggerFanout::Sink::settle(std::uint64_t written, std::uint64_t dropped) {
+  const std::lock_guard lock(mutex);
+  in_hand -= written + dropped;
+  counts.written += written;
+  counts.dropped += dropped;
+}
+
+void LoggerFanout::Sink::tell_fault(const char* call, const std::string& message) {
+  {
+    const std::lock_guard lock(mutex);
+    ++counts.failed;
+  }
+  if (const auto held = fault_gate.pass(mono_ns())) {
+    spdlog::error("logger_failed logger={} call={} held_back={} error={}", quote(name), call, *held,
+                  quote(message));
+  }
+}
+
+void LoggerFanout::Sink::tell_drops() {
+  std::uint64_t dropped;
+  {
+    const std::lock_guard lock(mutex);
+    dropped = counts.dropped;
+  }
+  if (dropped == drops_told || !drop_gate.pass(mono_ns())) return;
+  spdlog::error("records_dropped logger={} records={}", quote(name), dropped - drops_told);
+  drops_told = dropped;
+}
+
+LoggerFanout::LoggerFanout(std::vector<std::unique_ptr<plugin::LoggerInstance>> loggers,
+                           const FanoutTimes& times) {
+  std::map<std::string, unsigned> seen;
+  for (auto& logger : loggers) {
+    std::string name = logger->name();
+    if (const unsigned nth = ++seen[name]; nth > 1) name += "-" + std::to_string(nth);
+    sinks_.push_back(std::make_shared<Sink>(std::move(logger), std::move(name), times));
+  }
+  for (const auto& sink : sinks_) sink->thread = std::thread([sink] { sink->run(); });
+}
+
+LoggerFanout::~LoggerFanout() {
+  for (const auto& sink : sinks_) {
+    const std::lock_guard lock(sink->mutex);
+    sink->stopping = true;
+    sink->stop_at = Clock::now() + sink->times.close_max;
+    sink->wake.notify_one();
+  }
+  for (const auto& sink : sinks_) {
+    std::unique_lock lock(sink->mutex);
+    // A call that respects its deadline is back by now; one that does not must not keep the
+    // process.
+    const auto limit = sink->stop_at + std::chrono::milliseconds(500);
+    if (sink->gone.wait_until(lock, limit, [&] { return sink->done; })) {
+      lock.unlock();
+      sink->thread.join();
+      sink->logger.reset();
+      continue;
+    }
+    sink->thread.detach();
+    spdlog::error("logger_hangs logger={} lost={}", quote(sink->name),
+                  sink->queue.size() + sink->in_hand);
+  }
+}
+
+void LoggerFanout::publish(std::shared_ptr<const Record> record) {
+  for (const auto& sink : sinks_) sink->publish(record);
+}
+
+std::vector<LoggerFanout::Stats> LoggerFanout::stats() const {
+  std::vector<Stats> all;
+  all.reserve(sinks_.size());
+  for (const auto& sink : sinks_) {
+    const std::lock_guard lock(sink->mutex);
+    Stats stats = sink->counts;
+    stats.name = sink->name;
+    stats.queued = sink->queue.size() + sink->in_hand;
+    all.push_back(std::move(stats));
+  }
+  return all;
+}
+
+}  // namespace switchyard::observe

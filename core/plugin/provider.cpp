@@ -1,0 +1,228 @@
+#include "core/plugin/provider.hpp"
+
+#include <rapidjson/document.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "core/base/json_scan.hpp"
+#include "core/plugin/host.hpp"
+#include "core/plugin/table.hpp"
+
+namespace switchyard::plugin {
+
+struct ProviderInstance::LogTag : InstanceTag {};
+
+namespace {
+
+// ---- swy_out, on its way to the sink ----
+
+bool readable(swy_str s) { return s.p != nullptr || s.n == 0; }
+
+bool readable(const swy_seg* pieces, std::uint32_t n) {
+  if (!pieces) return n == 0;
+  return std::all_of(pieces, pieces + n, [](const swy_seg& piece) {
+    return piece.kind == SWY_SEG_BLOB || readable(piece.b);
+  });
+}
+
+OperationSink& sink_of(void* ctx) { return *static_cast<OperationSink*>(ctx); }
+
+swy_rc SWY_CALL req_begin(void* ctx, swy_str method, swy_str url, std::uint32_t xid,
+                          std::uint32_t framing) noexcept {
+  if (!readable(method) || !readable(url)) return SWY_E_ARG;
+  return sink_of(ctx).req_begin(view(method), view(url), xid, framing);
+}
+
+swy_rc SWY_CALL req_header(void* ctx, swy_str name, swy_str value) noexcept {
+  if (!readable(name) || !readable(value)) return SWY_E_ARG;
+  return sink_of(ctx).req_header(view(name), view(value));
+}
+
+swy_rc SWY_CALL req_auth(void* ctx, swy_str scheme, swy_str arg) noexcept {
+  if (!readable(scheme) || !readable(arg)) return SWY_E_ARG;
+  return sink_of(ctx).req_auth(view(scheme), view(arg));
+}
+
+swy_rc SWY_CALL req_part(void*, const swy_kv*, std::uint32_t) noexcept { return SWY_E_UNSUP; }
+
+swy_rc SWY_CALL req_body(void* ctx, const swy_seg* pieces, std::uint32_t n) noexcept {
+  if (!readable(pieces, n)) return SWY_E_ARG;
+  return sink_of(ctx).req_body({pieces, n});
+}
+
+swy_rc SWY_CALL emit(void* ctx, std::uint32_t what, std::uint32_t flags, swy_str data) noexcept {
+  if (!readable(data)) return SWY_E_ARG;
+  return sink_of(ctx).emit(what, flags, view(data));
+}
+
+swy_rc SWY_CALL keep(void*, swy_str) noexcept { return SWY_E_UNSUP; }
+
+swy_rc SWY_CALL ws_send(void*, std::uint32_t, std::uint32_t, const swy_seg*,
+                        std::uint32_t) noexcept {
+  return SWY_E_UNSUP;
+}
+
+swy_out out_to(OperationSink& sink) {
+  return {.size = sizeof(swy_out),
+          .flags = 0,
+          .ctx = &sink,
+          .req_begin = req_begin,
+          .req_header = req_header,
+          .req_auth = req_auth,
+          .req_part = req_part,
+          .req_body = req_body,
+          .emit = emit,
+          .keep = keep,
+          .ws_send = ws_send};
+}
+
+// ---- faults ----
+
+Fault plugin_fault(std::string message) {
+  return {.cls = SWY_CLS_PLUGIN, .http = 0, .retry_after_ms = 0, .message = std::move(message)};
+}
+
+// What the plugin says of the upstream. Values outside the contract mean nothing to the caller.
+Fault upstream_fault(const swy_err& err) {
+  const bool known = err.cls >= SWY_CLS_PLUGIN && err.cls <= SWY_CLS_BAD_ANSWER;
+  return {.cls = known ? err.cls : SWY_CLS_PLUGIN,
+          .http = err.http >= 100 && err.http <= 599 ? err.http : 0,
+          .retry_after_ms = err.retry_after_ms,
+          .message = std::string(err.msg, ::strnlen(err.msg, sizeof err.msg))};
+}
+
+swy_err empty_err() {
+  swy_err err{};
+  err.size = sizeof err;
+  return err;
+}
+
+Result<std::vector<std::string>> strings(const rapidjson::Value& caps, const char* name) {
+  const std::string place = std::string("caps.") + name;
+  std::vector<std::string> result;
+  const auto member = caps.FindMember(name);
+  if (member == caps.MemberEnd()) return result;
+  if (!member->value.IsArray()) return Error{place + ": expected an array of strings"};
+  for (const rapidjson::Value& item : member->value.GetArray()) {
+    if (!item.IsString()) return Error{place + ": expected an array of strings"};
+    result.emplace_back(item.GetString(), item.GetStringLength());
+  }
+  return result;
+}
+
+bool contains(const std::vector<std::string>& all, std::string_view one) {
+  return std::find(all.begin(), all.end(), one) != all.end();
+}
+
+std::string names_of(const Libraries& libraries, std::string_view iface) {
+  std::vector<std::string> names;
+  for (const auto& library : libraries.all()) {
+    for (const Kind& kind : library->kinds()) {
+      if (kind.iface == iface && !contains(names, kind.name)) names.push_back(kind.name);
+    }
+  }
+  std::sort(names.begin(), names.end());
+  std::string text;
+  for (const std::string& name : names) text += (text.empty() ? "" : ", ") + name;
+  return text.empty() ? "none" : text;
+}
+
+}  // namespace
+
+bool ProviderCaps::has_task(std::string_view task) const { return contains(tasks, task); }
+
+bool ProviderCaps::takes_dialect(std::string_view dialect) const {
+  return contains(dialects, dialect);
+}
+
+Result<ProviderCaps> parse_provider_caps(std::string_view json) {
+  rapidjson::Document caps;
+  caps.Parse(json.data(), json.size());
+  if (caps.HasParseError() || !caps.IsObject()) return Error{"caps: expected a JSON object"};
+  Result<std::vector<std::string>> tasks = strings(caps, "tasks");
+  if (!tasks) return std::move(tasks).error();
+  if (tasks->empty()) return Error{"caps.tasks: expected at least one task"};
+  Result<std::vector<std::string>> dialects = strings(caps, "dialects");
+  if (!dialects) return std::move(dialects).error();
+  return ProviderCaps{.tasks = std::move(*tasks), .dialects = std::move(*dialects)};
+}
+
+Result<std::unique_ptr<ProviderInstance>> ProviderInstance::open(const Libraries& libraries,
+                                                                 std::string_view kind_name,
+                                                                 std::string_view config_json,
+                                                                 std::string instance_id) {
+  const Libraries::Found found = libraries.find("provider", kind_name);
+  if (!found.kind) {
+    return Error{"provider \"" + instance_id + "\": no plugin \"" + std::string(kind_name) +
+                 "\"; there are: " + names_of(libraries, SWY_PROVIDER_IFACE)};
+  }
+  Result<ProviderCaps> caps = parse_provider_caps(found.kind->caps);
+  if (!caps) return std::move(caps).error();
+
+  std::unique_ptr<ProviderInstance> instance(new ProviderInstance);
+  instance->library_ = found.library;
+  instance->table_ = static_cast<const swy_provider*>(found.kind->vt);
+  instance->caps_ = std::move(*caps);
+  instance->tag_ = std::make_unique<LogTag>();
+  instance->tag_->name = instance_id;
+  instance->id_ = std::move(instance_id);
+
+  swy_err err = empty_err();
+  InstanceTag* tag = instance->tag_.get();
+  const swy_rc rc =
+      instance->table_->open(to_swy(config_json), host_table(), tag, &instance->instance_, &err);
+  if (rc < 0) {
+    // Nothing was opened, so nothing may be closed.
+    instance->table_ = nullptr;
+    return Error{"provider \"" + instance->id_ + "\": plugin \"" + std::string(kind_name) +
+                 "\": " + fault_text(rc, err)};
+  }
+  return instance;
+}
+
+ProviderInstance::~ProviderInstance() {
+  if (table_) table_->close(instance_);
+}
+
+Operation::Operation(ProviderInstance& instance, void* operation)
+    : instance_(&instance), operation_(operation) {}
+
+Operation::Operation(Operation&& other) noexcept
+    : instance_(std::exchange(other.instance_, nullptr)), operation_(other.operation_) {}
+
+Operation::~Operation() {
+  if (instance_) instance_->table_->op_free(operation_);
+}
+
+Result<Operation, Fault> Operation::start(ProviderInstance& instance, const swy_req& request) {
+  swy_err err = empty_err();
+  void* operation = nullptr;
+  const swy_rc rc = instance.table_->op_new(instance.instance_, &request, &operation, &err);
+  if (rc < 0) {
+    // op_new may say that the request itself is at fault, as a step may.
+    Fault fault = upstream_fault(err);
+    if (fault.message.empty()) fault.message = fault_text(rc, err);
+    return fault;
+  }
+  return Operation(instance, operation);
+}
+
+Operation::Next Operation::step(const swy_ev& event, OperationSink& sink) {
+  const swy_out out = out_to(sink);
+  swy_next next{};
+  next.size = sizeof next;
+  swy_err err = empty_err();
+  const swy_rc rc = instance_->table_->op_step(operation_, &event, &out, &next, &err);
+  if (rc < 0)
+    return {.act = SWY_ACT_FAIL, .delay_ns = 0, .fault = plugin_fault(fault_text(rc, err))};
+  if (next.act < SWY_ACT_FAIL) return {.act = next.act, .delay_ns = next.delay_ns, .fault = {}};
+  if (next.act == SWY_ACT_FAIL)
+    return {.act = SWY_ACT_FAIL, .delay_ns = 0, .fault = upstream_fault(err)};
+  return {.act = SWY_ACT_FAIL,
+          .delay_ns = 0,
+          .fault = plugin_fault("op_step answered with act " + std::to_string(next.act) +
+                                ", which the contract does not know")};
+}
+
+}  // namespace switchyard::plugin

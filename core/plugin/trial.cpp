@@ -1,0 +1,308 @@
+#include "core/plugin/trial.hpp"
+
+#include <dlfcn.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <spawn.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <array>
+#include <cerrno>
+#include <cstdio>
+#include <cstring>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "core/base/clock.hpp"
+#include "core/plugin/audit.hpp"
+#include "core/plugin/library.hpp"
+#include "core/plugin/loading.hpp"
+#include "core/plugin/table.hpp"
+
+namespace switchyard::plugin {
+namespace {
+
+// What the child writes, a line each: "step NAME" before each step, then "ok", or "refused" and the
+// reason. The lines are for people too: this is what `switchyard plugin-trial FILE` prints.
+constexpr std::string_view kStep = "step ";
+constexpr std::string_view kRefused = "refused ";
+constexpr std::string_view kOk = "ok";
+constexpr std::size_t kReportBytesMax = 64 * 1024;
+
+#if defined(__has_feature)
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
+#define SWITCHYARD_SHADOW_MEMORY 1
+#endif
+#endif
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define SWITCHYARD_SHADOW_MEMORY 1
+#endif
+
+// ---- in the child ----
+
+void limit(int resource, rlim_t value) {
+  const struct rlimit both = {value, value};
+  ::setrlimit(static_cast<__rlimit_resource>(resource), &both);
+}
+
+// Limits are a backstop for a child whose parent is gone; the parent's own deadline comes first.
+void confine() {
+  ::prctl(PR_SET_PDEATHSIG, SIGKILL);
+  limit(RLIMIT_CORE, 0);
+  limit(RLIMIT_CPU, 30);
+#if !defined(SWITCHYARD_SHADOW_MEMORY)
+  limit(RLIMIT_AS, rlim_t{4} << 30);
+#endif
+  // A sanitizer's handler would turn the signal, which the parent reports, into an exit status.
+  for (const int number : {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT, SIGTRAP}) {
+    ::signal(number, SIG_DFL);
+  }
+}
+
+// The report goes to what was standard output; what the plugin prints there goes to standard error.
+class Report {
+ public:
+  Report() : fd_(::fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 3)) {
+    ::dup2(STDERR_FILENO, STDOUT_FILENO);
+  }
+  ~Report() { ::close(fd_); }
+  Report(const Report&) = delete;
+  Report& operator=(const Report&) = delete;
+
+  void step(std::string_view name) const { line(kStep, name); }
+  void ok() const { line(kOk, ""); }
+  int refused(const Error& error) const {
+    line(kRefused, error.message);
+    return 1;
+  }
+
+ private:
+  void line(std::string_view head, std::string_view text) const {
+    std::string whole(head);
+    for (const char c : text) whole += c == '\n' ? ' ' : c;
+    whole += '\n';
+    // One write: what is there when the plugin crashes is a whole line.
+    [[maybe_unused]] const ssize_t n = ::write(fd_, whole.data(), whole.size());
+  }
+
+  int fd_;
+};
+
+// ---- in the parent ----
+
+struct Pipe {
+  Pipe() {
+    if (::pipe2(fds.data(), O_CLOEXEC) != 0) fds = {-1, -1};
+  }
+  ~Pipe() {
+    for (const int fd : fds) {
+      if (fd >= 0) ::close(fd);
+    }
+  }
+  Pipe(const Pipe&) = delete;
+  Pipe& operator=(const Pipe&) = delete;
+  void close_writer() {
+    ::close(fds[1]);
+    fds[1] = -1;
+  }
+
+  std::array<int, 2> fds{-1, -1};
+};
+
+// The child gets only what a loader and a C library need: the rest of the environment may hold
+// provider keys.
+std::vector<char*> child_environment() {
+  static constexpr std::string_view kPassed[] = {
+      "PATH=",         "HOME=",          "TMPDIR=",          "TZ=",
+      "LANG=",         "LC_ALL=",        "LD_LIBRARY_PATH=", "ASAN_OPTIONS=",
+      "TSAN_OPTIONS=", "UBSAN_OPTIONS=", "LSAN_OPTIONS="};
+  std::vector<char*> result;
+  for (char** entry = environ; entry && *entry; ++entry) {
+    for (const std::string_view name : kPassed) {
+      if (std::string_view(*entry).starts_with(name)) result.push_back(*entry);
+    }
+  }
+  result.push_back(nullptr);
+  return result;
+}
+
+Result<pid_t> spawn(const std::filesystem::path& program, const std::filesystem::path& file,
+                    int report) {
+  const std::string path = program.empty() ? "/proc/self/exe" : program.string();
+  std::string name = "switchyard", command = "plugin-trial", argument = file.string();
+  std::array<char*, 4> arguments = {name.data(), command.data(), argument.data(), nullptr};
+  std::vector<char*> environment = child_environment();
+
+  posix_spawn_file_actions_t actions;
+  ::posix_spawn_file_actions_init(&actions);
+  ::posix_spawn_file_actions_addopen(&actions, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
+  ::posix_spawn_file_actions_adddup2(&actions, report, STDOUT_FILENO);
+  ::posix_spawn_file_actions_addclosefrom_np(&actions, 3);
+
+  // A group of its own, so that what the plugin started goes with it.
+  posix_spawnattr_t attributes;
+  ::posix_spawnattr_init(&attributes);
+  sigset_t none, all;
+  ::sigemptyset(&none);
+  ::sigfillset(&all);
+  ::posix_spawnattr_setsigmask(&attributes, &none);
+  ::posix_spawnattr_setsigdefault(&attributes, &all);
+  ::posix_spawnattr_setpgroup(&attributes, 0);
+  ::posix_spawnattr_setflags(
+      &attributes, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETPGROUP);
+
+  pid_t pid = -1;
+  const int failed = ::posix_spawn(&pid, path.c_str(), &actions, &attributes, arguments.data(),
+                                   environment.data());
+  ::posix_spawnattr_destroy(&attributes);
+  ::posix_spawn_file_actions_destroy(&actions);
+  if (failed != 0) {
+    return Error{"trial: can't start " + path + ": " + std::strerror(failed)};
+  }
+  return pid;
+}
+
+// Appends what is there; false at the end of the stream.
+bool drain(int fd, std::string& report) {
+  char buffer[4096];
+  const ssize_t n = ::read(fd, buffer, sizeof buffer);
+  if (n > 0 && report.size() < kReportBytesMax) {
+    report.append(buffer, static_cast<std::size_t>(n));
+  }
+  return n > 0 || (n < 0 && (errno == EINTR || errno == EAGAIN));
+}
+
+// Waits until the child has ended, and takes its report. False where the deadline came first.
+bool wait_for_end(int process, int fd, std::string& report, std::uint64_t deadline_ns) {
+  bool open = true;
+  for (;;) {
+    const std::uint64_t now = mono_ns();
+    if (now >= deadline_ns) return false;
+    std::array<pollfd, 2> waiting = {{{process, POLLIN, 0}, {open ? fd : -1, POLLIN, 0}}};
+    const auto ms = static_cast<int>((deadline_ns - now) / 1'000'000u) + 1;
+    if (::poll(waiting.data(), waiting.size(), ms) < 0 && errno != EINTR) return false;
+    if (waiting[1].revents != 0) {
+      open = drain(fd, report);
+      continue;
+    }
+    if (waiting[0].revents != 0) return true;
+  }
+}
+
+struct Account {
+  std::string step, reason;
+  bool ok = false;
+};
+
+Account read_report(std::string_view report) {
+  Account account;
+  while (!report.empty()) {
+    const std::size_t end = report.find('\n');
+    if (end == std::string_view::npos) break;
+    const std::string_view line = report.substr(0, end);
+    report.remove_prefix(end + 1);
+    if (line.starts_with(kStep)) account.step = line.substr(kStep.size());
+    if (line.starts_with(kRefused)) account.reason = line.substr(kRefused.size());
+    if (line == kOk) account.ok = true;
+  }
+  return account;
+}
+
+std::string signal_name(int number) {
+  const char* name = ::sigabbrev_np(number);
+  return name ? "SIG" + std::string(name) : "signal " + std::to_string(number);
+}
+
+std::string seconds(std::chrono::milliseconds time) {
+  char text[32];
+  std::snprintf(text, sizeof text, "%g s", static_cast<double>(time.count()) / 1000.0);
+  return text;
+}
+
+Result<void> judge(const Account& account, int status) {
+  if (account.step.empty()) {
+    return Error{"trial: the program did not run a trial (wait status " + std::to_string(status) +
+                 ")"};
+  }
+  if (WIFSIGNALED(status)) {
+    return Error{"crashed in " + account.step + " with " + signal_name(WTERMSIG(status))};
+  }
+  if (!account.reason.empty()) return Error{account.reason};
+  if (!account.ok || WEXITSTATUS(status) != 0) {
+    return Error{"ended the process in " + account.step + " with status " +
+                 std::to_string(WEXITSTATUS(status))};
+  }
+  return {};
+}
+
+int reap(pid_t pid) {
+  int status = 0;
+  while (::waitpid(pid, &status, 0) < 0 && errno == EINTR) {
+  }
+  return status;
+}
+
+}  // namespace
+
+Result<void> try_in_child(const std::filesystem::path& program, const std::filesystem::path& file,
+                          std::chrono::milliseconds max) {
+  Pipe pipe;
+  if (pipe.fds[0] < 0) return Error{std::string("trial: no pipe: ") + std::strerror(errno)};
+  const std::uint64_t deadline_ns =
+      mono_ns() + static_cast<std::uint64_t>(max.count()) * 1'000'000u;
+
+  Result<pid_t> pid = spawn(program, file, pipe.fds[1]);
+  if (!pid) return std::move(pid).error();
+  pipe.close_writer();
+
+  // Not through glibc 2.36's own header, which gives the function C++ linkage.
+  const auto process = static_cast<int>(::syscall(SYS_pidfd_open, *pid, 0));
+  std::string report;
+  const bool ended = process >= 0 && wait_for_end(process, pipe.fds[0], report, deadline_ns);
+  ::kill(-*pid, SIGKILL);
+  const int status = reap(*pid);
+  if (process >= 0) ::close(process);
+
+  const Account account = read_report(report);
+  if (!ended) {
+    return Error{"hung in " + (account.step.empty() ? "start" : account.step) +
+                 ": no answer within " + seconds(max)};
+  }
+  return judge(account, status);
+}
+
+int run_trial(const std::filesystem::path& file) {
+  confine();
+  const Report report;
+  report.step("audit");
+  if (Result<void> ok = audit(file); !ok) return report.refused(ok.error());
+
+  report.step("constructor");
+  Result<swy_entry> entry = map_library(file);
+  if (!entry) return report.refused(entry.error());
+
+  report.step("entry");
+  Result<Offer> offer = negotiate(*entry);
+  if (!offer) return report.refused(offer.error());
+
+  report.step("init");
+  if (Result<void> ok = call_init(*offer->table); !ok) return report.refused(ok.error());
+
+  report.step("self_test");
+  if (Result<void> ok = call_self_test(*offer->table); !ok) return report.refused(ok.error());
+
+  report.step("fini");
+  call_fini(*offer->table);
+
+  report.step("exit");
+  report.ok();
+  return 0;
+}
+
+}  // namespace switchyard::plugin

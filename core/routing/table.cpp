@@ -1,0 +1,121 @@
+#include "core/routing/table.hpp"
+
+#include <algorithm>
+
+#include "core/base/near.hpp"
+
+namespace switchyard::routing {
+namespace {
+
+std::vector<std::string> names_of(const config::Provider& provider,
+                                  const catalog::Catalog& catalog) {
+  if (!provider.models.empty()) return provider.models;
+  std::vector<std::string> names;
+  for (const catalog::Model& model : catalog.models()) {
+    if (model.provider == provider.family) names.push_back(model.name);
+  }
+  return names;
+}
+
+}  // namespace
+
+Table::Table(const config::Config& config, const catalog::Catalog& catalog) {
+  for (std::size_t i = 0; i < config.providers.size(); ++i) {
+    const config::Provider& provider = config.providers[i];
+    providers_.push_back({provider.id, false, provider.models.empty()});
+    provider_ids_.emplace(provider.id, i);
+    add_models(i, names_of(provider, catalog));
+  }
+  add_aliases(config);
+  make_list();
+}
+
+void Table::add_models(std::size_t index, const std::vector<std::string>& names) {
+  for (const std::string& name : names) {
+    if (name == "*") {
+      providers_[index].any = true;
+      any_.push_back(index);
+    } else if (listed_target(name, index) == nullptr) {
+      by_model_[name].push_back({index, name});
+    }
+  }
+}
+
+void Table::add_aliases(const config::Config& config) {
+  for (const config::Model& model : config.models) {
+    Route route{model.name, {}, "alias " + model.name};
+    for (const config::Candidate& candidate : model.candidates) {
+      const auto provider = provider_ids_.find(candidate.provider);
+      if (provider != provider_ids_.end()) {
+        route.targets.push_back({provider->second, candidate.model});
+      }
+    }
+    aliases_.emplace(model.name, std::move(route));
+  }
+}
+
+void Table::make_list() {
+  for (const auto& [name, route] : aliases_) {
+    const bool one = route.targets.size() == 1;
+    listed_.push_back({name, one ? providers_[route.targets[0].provider].id : "switchyard"});
+  }
+  for (const auto& [name, targets] : by_model_) {
+    if (!aliases_.contains(name)) listed_.push_back({name, providers_[targets[0].provider].id});
+  }
+  std::sort(listed_.begin(), listed_.end(),
+            [](const Listed& a, const Listed& b) { return a.name < b.name; });
+}
+
+const Target* Table::listed_target(std::string_view model, std::size_t provider) const {
+  const auto targets = by_model_.find(model);
+  if (targets == by_model_.end()) return nullptr;
+  const auto found =
+      std::find_if(targets->second.begin(), targets->second.end(),
+                   [&](const Target& target) { return target.provider == provider; });
+  return found == targets->second.end() ? nullptr : &*found;
+}
+
+Route Table::resolve(std::string_view name) const {
+  if (const auto alias = aliases_.find(name); alias != aliases_.end()) return alias->second;
+
+  Route route{std::string(name), {}, {}};
+  if (name.empty()) return route;
+  const std::size_t slash = name.find('/');
+  const auto named = slash == std::string_view::npos ? provider_ids_.end()
+                                                     : provider_ids_.find(name.substr(0, slash));
+  const std::string_view rest =
+      named == provider_ids_.end() ? std::string_view() : name.substr(slash + 1);
+
+  if (!rest.empty() && listed_target(rest, named->second) != nullptr) {
+    route.targets.push_back({named->second, std::string(rest)});
+    route.reason = "model " + std::string(rest) + " asked for at " + named->first;
+  } else if (const auto listed = by_model_.find(name); listed != by_model_.end()) {
+    route.targets = listed->second;
+    route.reason = "model " + route.name + " at";
+    for (std::size_t i = 0; i < route.targets.size(); ++i) {
+      route.reason += (i == 0 ? " " : ", ") + providers_[route.targets[i].provider].id;
+    }
+  } else if (!rest.empty() && (providers_[named->second].any || providers_[named->second].open)) {
+    route.targets.push_back({named->second, std::string(rest)});
+    route.reason = "unlisted model " + std::string(rest) + " asked for at " + named->first;
+  } else if (!any_.empty()) {
+    for (const std::size_t provider : any_) route.targets.push_back({provider, route.name});
+    route.reason =
+        "unlisted model " + route.name + " at " + providers_[any_[0]].id + ", which takes any name";
+  }
+  return route;
+}
+
+std::vector<std::string> Table::near(std::string_view name, std::size_t max) const {
+  std::vector<std::string> known;
+  known.reserve(listed_.size());
+  for (const Listed& each : listed_) known.push_back(each.name);
+  const std::size_t slash = name.find('/');
+  const bool prefixed =
+      slash != std::string_view::npos && provider_ids_.contains(name.substr(0, slash));
+  if (!prefixed) return near_names(name, known, max);
+  // The provider is right, so the slip is in the model's name.
+  return near_names(name.substr(slash + 1), known, max);
+}
+
+}  // namespace switchyard::routing

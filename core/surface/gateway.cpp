@@ -1,0 +1,401 @@
+#include "core/surface/gateway.hpp"
+
+#include <openssl/rand.h>
+
+#include <boost/smart_ptr/make_local_shared.hpp>
+
+#include "core/base/clock.hpp"
+#include "core/net/offload.hpp"
+#include "core/surface/endpoints.hpp"
+#include "core/surface/openai_error.hpp"
+#include "core/surface/openai_writer.hpp"
+
+namespace switchyard::surface {
+namespace {
+
+using net::Task;
+
+// Bodies beyond this are scanned on the compute pool.
+constexpr std::size_t kScanOnLoopMax = 256 * 1024;
+
+// What a client may tell the upstream besides the body.
+constexpr std::string_view kForwarded[] = {"openai-beta", "traceparent", "tracestate"};
+
+// Counts what is open for as long as it lives.
+class Gauge {
+ public:
+  explicit Gauge(std::atomic<std::int64_t>& gauge) : gauge_(gauge) {
+    gauge_.fetch_add(1, std::memory_order_relaxed);
+  }
+  ~Gauge() { gauge_.fetch_sub(1, std::memory_order_relaxed); }
+  Gauge(const Gauge&) = delete;
+  Gauge& operator=(const Gauge&) = delete;
+
+ private:
+  std::atomic<std::int64_t>& gauge_;
+};
+
+bool valid_request_id(std::string_view id) {
+  if (id.empty() || id.size() > 128) return false;
+  return std::all_of(id.begin(), id.end(), [](char c) {
+    return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '-' ||
+           c == '_' || c == '.';
+  });
+}
+
+// The trace id of a W3C traceparent, or empty.
+std::string_view trace_id(std::string_view traceparent) {
+  return traceparent.size() >= 55 && traceparent[2] == '-' && traceparent[35] == '-'
+             ? traceparent.substr(3, 32)
+             : std::string_view();
+}
+
+std::string_view bearer(std::string_view authorization) {
+  constexpr std::string_view kScheme = "bearer ";
+  if (authorization.size() <= kScheme.size()) return {};
+  for (std::size_t i = 0; i < kScheme.size(); ++i) {
+    if ((authorization[i] | 0x20) != (kScheme[i] | 0x20)) return {};
+  }
+  return authorization.substr(kScheme.size());
+}
+
+int hex_value(char c) {
+  if (c >= '0' && c <= '9') return c - '0';
+  if ((c | 0x20) >= 'a' && (c | 0x20) <= 'f') return (c | 0x20) - 'a' + 10;
+  return -1;
+}
+
+std::string percent_decode(std::string_view text) {
+  std::string out;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    if (text[i] == '%' && i + 2 < text.size()) {
+      const int high = hex_value(text[i + 1]);
+      const int low = hex_value(text[i + 2]);
+      if (high >= 0 && low >= 0) {
+        out += static_cast<char>(high * 16 + low);
+        i += 2;
+        continue;
+      }
+    }
+    out += text[i];
+  }
+  return out;
+}
+
+bool known_path(std::string_view path) {
+  return find_endpoint(path) != nullptr || path == "/v1/models" ||
+         path.starts_with("/v1/models/") || path == "/healthz" || path == "/readyz";
+}
+
+std::string join_near(const std::vector<std::string>& names) {
+  if (names.empty()) return {};
+  std::string text = " Did you mean ";
+  for (std::size_t i = 0; i < names.size(); ++i) {
+    if (i > 0) text += i + 1 == names.size() ? " or " : ", ";
+    text += "'" + names[i] + "'";
+  }
+  return text + "?";
+}
+
+}  // namespace
+
+// All that belongs to one request; lives in the frame of handle().
+struct Gateway::Call {
+  net::HttpExchange& http;
+  Pin pin;
+  const Published& published;
+  const account::GatewayKey* key = nullptr;
+  std::shared_ptr<observe::Record> record = std::make_shared<observe::Record>();
+  std::string headers;    // lines on every answer
+  bool recorded = false;  // whether this request is one to keep a record of
+
+  Call(net::HttpExchange& exchange, Pin held)
+      : http(exchange), pin(std::move(held)), published(**pin) {}
+  const net::RequestHead& head() const { return http.head(); }
+  const exchange::Snapshot& snapshot() const { return *published.snapshot; }
+  bool may_use(std::string_view model) const { return key == nullptr || key->may_use(model); }
+};
+
+Gateway::Gateway(exchange::LoopContext context, net::asio::thread_pool& compute)
+    : context_(context), compute_(compute) {
+  RAND_bytes(reinterpret_cast<unsigned char*>(id_state_), sizeof id_state_);
+}
+
+void Gateway::publish(std::shared_ptr<const Published> published) {
+  current_ = boost::make_local_shared<const std::shared_ptr<const Published>>(std::move(published));
+}
+
+// xoroshiro128+ (Blackman, Vigna): ids must not collide; they are no secret.
+std::string Gateway::new_request_id() {
+  static constexpr char kHex[] = "0123456789abcdef";
+  std::string id = "req_";
+  for (int word = 0; word < 2; ++word) {
+    std::uint64_t s0 = id_state_[0];
+    std::uint64_t s1 = id_state_[1];
+    std::uint64_t value = s0 + s1;
+    s1 ^= s0;
+    id_state_[0] = ((s0 << 24) | (s0 >> 40)) ^ s1 ^ (s1 << 16);
+    id_state_[1] = (s1 << 37) | (s1 >> 27);
+    for (int i = 0; i < 12; ++i, value >>= 4) id += kHex[value & 15];
+  }
+  return id;
+}
+
+Task<> Gateway::handle(net::HttpExchange& http) {
+  Call call(http, current_);
+  observe::Record& record = *call.record;
+  record.start_ns = mono_ns();
+  record.start_unix_ns = unix_ns();
+  const std::string_view asked_id = call.head().find("x-request-id");
+  if (valid_request_id(asked_id)) {
+    record.id = asked_id;
+  } else {
+    record.id = new_request_id();
+  }
+  call.headers = "x-request-id: " + record.id + "\r\n";
+
+  const Gauge open(context_.metrics.open_requests);
+  co_await serve(call);
+  if (call.recorded) finish(call);
+}
+
+void Gateway::finish(Call& call) {
+  observe::Record& record = *call.record;
+  record.end_ns = mono_ns();
+  if (call.http.client_gone() && record.final_status == observe::FinalStatus::kOk) {
+    record.final_status = observe::FinalStatus::kClientLeft;
+  }
+  context_.metrics.add(record);
+  if (call.published.loggers && !call.published.loggers->empty()) {
+    call.published.loggers->publish(std::move(call.record));
+  }
+}
+
+Task<> Gateway::answer(Call& call, unsigned status, std::string body) {
+  std::string lines = "content-type: application/json\r\n" + call.headers;
+  call.http.start(status, lines, body.size());
+  call.http.write(body);
+  co_await call.http.flush();
+}
+
+Task<> Gateway::refuse(Call& call, exchange::Failure failure) {
+  observe::Record& record = *call.record;
+  record.status = failure.status;
+  record.error_code = failure.code;
+  record.error_text = failure.message;
+  record.final_status = failure.status >= 500 ? observe::FinalStatus::kGatewayError
+                                              : observe::FinalStatus::kClientError;
+  const std::string body = openai_error(failure);
+  const std::string lines = openai_error_headers(failure) + call.headers;
+  call.http.start(failure.status, lines, body.size());
+  call.http.write(body);
+  co_await call.http.flush();
+}
+
+Task<> Gateway::serve(Call& call) {
+  const net::RequestHead& head = call.head();
+  const auto& origins = call.snapshot().config->cors_origins;
+  const std::string_view origin = head.find("origin");
+  const bool cors =
+      !origin.empty() && std::any_of(origins.begin(), origins.end(),
+                                     [&](const auto& o) { return o == "*" || o == origin; });
+  if (cors) {
+    call.headers.append("access-control-allow-origin: ").append(origin);
+    call.headers +=
+        "\r\nvary: origin\r\naccess-control-expose-headers: x-request-id, retry-after\r\n";
+  }
+
+  if (head.path == "/healthz" || head.path == "/readyz") {
+    const bool ready = head.path == "/healthz" || !draining_;
+    co_await answer(call, ready ? 200 : 503,
+                    ready ? R"({"status":"ok"})" : R"({"status":"draining"})");
+    co_return;
+  }
+  if (!known_path(head.path)) {
+    co_await refuse(call, bad_request(404, "unknown_url",
+                                      "Unknown request URL: " + std::string(head.method) + " " +
+                                          std::string(head.path) + "."));
+    co_return;
+  }
+  if (head.method == "OPTIONS" && cors) {
+    call.headers +=
+        "access-control-allow-methods: GET, POST, OPTIONS\r\n"
+        "access-control-allow-headers: authorization, content-type, x-request-id, "
+        "openai-beta, openai-organization, openai-project, x-stainless-arch, "
+        "x-stainless-lang, x-stainless-os, x-stainless-package-version, "
+        "x-stainless-retry-count, x-stainless-runtime, x-stainless-runtime-version, "
+        "x-stainless-timeout\r\naccess-control-max-age: 600\r\n";
+    call.http.start(204, call.headers, 0);
+    co_await call.http.flush();
+    co_return;
+  }
+
+  const Endpoint* const endpoint = find_endpoint(head.path);
+  const bool get = head.method == "GET" || head.method == "HEAD";
+  if (endpoint != nullptr ? head.method != "POST" : !get) {
+    const std::string allowed = endpoint != nullptr ? "POST" : "GET, HEAD";
+    call.headers += "allow: " + allowed + "\r\n";
+    co_await refuse(call, bad_request(405, "method_not_allowed",
+                                      "Not allowed to " + std::string(head.method) + " on " +
+                                          std::string(head.path) + "; allowed: " + allowed + "."));
+    co_return;
+  }
+
+  // The key comes before the body: who may not ask need not send.
+  if (!call.published.open_access) {
+    const std::string_view given = bearer(head.find("authorization"));
+    if (!given.empty()) call.key = call.published.keys->find(given);
+    if (call.key == nullptr) {
+      call.recorded = endpoint != nullptr;
+      if (endpoint != nullptr) call.record->task = endpoint->task;
+      call.record->surface = "openai";
+      call.headers += "www-authenticate: Bearer\r\n";
+      const char* const message =
+          given.empty() ? "No API key was given. Send one of this gateway's keys: Authorization: "
+                          "Bearer sy-..."
+                        : "Incorrect API key provided: this gateway does not know it.";
+      co_await refuse(call, bad_request(401, "invalid_api_key", message));
+      co_return;
+    }
+    call.record->key_id = call.key->id;
+    call.record->account = call.key->account;
+  }
+
+  if (endpoint != nullptr) {
+    call.recorded = true;
+    call.record->task = endpoint->task;
+    call.record->surface = "openai";
+    co_await serve_task(call);
+    co_return;
+  }
+  std::string body;
+  list_models(call, body);
+  if (body.empty()) {
+    const std::string name =
+        percent_decode(head.path.substr(std::string_view("/v1/models/").size()));
+    const std::string message = "The model '" + name +
+                                "' does not exist or you do not have access to it." +
+                                join_near(call.snapshot().routes->near(name));
+    co_await refuse(call, bad_request(404, "model_not_found", message, "model"));
+    co_return;
+  }
+  co_await answer(call, 200, std::move(body));
+}
+
+void Gateway::list_models(const Call& call, std::string& out) const {
+  const std::string_view path = call.head().path;
+  const bool all = path == "/v1/models";
+  const std::string wanted =
+      all ? std::string() : percent_decode(path.substr(std::string_view("/v1/models/").size()));
+  if (all) out = R"({"object":"list","data":[)";
+  bool first = true;
+  for (const auto& listed : call.snapshot().routes->models()) {
+    if (!call.may_use(listed.name) || (!all && listed.name != wanted)) continue;
+    if (!first) out += ',';
+    first = false;
+    out += R"({"id":)";
+    append_json_string(out, listed.name);
+    out += R"(,"object":"model","created":0,"owned_by":)";
+    append_json_string(out, listed.owned_by);
+    out += '}';
+    if (!all) return;
+  }
+  if (all) out += "]}";
+}
+
+Task<> Gateway::serve_task(Call& call) {
+  const Endpoint& endpoint = *find_endpoint(call.head().path);
+  observe::Record& record = *call.record;
+  const config::Limits& limits = call.snapshot().config->limits;
+  std::uint64_t bytes_max = limits.body_bytes_max;
+  if (call.key != nullptr && call.key->body_bytes_max > 0) bytes_max = call.key->body_bytes_max;
+
+  const auto body = co_await call.http.read_body(bytes_max);
+  record.body_ns = mono_ns();
+  if (!body) {
+    const net::BodyFault& fault = body.error();
+    if (fault.status == 0) {
+      record.status = 499;
+      record.final_status = observe::FinalStatus::kClientLeft;
+      co_return;
+    }
+    const char* const code = fault.status == 413   ? "request_too_large"
+                             : fault.status == 408 ? "request_timeout"
+                                                   : "malformed_http";
+    std::string message = fault.reason;
+    if (fault.status == 413) message += " of " + std::to_string(bytes_max) + " bytes";
+    co_await refuse(call, bad_request(fault.status, code, message));
+    co_return;
+  }
+
+  JsonIndex index;
+  Result<void, JsonScanError> scanned;
+  if (body->size() <= kScanOnLoopMax) {
+    scanned = index.scan(*body, limits.json_depth_max);
+  } else {
+    auto scan = [&] { scanned = index.scan(*body, limits.json_depth_max); };
+    co_await net::offload(compute_, std::move(scan));
+  }
+  if (!scanned) {
+    const std::string message =
+        "The request body is not a valid JSON object: " + std::string(scanned.error().what) +
+        " at byte " + std::to_string(scanned.error().at) + ".";
+    co_await refuse(call, bad_request(400, "invalid_json", message));
+    co_return;
+  }
+  BodyFacts facts;
+  auto wrong = check_body(endpoint, index, facts);
+  record.model_asked = facts.model;
+  record.stream = facts.stream;
+  if (wrong) {
+    co_await refuse(call, std::move(*wrong));
+    co_return;
+  }
+
+  if (!call.may_use(facts.model)) {
+    const std::string message = "This key may not use the model '" + facts.model + "'.";
+    co_await refuse(call, bad_request(403, "model_not_allowed", message, "model"));
+    co_return;
+  }
+  routing::Route route = call.snapshot().routes->resolve(facts.model);
+  if (route.targets.empty()) {
+    const std::string message = "The model '" + facts.model +
+                                "' does not exist or you do not have access to it." +
+                                join_near(call.snapshot().routes->near(facts.model));
+    co_await refuse(call, bad_request(404, "model_not_found", message, "model"));
+    co_return;
+  }
+  std::erase_if(route.targets, [&](const routing::Target& target) {
+    return !call.snapshot().providers[target.provider].instance->caps().has_task(endpoint.task);
+  });
+  if (route.targets.empty()) {
+    const std::string message =
+        "No provider of the model '" + facts.model + "' does " + std::string(endpoint.task) + ".";
+    co_await refuse(call, bad_request(400, "not_offered", message, "model"));
+    co_return;
+  }
+
+  std::vector<swy_kv> forwarded;
+  for (const std::string_view name : kForwarded) {
+    const std::string_view value = call.head().find(name);
+    if (!value.empty()) forwarded.push_back({to_swy(name), to_swy(value)});
+  }
+  record.trace = trace_id(call.head().find("traceparent"));
+
+  exchange::Request request;
+  request.task = endpoint.task;
+  request.dialect = "openai";
+  request.stream = facts.stream;
+  request.want_usage = facts.want_usage;
+  request.body = *body;
+  request.members = index.members();
+  request.headers = forwarded;
+  request.route = &route;
+  request.record = &record;
+  OpenAiWriter writer(context_.loop, call.http, call.headers, facts.stream, facts.want_usage);
+  std::optional<Gauge> open;
+  if (facts.stream) open.emplace(context_.metrics.open_streams);
+  co_await exchange::run(context_, call.snapshot(), request, writer);
+}
+
+}  // namespace switchyard::surface

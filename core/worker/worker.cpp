@@ -1,0 +1,594 @@
+#include "core/worker/worker.hpp"
+
+#include <sys/resource.h>
+
+#include <boost/asio/executor_work_guard.hpp>
+#include <boost/asio/posix/stream_descriptor.hpp>
+#include <boost/asio/thread_pool.hpp>
+#include <csignal>
+#include <future>
+#include <thread>
+
+#include "core/account/keys.hpp"
+#include "core/admin/api.hpp"
+#include "core/base/clock.hpp"
+#include "core/base/os_process.hpp"
+#include "core/net/dns.hpp"
+#include "core/observe/log.hpp"
+#include "core/store/store.hpp"
+#include "core/surface/gateway.hpp"
+#include "core/worker/acceptor.hpp"
+#include "core/worker/admin_backend.hpp"
+#include "core/worker/control.hpp"
+#include "core/worker/snapshot_builder.hpp"
+#include "switchyard_version.hpp"
+
+namespace switchyard {
+namespace {
+
+using std::chrono::milliseconds;
+namespace asio = boost::asio;
+
+constexpr milliseconds kHousekeeping{500};
+constexpr milliseconds kDrainPoll{20};
+
+// One event loop with everything that lives on it.
+struct LoopRuntime {
+  LoopRuntime(unsigned index, net::Resolver& resolver, observe::LoopMetrics& loop_metrics,
+              asio::thread_pool& compute)
+      : loop(index),
+        metrics(loop_metrics),
+        pool(loop, resolver),
+        gateway({loop, pool, metrics}, compute),
+        server(loop, gateway) {}
+
+  net::Loop loop;
+  observe::LoopMetrics& metrics;
+  net::UpstreamPool pool;
+  surface::Gateway gateway;
+  net::HttpServer server;
+  std::thread thread;
+};
+
+std::string join(const config::Faults& faults) {
+  std::string text;
+  for (const config::Fault& fault : faults) {
+    if (!text.empty()) text += '\n';
+    text += fault.pointer + ": " + fault.message;
+  }
+  return text;
+}
+
+// Where plugins are if the configuration does not say: beside the binary in a build tree, else
+// where they are installed.
+std::filesystem::path default_plugin_directory() {
+  const std::filesystem::path prefix = os::own_binary().parent_path().parent_path();
+  const std::filesystem::path built = prefix / "plugins";
+  std::error_code ignored;
+  return std::filesystem::is_directory(built, ignored) ? built : prefix / kPluginDirectory;
+}
+
+std::size_t descriptor_limit() {
+  rlimit limit{};
+  ::getrlimit(RLIMIT_NOFILE, &limit);
+  return limit.rlim_cur == RLIM_INFINITY ? 1'000'000 : static_cast<std::size_t>(limit.rlim_cur);
+}
+
+std::shared_ptr<const net::ServerLimits> server_limits(const config::Limits& from) {
+  net::ServerLimits limits;
+  limits.head = {from.head_bytes_max, from.target_bytes_max, from.headers_max};
+  limits.head_timeout = from.head_timeout;
+  limits.tls_timeout = from.tls_timeout;
+  limits.body_timeout = from.body_timeout;
+  limits.keep_alive_timeout = from.keep_alive_timeout;
+  limits.write_timeout = from.write_timeout;
+  limits.body_bytes_per_s_min = from.body_bytes_per_s_min;
+  return std::make_shared<const net::ServerLimits>(limits);
+}
+
+// One worker. Everything but the loops' own work happens on the thread that calls run(): the
+// control thread.
+class Worker {
+ public:
+  explicit Worker(const WorkerOptions& options);
+  ~Worker();
+
+  int run();
+
+ private:
+  // What becomes visible together once every part of it was made.
+  struct Next {
+    std::shared_ptr<const config::Config> config;
+    std::shared_ptr<const exchange::Snapshot> snapshot;
+    std::shared_ptr<observe::LoggerFanout> loggers;
+    std::vector<std::shared_ptr<net::TlsServer>> tls;
+  };
+
+  Result<Next, config::Faults> prepare();
+  Result<std::shared_ptr<observe::LoggerFanout>, config::Faults> open_loggers(
+      const config::Config& config);
+  Result<std::vector<std::shared_ptr<net::TlsServer>>, config::Faults> open_tls(
+      const config::Config& config);
+  void adopt(Next next);
+  bool load_keys();
+  void publish();
+  Result<std::uint64_t, config::Faults> reload();  // the new generation
+
+  bool start();
+  void start_loops();
+  void start_admin();
+  void read_control();
+  void on_message(const control::Message& message);
+  void housekeep();
+  void begin_drain(milliseconds deadline);
+  void poll_drain();
+  void stop_loops();
+
+  // Runs on the control thread, soon. [any thread]
+  template <class Work>
+  void on_control(Work work) {
+    asio::post(control_, std::move(work));
+  }
+
+  const WorkerOptions& options_;
+  asio::io_context control_;
+  asio::posix::stream_descriptor control_socket_;
+  asio::steady_timer housekeeping_, drain_timer_;
+  bool draining_ = false;
+  std::chrono::steady_clock::time_point drain_deadline_;
+
+  std::unique_ptr<store::Store> store_;
+  store::State state_;
+  std::uint64_t store_version_ = 0;
+  std::unique_ptr<plugin::Libraries> libraries_;
+  std::unique_ptr<SnapshotBuilder> builder_;
+  observe::Metrics metrics_;
+  asio::thread_pool compute_{1};
+  net::Resolver resolver_{net::Resolver::Options{}};
+
+  std::shared_ptr<const config::Config> config_;
+  std::shared_ptr<const exchange::Snapshot> snapshot_;
+  std::shared_ptr<const account::KeyTable> keys_;
+  std::shared_ptr<observe::LoggerFanout> loggers_;
+  std::vector<std::shared_ptr<net::TlsServer>> tls_;
+
+  std::vector<std::unique_ptr<LoopRuntime>> loops_;
+  std::unique_ptr<Acceptor> acceptor_;
+  std::unique_ptr<AdminState> admin_state_;
+  std::unique_ptr<admin::Server> admin_;
+};
+
+Worker::Worker(const WorkerOptions& options)
+    : options_(options),
+      control_socket_(control_, options.control_fd),
+      housekeeping_(control_),
+      drain_timer_(control_) {}
+
+Worker::~Worker() = default;
+
+// ---- configuration ----
+
+Result<std::shared_ptr<observe::LoggerFanout>, config::Faults> Worker::open_loggers(
+    const config::Config& config) {
+  std::vector<std::unique_ptr<plugin::LoggerInstance>> instances;
+  config::Faults faults;
+  for (std::size_t i = 0; i < config.loggers.size(); ++i) {
+    const config::Logger& logger = config.loggers[i];
+    auto instance = plugin::LoggerInstance::open(*libraries_, logger.plugin, logger.config_json);
+    if (instance) {
+      instances.push_back(std::move(*instance));
+    } else {
+      faults.push_back({"/loggers/" + std::to_string(i), instance.error().message});
+    }
+  }
+  if (!faults.empty()) return faults;
+  return std::make_shared<observe::LoggerFanout>(std::move(instances));
+}
+
+Result<std::vector<std::shared_ptr<net::TlsServer>>, config::Faults> Worker::open_tls(
+    const config::Config& config) {
+  std::vector<std::shared_ptr<net::TlsServer>> contexts;
+  config::Faults faults;
+  for (std::size_t i = 0; i < config.listen.size(); ++i) {
+    const auto& files = config.listen[i].tls;
+    contexts.push_back(nullptr);
+    if (!files) continue;
+    auto created = net::TlsServer::create(files->certificate.string(), files->key.string());
+    if (created) {
+      contexts.back() = std::move(*created);
+    } else {
+      faults.push_back({"/listen/" + std::to_string(i) + "/tls", created.error().message});
+    }
+  }
+  if (!faults.empty()) return faults;
+  return contexts;
+}
+
+Result<Worker::Next, config::Faults> Worker::prepare() {
+  Next next;
+  auto loaded = config::load(options_.load);
+  if (!loaded) return std::move(loaded).error();
+  next.config = std::move(*loaded);
+
+  const std::filesystem::path data = options_.load.data_directory.empty()
+                                         ? config::find_data_directory()
+                                         : options_.load.data_directory;
+  auto catalog = catalog::Catalog::load(data / "models");
+  if (!catalog) return config::Faults{{"", catalog.error().message}};
+  for (const auto& refused : libraries_->load_all()) {
+    spdlog::error("plugin_refused file={} reason={}", refused.file.filename().string(),
+                  observe::quote(refused.reason));
+  }
+
+  // Instances are closed on this thread, whichever loop lets the last request go.
+  auto destroy = [this](const exchange::Snapshot* snapshot) {
+    on_control([snapshot] { delete snapshot; });
+  };
+  auto shared_catalog = std::make_shared<const catalog::Catalog>(std::move(*catalog));
+  auto snapshot = builder_->build(next.config, std::move(shared_catalog), std::move(destroy));
+  if (!snapshot) return std::move(snapshot).error();
+  next.snapshot = std::move(*snapshot);
+  auto tls = open_tls(*next.config);
+  if (!tls) return std::move(tls).error();
+  next.tls = std::move(*tls);
+  auto loggers = open_loggers(*next.config);
+  if (!loggers) return std::move(loggers).error();
+  next.loggers = std::move(*loggers);
+  return next;
+}
+
+void Worker::adopt(Next next) {
+  config_ = std::move(next.config);
+  snapshot_ = std::move(next.snapshot);
+  loggers_ = std::move(next.loggers);
+  tls_ = std::move(next.tls);
+}
+
+bool Worker::load_keys() {
+  std::vector<std::pair<account::KeyMac, account::GatewayKey>> keys;
+  const account::Pepper pepper{Secret(state_.pepper)};
+  for (const config::Key& key : config_->keys) {
+    account::GatewayKey entry;
+    entry.id = "config:" + key.name;
+    entry.name = key.name;
+    entry.models = key.models;
+    entry.body_bytes_max = key.body_bytes_max;
+    const auto mac =
+        key.key.empty() ? account::mac_from_hex(key.mac) : pepper.mac(key.key.reveal());
+    if (mac) keys.emplace_back(*mac, std::move(entry));
+  }
+  auto rows = store_->keys();
+  if (!rows) {
+    spdlog::error("keys_not_loaded reason={}", observe::quote(rows.error().message));
+    return false;
+  }
+  for (const store::KeyRow& row : *rows) {
+    const auto mac = account::mac_from_hex(row.mac_hex);
+    if (row.disabled_unix_s != 0 || !mac) continue;
+    account::GatewayKey entry;
+    entry.id = row.id;
+    entry.name = row.name;
+    entry.account = row.account;
+    entry.models = row.models;
+    keys.emplace_back(*mac, std::move(entry));
+  }
+  keys_ = std::make_shared<const account::KeyTable>(pepper, std::move(keys));
+  return true;
+}
+
+void Worker::publish() {
+  auto published = std::make_shared<surface::Published>();
+  published->snapshot = snapshot_;
+  published->keys = keys_;
+  published->loggers = loggers_;
+  published->open_access = options_.open_access && keys_->size() == 0;
+  const auto shared = std::shared_ptr<const surface::Published>(
+      new surface::Published(*published), [this](const surface::Published* last) {
+        // Loggers write out what is queued when they go, which takes its time.
+        on_control([last] { delete last; });
+      });
+  for (auto& runtime : loops_) {
+    asio::post(runtime->loop.context(),
+               [gateway = &runtime->gateway, shared] { gateway->publish(shared); });
+  }
+  admin_state_->publish(snapshot_, loggers_, libraries_->all(), keys_->size());
+
+  std::vector<ListenerSettings> settings;
+  const auto limits = server_limits(config_->limits);
+  for (const auto& tls : tls_) settings.push_back({tls, limits});
+  const std::size_t descriptors = descriptor_limit();
+  const std::size_t usual = descriptors > 200 ? descriptors * 45 / 100 - 64 : descriptors / 4;
+  const std::size_t connections_max =
+      config_->limits.connections_max > 0 ? config_->limits.connections_max : usual;
+  const std::size_t per_address = config_->limits.connections_per_ip_max;
+  asio::post(loops_.front()->loop.context(),
+             [acceptor = acceptor_.get(), settings, connections_max, per_address]() mutable {
+               acceptor->configure(std::move(settings), connections_max, per_address);
+             });
+}
+
+Result<std::uint64_t, config::Faults> Worker::reload() {
+  auto next = prepare();
+  if (!next) return std::move(next).error();
+  adopt(std::move(*next));
+  if (options_.log_level.empty()) (void)observe::set_log_level(config_->log_level).has_value();
+  load_keys();
+  publish();
+  spdlog::info("configuration_loaded generation={} providers={}", snapshot_->generation,
+               snapshot_->providers.size());
+  return snapshot_->generation;
+}
+
+// ---- start ----
+
+bool Worker::start() {
+  auto loaded = config::load(options_.load);
+  if (!loaded) {
+    for (const auto& fault : loaded.error()) {
+      spdlog::error("configuration_fault at={} reason={}", fault.pointer,
+                    observe::quote(fault.message));
+    }
+    return false;
+  }
+  config_ = std::move(*loaded);
+  (void)observe::set_log_level(options_.log_level.empty() ? config_->log_level : options_.log_level)
+      .has_value();
+  const auto directory = options_.state.empty() ? config_->state : options_.state;
+  auto state = store::open_state(directory);
+  if (!state) {
+    spdlog::error("state_not_opened reason={}", observe::quote(state.error().message));
+    return false;
+  }
+  state_ = std::move(*state);
+  auto opened = store::Store::open(directory);
+  if (!opened) {
+    spdlog::error("store_not_opened reason={}", observe::quote(opened.error().message));
+    return false;
+  }
+  store_ = std::move(*opened);
+
+  plugin::LibraryOptions libraries;
+  libraries.directory =
+      config_->plugins.directory.empty() ? default_plugin_directory() : config_->plugins.directory;
+  libraries.private_directory = directory / "plugins";
+  libraries.pins = config_->plugins.pins;
+  libraries_ = std::make_unique<plugin::Libraries>(std::move(libraries));
+  builder_ = std::make_unique<SnapshotBuilder>(*libraries_);
+
+  auto next = prepare();
+  if (!next) {
+    for (const auto& fault : next.error()) {
+      spdlog::error("configuration_fault at={} reason={}", fault.pointer,
+                    observe::quote(fault.message));
+    }
+    return false;
+  }
+  adopt(std::move(*next));
+  return load_keys();
+}
+
+void Worker::start_loops() {
+  const unsigned cores = std::max(1u, std::thread::hardware_concurrency());
+  const unsigned count = config_->workers > 0 ? config_->workers : cores;
+  std::vector<ServingLoop> serving;
+  for (unsigned i = 0; i < count; ++i) {
+    auto& metrics = metrics_.add_loop();
+    loops_.push_back(std::make_unique<LoopRuntime>(i, resolver_, metrics, compute_));
+    LoopRuntime& runtime = *loops_.back();
+    serving.push_back(
+        {&runtime.loop, &runtime.server, &metrics.connections, &metrics.refused_connections});
+  }
+  acceptor_ = std::make_unique<Acceptor>(loops_.front()->loop, std::move(serving));
+  for (const int fd : options_.listen_fds) acceptor_->listen(fd);
+
+  // The admin's threads may load nothing themselves: they wait for the control thread.
+  auto reload_there = [this] {
+    auto done = std::make_shared<std::promise<Result<std::uint64_t, config::Faults>>>();
+    auto answer = done->get_future();
+    on_control([this, done] { done->set_value(reload()); });
+    return answer.get();
+  };
+  admin_state_ = std::make_unique<AdminState>(metrics_, std::move(reload_there));
+  for (auto& runtime : loops_) admin_state_->add_loop(&runtime->loop, &runtime->server);
+
+  // Published before the threads run: no connection is served without a snapshot.
+  publish();
+  for (auto& runtime : loops_) {
+    runtime->thread = std::thread([&loop = runtime->loop] { loop.run(); });
+  }
+  start_admin();
+}
+
+void Worker::start_admin() {
+  config::Listen listen = config_->admin;
+  if (options_.admin_port != 0) listen.port = options_.admin_port;
+  auto started =
+      admin::Server::start(listen, Secret(state_.admin_token), admin::make_routes(*admin_state_));
+  if (started) {
+    admin_ = std::move(*started);
+  } else {
+    spdlog::error("admin_not_started reason={}", observe::quote(started.error().message));
+  }
+}
+
+int Worker::run() {
+  if (!start()) return kWorkerCannotStart;
+  start_loops();
+  read_control();
+  housekeep();
+  control::send(options_.control_fd, control::Tag::kReady);
+  control_.run();
+  // What was published is taken back and destroyed while everything it may need still stands.
+  stop_loops();
+  admin_.reset();
+  control_.restart();
+  snapshot_.reset();
+  loggers_.reset();
+  admin_state_.reset();
+  loops_.clear();
+  control_.poll();
+  control::send(options_.control_fd, control::Tag::kDrained);
+  return 0;
+}
+
+// ---- control ----
+
+void Worker::read_control() {
+  control_socket_.async_wait(asio::posix::stream_descriptor::wait_read,
+                             [this](boost::system::error_code ec) {
+                               if (ec) return;
+                               control::Message message;
+                               for (;;) {
+                                 const auto got = control::receive(options_.control_fd, message);
+                                 if (got == control::Received::kNothing) break;
+                                 if (got == control::Received::kClosed) {
+                                   spdlog::warn("supervisor_gone action=drain");
+                                   begin_drain(config_->limits.drain_timeout);
+                                   return;
+                                 }
+                                 on_message(message);
+                               }
+                               read_control();
+                             });
+}
+
+void Worker::on_message(const control::Message& message) {
+  switch (message.tag) {
+    case control::Tag::kReload: {
+      auto reloaded = reload();
+      if (reloaded) {
+        control::send(options_.control_fd, control::Tag::kReloaded);
+      } else {
+        control::send(options_.control_fd, control::Tag::kRefused, join(reloaded.error()));
+      }
+      break;
+    }
+    case control::Tag::kDrain: {
+      const auto ms = control::parse_ms(message.text);
+      begin_drain(ms ? milliseconds(*ms) : config_->limits.drain_timeout);
+      break;
+    }
+    case control::Tag::kLogLevel:
+      if (!observe::set_log_level(message.text)) spdlog::warn("log_level_unknown");
+      break;
+    default:
+      break;
+  }
+}
+
+// What changes outside: keys made by the command line, certificates renewed on disk. And what loops
+// alone can read.
+void Worker::housekeep() {
+  if (draining_) return;
+  const auto version = store_->data_version();
+  if (version && *version != store_version_) {
+    const bool first = store_version_ == 0;
+    store_version_ = *version;
+    if (!first && load_keys()) {
+      publish();
+      spdlog::info("keys_loaded count={}", keys_->size());
+    }
+  }
+  for (const auto& tls : tls_) {
+    if (!tls) continue;
+    const auto changed = tls->reload_if_changed();
+    if (!changed) {
+      spdlog::error("certificate_not_reloaded reason={}", observe::quote(changed.error().message));
+    } else if (*changed) {
+      spdlog::info("certificate_reloaded");
+    }
+  }
+  for (auto& runtime : loops_) {
+    asio::post(runtime->loop.context(), [runtime = runtime.get()] {
+      const auto stats = runtime->pool.stats();
+      auto& metrics = runtime->metrics;
+      metrics.open_connections.store(runtime->server.connections(), std::memory_order_relaxed);
+      metrics.upstream_opened.store(stats.opened, std::memory_order_relaxed);
+      metrics.upstream_reused.store(stats.reused, std::memory_order_relaxed);
+      metrics.upstream_failed.store(stats.failed, std::memory_order_relaxed);
+      metrics.upstream_idle.store(static_cast<std::int64_t>(stats.idle), std::memory_order_relaxed);
+      metrics.upstream_active.store(static_cast<std::int64_t>(stats.active),
+                                    std::memory_order_relaxed);
+    });
+  }
+  housekeeping_.expires_after(kHousekeeping);
+  housekeeping_.async_wait([this](boost::system::error_code ec) {
+    if (!ec) housekeep();
+  });
+}
+
+// ---- end ----
+
+void Worker::begin_drain(milliseconds deadline) {
+  if (draining_) return;
+  draining_ = true;
+  drain_deadline_ = std::chrono::steady_clock::now() + deadline;
+  housekeeping_.cancel();
+  spdlog::info("draining deadline_ms={}", deadline.count());
+  // The sockets first, wholly: what is queued on them becomes connections that the loops then know
+  // of.
+  asio::post(loops_.front()->loop.context(), [this] {
+    acceptor_->stop();
+    on_control([this] {
+      for (auto& runtime : loops_) {
+        asio::post(runtime->loop.context(), [runtime = runtime.get()] {
+          runtime->gateway.set_draining();
+          runtime->server.drain();
+        });
+      }
+      poll_drain();
+    });
+  });
+}
+
+void Worker::poll_drain() {
+  std::int64_t open = 0;
+  for (const auto& runtime : loops_) open += runtime->server.connections();
+  const bool late = std::chrono::steady_clock::now() >= drain_deadline_;
+  if (open == 0 || late) {
+    if (open > 0) spdlog::warn("drain_cut connections={}", open);
+    control_.stop();
+    return;
+  }
+  drain_timer_.expires_after(kDrainPoll);
+  drain_timer_.async_wait([this](boost::system::error_code ec) {
+    if (!ec) poll_drain();
+  });
+}
+
+// A loop ends when its last connection has, so that no coroutine outlives what it uses.
+void stop_when_empty(LoopRuntime& runtime, std::shared_ptr<net::Timer> timer, unsigned tries) {
+  if (runtime.server.connections() == 0 || tries == 0) return runtime.loop.stop();
+  timer->expires_after(kDrainPoll);
+  timer->async_wait(
+      [&runtime, timer, tries](net::error_code) { stop_when_empty(runtime, timer, tries - 1); });
+}
+
+void Worker::stop_loops() {
+  for (auto& runtime : loops_) {
+    asio::post(runtime->loop.context(), [runtime = runtime.get()] {
+      runtime->server.close_all();
+      runtime->pool.clear();
+      stop_when_empty(*runtime, std::make_shared<net::Timer>(runtime->loop.executor()), 50);
+    });
+  }
+  for (auto& runtime : loops_) {
+    if (runtime->thread.joinable()) runtime->thread.join();
+  }
+}
+
+}  // namespace
+
+int run_worker(const WorkerOptions& options) {
+  for (const int signal : {SIGINT, SIGTERM, SIGHUP, SIGUSR1, SIGUSR2, SIGPIPE}) {
+    std::signal(signal, SIG_IGN);
+  }
+  if (const auto ready = observe::init_log(options.log_level.empty() ? "info" : options.log_level);
+      !ready) {
+    return kWorkerCannotStart;
+  }
+  Worker worker(options);
+  return worker.run();
+}
+
+}  // namespace switchyard

@@ -1,0 +1,50 @@
+#include "providers/openai/translate.hpp"
+
+namespace openai {
+namespace {
+
+class Provider {
+ public:
+  static swy::Result<Provider> open(std::string_view config_json, swy::Host) {
+    auto settings = parse_settings(config_json);
+    if (!settings) return settings.error();
+    return Provider(*std::move(settings));
+  }
+
+  Operation start(const swy::Request& request) const { return Operation(settings_, request); }
+
+ private:
+  explicit Provider(Settings settings) : settings_(std::move(settings)) {}
+
+  Settings settings_;
+};
+
+constexpr char kCaps[] =
+    R"({"tasks":["chat","completions","embeddings","moderations","models"],"dialects":["openai"]})";
+
+// The dialect's own schema is config/dialect.schema.json.
+constexpr char kSchema[] = R"({
+  "type": "object",
+  "additionalProperties": false,
+  "properties": {
+    "dialect": {"type": "object", "description": "An accent of OpenAI's API; OpenAI's own where it is left out."},
+    "base_url": {"type": "string", "description": "Where the upstream is."},
+    "settings": {
+      "type": "object",
+      "additionalProperties": false,
+      "properties": {
+        "headers": {
+          "type": "object",
+          "description": "Headers for each request, such as OpenAI-Organization.",
+          "additionalProperties": {"type": "string"}
+        }
+      }
+    }
+  }
+})";
+
+}  // namespace
+}  // namespace openai
+
+SWY_PLUGIN("switchyard.openai", "0.1.0",
+           swy::provider<openai::Provider>("openai", openai::kCaps, openai::kSchema));

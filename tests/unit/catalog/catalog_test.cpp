@@ -1,0 +1,103 @@
+#include "core/catalog/catalog.hpp"
+
+#include <set>
+
+#include "../scratch.hpp"
+
+using namespace switchyard;
+using catalog::Catalog;
+using catalog::parse_nano;
+
+namespace {
+
+std::string fault_of(const std::string& text) {
+  const Scratch scratch;
+  scratch.write("x.json", text);
+  const auto loaded = Catalog::load(scratch.path());
+  REQUIRE_FALSE(loaded);
+  std::string message = loaded.error().message;
+  const std::string file = (scratch.path() / "x.json").string() + ": ";
+  for (std::size_t at = message.find(file); at != std::string::npos; at = message.find(file)) {
+    message.erase(at, file.size());
+  }
+  return message;
+}
+
+}  // namespace
+
+TEST_CASE("catalog: prices become nano-units exactly or not at all", "[unit][catalog]") {
+  CHECK(parse_nano("2.5") == 2'500'000'000);
+  CHECK(parse_nano("0.003625") == 3'625'000);
+  CHECK(parse_nano("0.000000001") == 1);
+  CHECK(parse_nano("0") == 0);
+  CHECK(parse_nano("30") == 30'000'000'000);
+  CHECK(parse_nano("9223372036.854775807") == INT64_MAX);
+  for (const char* wrong : {"", ".", ".5", "5.", "-1", "+1", "1e3", "0.0000000001", "1,5", " 1",
+                            "1 ", "9223372036.854775808", "99999999999999999999", "0x1", "1.2.3"}) {
+    CAPTURE(wrong);
+    CHECK_FALSE(parse_nano(wrong).has_value());
+  }
+}
+
+TEST_CASE("catalog: every fault of a file is told with its pointer", "[unit][catalog]") {
+  CHECK(fault_of("[]") == ": not an object");
+  CHECK(fault_of("{") == ": line 1, column 2: Missing a name for object member.");
+  CHECK(fault_of(R"({"models":[]})") == "/family: missing");
+  CHECK(fault_of(R"({"family":"x"})") == "/models: missing, or no array");
+  CHECK(fault_of(R"({"family":"x","models":[{"name":"a"},{"name":"a"}]})") ==
+        "/models/1/name: \"a\" is given twice");
+  CHECK(fault_of(R"({"family":"x","currency":"usd","models":[
+          {"nam":"a"}, {"name":"b","price":{"input":2.5,"output":"x"},"context_tokens":-1}]})") ==
+        "/currency: expected three capitals such as USD (ISO 4217)\n"
+        "/models/0/nam: unknown key; did you mean \"name\"?\n"
+        "/models/0/name: missing\n"
+        "/models/1/context_tokens: expected a whole number of tokens\n"
+        "/models/1/price/input: expected a decimal in quotes such as \"2.5\", with at most 9 "
+        "decimals\n"
+        "/models/1/price/output: expected a decimal in quotes such as \"2.5\", with at most 9 "
+        "decimals");
+}
+
+TEST_CASE("catalog: what is unknown stays unknown", "[unit][catalog]") {
+  const Scratch scratch;
+  scratch.write("x.json", R"({"family":"x","currency":"CNY","models":[
+    {"name":"a","price":{"input":"0"}}, {"name":"b"}]})");
+  scratch.write("notes.txt", "not JSON");
+  const auto loaded = Catalog::load(scratch.path());
+  REQUIRE(loaded);
+  const catalog::Model* a = loaded->find("x", "a");
+  REQUIRE(a != nullptr);
+  CHECK(a->price.currency == "CNY");
+  CHECK(a->price.input == 0);
+  CHECK_FALSE(a->price.output.has_value());
+  CHECK_FALSE(loaded->find("x", "b")->price.input.has_value());
+  CHECK(loaded->find("x", "c") == nullptr);
+  CHECK(loaded->find("y", "a") == nullptr);
+}
+
+TEST_CASE("catalog: a directory that is not there is an error", "[unit][catalog]") {
+  const auto loaded = Catalog::load("/nowhere/at/all");
+  REQUIRE_FALSE(loaded);
+  CHECK(loaded.error().message == "/nowhere/at/all: No such file or directory");
+}
+
+TEST_CASE("catalog: what is shipped loads, and chat models with a price have both sides of it",
+          "[unit][catalog]") {
+  const auto loaded =
+      Catalog::load(std::filesystem::path(SWITCHYARD_SOURCE_DIR) / "config" / "models");
+  if (!loaded) FAIL(loaded.error().message);
+  std::set<std::string> families;
+  for (const catalog::Model& model : loaded->models()) {
+    CAPTURE(model.provider, model.name);
+    families.insert(model.provider);
+    CHECK_FALSE(model.tasks.empty());
+    const bool chat = model.tasks.front() == "chat";
+    if (chat) CHECK(model.price.input.has_value() == model.price.output.has_value());
+    if (model.price.cached_input && *model.price.input > 0) {
+      CHECK(*model.price.cached_input < *model.price.input);
+    }
+  }
+  CHECK(families == std::set<std::string>{"anthropic", "deepseek", "demo", "gemini", "glm", "groq",
+                                          "mistral", "moonshot", "openai", "qwen", "xai"});
+  CHECK(loaded->find("openai", "gpt-6-luna")->price.output == 500'000'000);
+}

@@ -1,0 +1,257 @@
+#include "loaded.hpp"
+
+using namespace switchyard;
+using namespace std::chrono_literals;
+
+TEST_CASE("config: a text that is no JSON object is refused with its place", "[unit][config]") {
+  const World world;
+  CHECK(world.faults("") == ": line 1, column 1: The document is empty.");
+  CHECK(world.faults("[]") == ": not an object");
+  CHECK(world.faults("{\n  \"listen\": [,]\n}") == ": line 2, column 14: Invalid value.");
+  CHECK(world.faults("{\"a\":1") ==
+        ": line 1, column 7: Missing a comma or '}' after an object member.");
+  CHECK(world.faults(std::string_view("{\0}", 3)) == ": line 1, column 2: a NUL byte");
+  CHECK(world.faults("{\"a\":\"\xff\"}") == ": line 1, column 7: Invalid encoding in string.");
+  CHECK(world.faults(std::string(100'000, '[')) ==
+        ": line 1, column 65: nested deeper than 64 levels");
+  CHECK(world.faults("{} {}") ==
+        ": line 1, column 4: The document root must not be followed by other values.");
+}
+
+TEST_CASE("config: comments and trailing commas are allowed", "[unit][config]") {
+  const World world;
+  const auto config = world.config(R"(
+    // a comment with { [ " in it
+    { /* another { */ "workers": 3, "listen": ["127.0.0.1:9000",], })");
+  CHECK(config.workers == 3);
+  REQUIRE(config.listen.size() == 1);
+  CHECK(config.listen[0].port == 9000);
+}
+
+TEST_CASE("config: every fault is told, with its pointer", "[unit][config]") {
+  const World world;
+  CHECK(world.faults(R"({
+    "lisen": [], "workers": -1, "log": {"level": "loud"}, "state": 5,
+    "limits": {"head_timeout": "soon", "body_bytes_max": "big", "head_bytes_mx": 1, "stream_max": "9999h"},
+    "providers": {"Bad Id": {}, "p": {"timeouts": {"connect": 5}, "on_disconnect": "x"}},
+    "models": {"fast": "p", "slow": ["q/m", "p/"]},
+    "keys": [{"name": "a"}, {"name": "a", "mac": "12"}],
+    "listen": ["localhost:80", "127.0.0.1:1", "127.0.0.1:1", 7, {"tls": {}}]
+  })") == R"(/keys/0: has neither "key" nor "mac"
+/keys/1/mac: found "12", expected 64 hexadecimal digits
+/keys/1/name: a second key named "a"
+/limits/body_bytes_max: found a string, expected an integer
+/limits/head_bytes_mx: unknown key; did you mean "head_bytes_max"?
+/limits/head_timeout: found "soon", expected a duration such as "500ms", "10s", "5m" or "1h"
+/limits/stream_max: a duration of more than 30 days
+/lisen: unknown key; did you mean "listen"?
+/listen/0: "localhost:80": not an IP address; write 127.0.0.1 or [::1] for localhost
+/listen/2: the same address as /listen/1
+/listen/3: found an integer, expected a string or an object
+/listen/4/tls: "certificate" is missing
+/listen/4/tls: "key" is missing
+/listen/4: "address" is missing
+/log/level: found "loud", expected one of "trace", "debug", "info", "warn", "error", "off"
+/models/fast: "p", expected "provider/model"
+/models/slow/0: "q/m": there is no provider "q"
+/models/slow/1: "p/", expected "provider/model"
+/providers/Bad Id: not an id: expected 1 to 63 characters of a-z, 0-9, - and _, the first a letter or digit
+/providers/p/on_disconnect: found "x", expected one of "cancel", "drain"
+/providers/p/timeouts/connect: found an integer, expected a string
+/state: found an integer, expected a string
+/workers: found -1, expected at least 0)");
+}
+
+TEST_CASE("config: a member given twice is a fault, however it is written", "[unit][config]") {
+  const World world;
+  CHECK(world.faults(R"({"workers":1,"log":{"level":"info","\u006cevel":"warn"},"workers":2})") ==
+        "/log/level: given twice\n/workers: given twice");
+  CHECK(world.faults(R"({"state":"a\u0000b"})") == "/state: holds a NUL character");
+}
+
+TEST_CASE("config: pointers escape what a pointer escapes", "[unit][config]") {
+  const World world;
+  CHECK(world.faults(R"({"models":{"a/b~c":"nowhere/x"}})") ==
+        "/models/a~1b~0c: \"nowhere/x\": there is no provider \"nowhere\"");
+}
+
+TEST_CASE("config: base URLs are checked, and end without a slash", "[unit][config]") {
+  const World world;
+  const auto fault = [&](const std::string& url) {
+    std::string text = world.faults(R"({"providers":{"p":{"base_url":")" + url + "\"}}}");
+    const std::string before = "/providers/p/base_url: \"" + url + "\": ";
+    CHECK(text.substr(0, before.size()) == before);
+    return text.substr(std::min(before.size(), text.size()));
+  };
+  CHECK(fault("ftp://h") == "not a URL that starts with https:// or http://");
+  CHECK(fault("h/v1") == "not a URL that starts with https:// or http://");
+  CHECK(fault("https://") == "a URL whose host and port are not understood");
+  CHECK(fault("https://:1") == "a URL whose host and port are not understood");
+  CHECK(fault("https://h:") == "a URL whose host and port are not understood");
+  CHECK(fault("https://h:0") == "a URL whose port is no number from 1 to 65535");
+  CHECK(fault("https://h:65536") == "a URL whose port is no number from 1 to 65535");
+  CHECK(fault("https://[::1") == "a URL whose host and port are not understood");
+  CHECK(fault("https://h/v1?a=b") == "a base URL has no query and no fragment");
+  CHECK(fault("https://h /v1") ==
+        "a URL can't hold blanks, control characters or what is not ASCII");
+  CHECK(fault("https://user@h") ==
+        "a URL with a user or password; put the secret into credentials");
+  CHECK(world.config(R"({"providers":{"p":{"base_url":"http://[::1]:8000/v1//"}}})")
+            .providers[0]
+            .base_url == "http://[::1]:8000/v1");
+}
+
+TEST_CASE("config: a provider has its dialect's address, family and file", "[unit][config]") {
+  World world;
+  world.environment = {"K=secret", "HOME=/h"};
+  const auto config = world.config(R"({"providers":{
+    "deepseek": {"credentials":[{"key":"${K}"},{"key":"${K}"}]},
+    "mine": {"dialect":"xai","base_url":"https://eu.example/v2","settings":{"a":[1]}},
+    "plain": {},
+    "show": {"plugin":"demo"}}})");
+  REQUIRE(config.providers.size() == 4);
+  const auto& deepseek = config.providers[0];
+  CHECK(deepseek.plugin == "openai");
+  CHECK(deepseek.family == "deepseek");
+  CHECK(deepseek.base_url == "https://api.deepseek.example/v1");
+  REQUIRE(deepseek.credentials.size() == 2);
+  CHECK(deepseek.credentials[0].name == "default");
+  CHECK(deepseek.credentials[1].name == "2");
+  CHECK(deepseek.credentials[0].key.reveal() == "secret");
+  CHECK(deepseek.models.empty());
+  CHECK(config.providers[1].plugin_json ==
+        R"({"dialect":{"base_url":"https://api.xai.example/v1","key_env":"XAI_API_KEY"},)"
+        R"("base_url":"https://eu.example/v2","settings":{"a":[1]}})");
+  CHECK(config.providers[2].family == "openai");
+  CHECK(config.providers[3].family == "demo");
+  CHECK(config.providers[3].plugin_json == R"({"base_url":"","settings":{}})");
+}
+
+TEST_CASE("config: dialects that are unknown, faulty or without an address", "[unit][config]") {
+  World world;
+  CHECK(world.faults(R"({"providers":{"p":{"dialect":"depseek"}}})") ==
+        "/providers/p/dialect: unknown dialect \"depseek\"; did you mean \"deepseek\"? Known: "
+        "deepseek, openai, vllm, xai");
+  CHECK(world.faults(R"({"providers":{"p":{"dialect":"zzzzzz"}}})") ==
+        "/providers/p/dialect: unknown dialect \"zzzzzz\"; known: deepseek, openai, vllm, xai");
+  CHECK(world.faults(R"({"providers":{"p":{"dialect":"vllm"}}})") ==
+        "/providers/p: \"base_url\" is missing: the dialect \"vllm\" has none");
+  CHECK(world.faults(R"({"providers":{"p":{"plugin":"demo","dialect":"vllm"}}})") ==
+        "/providers/p/dialect: the plugin \"demo\" has no dialects; they belong to \"openai\"");
+  world.dialect("broken", "{");
+  CHECK(world.faults(R"({"providers":{"p":{"dialect":"broken"}}})") ==
+        "/providers/p/dialect: " + (world.scratch().path() / "data/dialects/broken.json").string() +
+            ": line 1, column 2: Missing a name for object member.");
+}
+
+TEST_CASE("config: a dialect beside the configuration comes first and is checked",
+          "[unit][config]") {
+  World world;
+  world.scratch().write("dialects/xai.json", R"({"base_url":"https://own.example"})");
+  CHECK(world.config(R"({"providers":{"xai":{}}})").providers[0].base_url == "https://own.example");
+
+  world.scratch().write(
+      "data/dialect.schema.json",
+      R"({"type":"object","required":["auth"],"properties":{"base_url":{"type":"string"}},
+                            "additionalProperties":false})");
+  CHECK(world.faults(R"({"providers":{"xai":{}}})") ==
+        "/providers/xai: " + (world.scratch().path() / "dialects/xai.json").string() +
+            ": \"auth\" is missing");
+}
+
+TEST_CASE("config: header fields, proxies and credentials are checked", "[unit][config]") {
+  World world;
+  world.environment = {"K=one\ntwo", "HOME=/h"};
+  CHECK(world.faults(R"({"providers":{"p":{
+    "headers":{"Host":"x","a b":"x","X-A":"1","x-a":"2","X-B":"a\r\nb"},
+    "proxy":"https://h:1",
+    "credentials":[{"name":"a","key":"${K}"},{"name":"a","key":"file:nothing"},{"name":"c"}],
+    "tls":{"ca_file":"absent.pem"}}}})") ==
+        R"(/providers/p/credentials/0/key: ${K} holds a line break or another control character
+/providers/p/credentials/1/key: )" +
+            (world.scratch().path() / "nothing").string() +
+            R"(: No such file or directory
+/providers/p/credentials/1/name: a second credential named "a"
+/providers/p/credentials/2: "key" is missing
+/providers/p/headers/Host: this header field is the gateway's own
+/providers/p/headers/X-B: holds a line break or another control character
+/providers/p/headers/a b: not a header field's name
+/providers/p/headers/x-a: given twice; case makes no difference in these names
+/providers/p/proxy: expected http://HOST:PORT or none
+/providers/p/tls/ca_file: )" +
+            (world.scratch().path() / "absent.pem").string() + ": No such file or directory");
+}
+
+TEST_CASE("config: limits and durations are taken over", "[unit][config]") {
+  const World world;
+  const auto limits =
+      world
+          .config(R"({"limits":{"head_bytes_max":4096,"target_bytes_max":2048,"headers_max":50,
+    "body_bytes_max":1048576,"json_depth_max":32,"head_timeout":"1500ms","tls_timeout":"2s","body_timeout":"3m",
+    "keep_alive_timeout":"1h","write_timeout":"4s","stream_max":"5s","drain_timeout":"0s",
+    "body_bytes_per_s_min":7,"connections_max":8,"connections_per_ip_max":9}})")
+          .limits;
+  CHECK(limits.head_bytes_max == 4096);
+  CHECK(limits.target_bytes_max == 2048);
+  CHECK(limits.headers_max == 50);
+  CHECK(limits.body_bytes_max == 1048576);
+  CHECK(limits.json_depth_max == 32);
+  CHECK(limits.head_timeout == 1500ms);
+  CHECK(limits.tls_timeout == 2s);
+  CHECK(limits.body_timeout == 3min);
+  CHECK(limits.keep_alive_timeout == 1h);
+  CHECK(limits.write_timeout == 4s);
+  CHECK(limits.stream_max == 5s);
+  CHECK(limits.drain_timeout == 0s);
+  CHECK(limits.body_bytes_per_s_min == 7);
+  CHECK(limits.connections_max == 8);
+  CHECK(limits.connections_per_ip_max == 9);
+  CHECK(world.faults(R"({"limits":{"head_bytes_max":2048,"target_bytes_max":4096}})") ==
+        "/limits/target_bytes_max: more than head_bytes_max, which the target is a part of");
+}
+
+TEST_CASE("config: paths start at the configuration's directory", "[unit][config]") {
+  const World world;
+  world.scratch().write("tls/cert.pem", "c");
+  world.scratch().write("tls/key.pem", "k");
+  const auto config = world.config(R"({"state":"var","plugins":{"directory":"plug"},
+    "listen":[{"address":"0.0.0.0:8443","tls":{"certificate":"tls/cert.pem","key":"tls/key.pem"}}]})");
+  const auto here = world.scratch().path();
+  CHECK(config.state == here / "var");
+  CHECK(config.plugins.directory == here / "plug");
+  CHECK(config.listen[0].address == "0.0.0.0");
+  CHECK(config.listen[0].tls->certificate == here / "tls/cert.pem");
+  CHECK(config.loggers.size() == 1);
+  CHECK(config.loggers[0].config_json ==
+        R"({"path":")" + (here / "var/records.jsonl").string() + "\"}");
+}
+
+TEST_CASE("config: a listener can't take the admin listener's address", "[unit][config]") {
+  const World world;
+  CHECK(world.faults(R"({"listen":["127.0.0.1:8081"]})") ==
+        "/listen/0: the address of the admin listener; set /admin/listen to another");
+  CHECK(world.faults(R"({"admin":{"listen":"127.0.0.1:8080"}})") ==
+        "/admin/listen: the same address as /listen");
+  CHECK(world.faults(R"({"listen":["127.0.0.1:0","127.0.0.1:0"],"admin":{"listen":"127.0.0.1:0"}})")
+            .empty());
+}
+
+TEST_CASE("config: the state directory needs a place", "[unit][config]") {
+  World world;
+  world.environment = {"PATH=/bin"};
+  CHECK(world.faults("{}") ==
+        "/state: not set, and neither XDG_STATE_HOME nor HOME says where it would be");
+  CHECK(config::default_state_directory({"XDG_STATE_HOME=relative", "HOME=/h"}) ==
+        "/h/.local/state/switchyard");
+  CHECK(config::default_state_directory({"XDG_STATE_HOME=/s", "HOME=/h"}) == "/s/switchyard");
+}
+
+TEST_CASE("config: a missing file or schema is told, not thrown", "[unit][config]") {
+  World world;
+  const auto loaded = config::load(world.options());
+  REQUIRE_FALSE(loaded);
+  CHECK(loaded.error()[0].message ==
+        "can't be read: " + world.options().file.string() + ": No such file or directory");
+  std::filesystem::remove(world.scratch().path() / "data/switchyard.schema.json");
+  CHECK(world.faults("{}").find("the schema can't be read") != std::string::npos);
+}

@@ -1,0 +1,88 @@
+#include "core/exchange/outgoing.hpp"
+
+namespace switchyard::exchange {
+namespace {
+
+swy_seg bytes(std::string_view text, std::uint32_t encoding = SWY_ENC_RAW) {
+  return {SWY_SEG_BYTES, encoding, 0, 0, to_swy(text)};
+}
+
+std::string text_of(Outgoing& outgoing, const ProviderSlot& slot,
+                    const config::Credential* credential) {
+  std::string text;
+  for (const auto& piece : outgoing.assemble(slot, credential)) {
+    text.append(static_cast<const char*>(piece.data()), piece.size());
+  }
+  return text;
+}
+
+struct Fixture {
+  std::string body = R"({"model":"a","x":1})";
+  Outgoing outgoing{body};
+  ProviderSlot slot;
+  config::Credential credential;
+  Fixture() {
+    slot.base_path = "/v1";
+    slot.fixed_headers = "host: up.example\r\n";
+    credential.key = Secret("sk-1/2");
+  }
+};
+
+}  // namespace
+
+TEST_CASE_METHOD(Fixture, "exchange: a request is re-serialised with the credential at its place") {
+  REQUIRE(outgoing.begin("POST", "/chat/completions", 1, SWY_FRAME_WHOLE) == SWY_OK);
+  REQUIRE(outgoing.auth("bearer", "") == SWY_OK);
+  REQUIRE(outgoing.header("openai-beta", "x=1") == SWY_OK);
+  const std::string model = R"("b")";
+  const swy_seg pieces[] = {bytes(std::string_view(body).substr(0, 9)), bytes(model),
+                            bytes(std::string_view(body).substr(12))};
+  REQUIRE(outgoing.body(pieces) == SWY_OK);
+  REQUIRE(text_of(outgoing, slot, &credential) ==
+          "POST /v1/chat/completions HTTP/1.1\r\nhost: up.example\r\n"
+          "authorization: Bearer sk-1/2\r\nopenai-beta: x=1\r\n"
+          "content-length: 19\r\n\r\n"
+          R"({"model":"b","x":1})");
+}
+
+TEST_CASE_METHOD(Fixture, "exchange: a key in the query is escaped, one in a header is named") {
+  REQUIRE(outgoing.begin("GET", "/models?limit=2", 1, SWY_FRAME_WHOLE) == SWY_OK);
+  REQUIRE(outgoing.auth("query", "key") == SWY_OK);
+  REQUIRE(text_of(outgoing, slot, &credential) ==
+          "GET /v1/models?limit=2&key=sk-1%2F2 HTTP/1.1\r\nhost: up.example\r\n\r\n");
+  REQUIRE(outgoing.begin("GET", "/models", 1, SWY_FRAME_WHOLE) == SWY_OK);
+  REQUIRE(outgoing.auth("header", "x-api-key") == SWY_OK);
+  REQUIRE(text_of(outgoing, slot, &credential) ==
+          "GET /v1/models HTTP/1.1\r\nhost: up.example\r\nx-api-key: sk-1/2\r\n\r\n");
+}
+
+TEST_CASE_METHOD(Fixture, "exchange: a plugin can't break out of the request that it writes") {
+  REQUIRE(outgoing.header("a", "b") == SWY_E_ARG);  // before begin
+  REQUIRE(outgoing.begin("GET", "/a b", 1, SWY_FRAME_WHOLE) == SWY_E_ARG);
+  REQUIRE(outgoing.begin("GET", "/a\r\nx: y", 1, SWY_FRAME_WHOLE) == SWY_E_ARG);
+  REQUIRE(outgoing.begin("GET", "https://evil.example/", 1, SWY_FRAME_WHOLE) == SWY_E_ARG);
+  REQUIRE(outgoing.begin("G ET", "/", 1, SWY_FRAME_WHOLE) == SWY_E_ARG);
+  REQUIRE(outgoing.begin("GET", "/", 1, SWY_FRAME_WEBSOCKET) == SWY_E_UNSUP);
+  REQUIRE(outgoing.begin("POST", "/", 1, SWY_FRAME_WHOLE) == SWY_OK);
+  for (const char* name : {"Host", "content-length", "Transfer-Encoding", "connection",
+                           "Authorization", "proxy-authorization", "expect"}) {
+    CAPTURE(name);
+    REQUIRE(outgoing.header(name, "x") == SWY_E_ARG);
+  }
+  REQUIRE(outgoing.header("x-a", "b\r\nc: d") == SWY_E_ARG);
+  REQUIRE(outgoing.header("x a", "b") == SWY_E_ARG);
+  const swy_seg beyond{SWY_SEG_BLOB, SWY_ENC_RAW, 0, 10, {nullptr, 100}};
+  REQUIRE(outgoing.body({&beyond, 1}) == SWY_E_ARG);
+}
+
+TEST_CASE_METHOD(Fixture, "exchange: the host encodes pieces of a body as asked") {
+  REQUIRE(outgoing.begin("POST", "/", 1, SWY_FRAME_WHOLE) == SWY_OK);
+  const swy_seg pieces[] = {bytes("{\"a\":\""), bytes("x\"\n", SWY_ENC_JSON), bytes("\",\"b\":\""),
+                            bytes("hello", SWY_ENC_BASE64), bytes("\"}"),
+                            swy_seg{SWY_SEG_BLOB, SWY_ENC_RAW, 0, 1, {nullptr, 7}}};
+  REQUIRE(outgoing.body(pieces) == SWY_OK);
+  const std::string text = text_of(outgoing, slot, nullptr);
+  REQUIRE(text.substr(text.find("\r\n\r\n") + 4) == R"({"a":"x\"\n","b":"aGVsbG8="}"model")");
+}
+
+}  // namespace switchyard::exchange

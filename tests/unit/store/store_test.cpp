@@ -1,0 +1,170 @@
+#include "core/store/store.hpp"
+
+#include <sqlite3.h>
+#include <sys/stat.h>
+
+#include "../scratch.hpp"
+
+using namespace switchyard;
+using store::KeyRow;
+using store::Store;
+
+namespace {
+
+std::unique_ptr<Store> open(const std::filesystem::path& directory) {
+  auto opened = Store::open(directory);
+  if (!opened) FAIL(opened.error().message);
+  return std::move(opened).value();
+}
+
+// With SQLite alone, as another program would.
+void run_sql(const std::filesystem::path& file, const char* sql) {
+  sqlite3* database = nullptr;
+  REQUIRE(sqlite3_open(file.c_str(), &database) == SQLITE_OK);
+  const int code = sqlite3_exec(database, sql, nullptr, nullptr, nullptr);
+  CAPTURE(sqlite3_errmsg(database));
+  CHECK(code == SQLITE_OK);
+  sqlite3_close(database);
+}
+
+KeyRow key(const std::string& id, char digit, std::vector<std::string> models = {}) {
+  return {id, "name of " + id, "default", std::string(64, digit), std::move(models), 100, 0};
+}
+
+unsigned mode_of(const std::filesystem::path& path) {
+  struct stat facts{};
+  REQUIRE(stat(path.c_str(), &facts) == 0);
+  return facts.st_mode & 0777;
+}
+
+}  // namespace
+
+TEST_CASE("store: keys come back as they were put in, over a restart", "[unit][store]") {
+  const Scratch scratch;
+  {
+    const auto store = open(scratch.path());
+    REQUIRE(store->add_key(key("key_1", 'a', {"gpt-*", "o'3\"; --"})));
+    REQUIRE(store->add_key(key("key_2", 'b')));
+  }
+  const auto store = open(scratch.path());
+  const auto rows = store->keys();
+  REQUIRE(rows);
+  REQUIRE(rows->size() == 2);
+  const KeyRow& first = (*rows)[0];
+  CHECK(first.id == "key_1");
+  CHECK(first.name == "name of key_1");
+  CHECK(first.account == "default");
+  CHECK(first.mac_hex == std::string(64, 'a'));
+  CHECK(first.models == std::vector<std::string>{"gpt-*", "o'3\"; --"});
+  CHECK(first.created_unix_s == 100);
+  CHECK(first.disabled_unix_s == 0);
+  CHECK((*rows)[1].models.empty());
+}
+
+TEST_CASE("store: a second key with the same id or MAC is refused", "[unit][store]") {
+  const Scratch scratch;
+  const auto store = open(scratch.path());
+  REQUIRE(store->add_key(key("key_1", 'a')));
+  const auto same_mac = store->add_key(key("key_2", 'a'));
+  REQUIRE_FALSE(same_mac);
+  CHECK(same_mac.error().message ==
+        (scratch.path() / "switchyard.db").string() + ": UNIQUE constraint failed: keys.mac");
+  CHECK_FALSE(store->add_key(key("key_1", 'b')));
+  CHECK(store->keys()->size() == 1);
+}
+
+TEST_CASE("store: disabling keeps the first time and knows its keys", "[unit][store]") {
+  const Scratch scratch;
+  const auto store = open(scratch.path());
+  REQUIRE(store->add_key(key("key_1", 'a')));
+  CHECK(*store->disable_key("key_2", 5) == false);
+  CHECK(*store->disable_key("key_1", 5) == true);
+  CHECK(*store->disable_key("key_1", 6) == true);
+  CHECK((*store->keys())[0].disabled_unix_s == 5);
+}
+
+TEST_CASE("store: an empty file is migrated from version 0", "[unit][store]") {
+  const Scratch scratch;
+  run_sql(scratch.path() / "switchyard.db", "PRAGMA user_version = 0");
+  const auto store = open(scratch.path());
+  CHECK(store->keys()->empty());
+  CHECK(store->schema_version() >= 1);
+  // Done once, not twice.
+  CHECK(open(scratch.path())->keys()->empty());
+}
+
+TEST_CASE("store: a failed migration leaves nothing behind", "[unit][store]") {
+  const Scratch scratch;
+  const auto file = scratch.path() / "switchyard.db";
+  run_sql(file, "CREATE TABLE keys (other INTEGER)");
+  const auto opened = Store::open(scratch.path());
+  REQUIRE_FALSE(opened);
+  CHECK(opened.error().message == file.string() + ": table keys already exists");
+  run_sql(file, "DROP TABLE keys");
+  CHECK(open(scratch.path())->keys()->empty());
+}
+
+TEST_CASE("store: a newer schema is refused and left alone", "[unit][store]") {
+  const Scratch scratch;
+  const auto file = scratch.path() / "switchyard.db";
+  run_sql(file, "PRAGMA user_version = 999");
+  const auto opened = Store::open(scratch.path());
+  REQUIRE_FALSE(opened);
+  CHECK(opened.error().message.find("has schema version 999, this binary knows up to ") !=
+        std::string::npos);
+  CHECK_FALSE(std::filesystem::exists(scratch.path() / "switchyard.db-wal"));
+}
+
+TEST_CASE("store: what is no database is refused", "[unit][store]") {
+  const Scratch scratch;
+  scratch.write("switchyard.db", std::string(4096, 'x'));
+  const auto opened = Store::open(scratch.path());
+  REQUIRE_FALSE(opened);
+  CHECK(opened.error().message ==
+        (scratch.path() / "switchyard.db").string() + ": file is not a database");
+  CHECK_FALSE(Store::open(scratch.path() / "absent"));
+}
+
+TEST_CASE("store: a restriction that can't be read does not become none", "[unit][store]") {
+  const Scratch scratch;
+  const auto store = open(scratch.path());
+  REQUIRE(store->add_key(key("key_1", 'a', {"gpt"})));
+  run_sql(scratch.path() / "switchyard.db", "UPDATE keys SET models = 'gpt'");
+  CHECK_FALSE(store->keys());
+}
+
+TEST_CASE("store: only the owner can read the files", "[unit][store]") {
+  const Scratch scratch;
+  const auto store = open(scratch.path());
+  REQUIRE(store->add_key(key("key_1", 'a')));
+  CHECK(mode_of(scratch.path() / "switchyard.db") == 0600);
+  CHECK(mode_of(scratch.path() / "switchyard.db-wal") == 0600);
+}
+
+TEST_CASE("store: another connection's changes are noticed, and our own", "[unit][store]") {
+  const Scratch scratch;
+  const auto reader = open(scratch.path());
+  const auto writer = open(scratch.path());
+  const auto before = *reader->data_version();
+  CHECK(*reader->data_version() == before);
+  REQUIRE(writer->add_key(key("key_1", 'a')));
+  const auto after = *reader->data_version();
+  CHECK(after > before);
+  REQUIRE(reader->add_key(key("key_2", 'b')));
+  CHECK(*reader->data_version() > after);
+}
+
+TEST_CASE("store: a backup made in use is complete and private", "[unit][store]") {
+  const Scratch scratch;
+  const auto store = open(scratch.path());
+  REQUIRE(store->add_key(key("key_1", 'a')));
+  const auto target = scratch.path() / "copy" / "switchyard.db";
+  std::filesystem::create_directory(target.parent_path());
+  REQUIRE(store->backup(target));
+  REQUIRE(store->add_key(key("key_2", 'b')));
+  CHECK(mode_of(target) == 0600);
+  const auto copy = open(target.parent_path());
+  REQUIRE(copy->keys()->size() == 1);
+  CHECK((*copy->keys())[0].id == "key_1");
+  CHECK_FALSE(store->backup(scratch.path() / "absent" / "x.db"));
+}
