@@ -52,7 +52,8 @@ class Reader {
         read_errors(value, at, dialect);
       } else if (name == "retry_after_headers") {
         dialect.retry_after_headers = strings(value, at);
-      } else if (name != "description" && name != "base_url" && name != "key_env") {
+      } else if (name != "description" && name != "base_url" && name != "key_env" &&
+                 name != "key_optional") {
         fault(at, "unknown member");
       }
     });
