@@ -1,1 +1,3 @@
-int main() { return 0; }
+#include "core/cli/dispatch.hpp"
+
+int main(int argc, char** argv) { return switchyard::cli::dispatch(argc, argv); }

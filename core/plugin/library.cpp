@@ -120,7 +120,7 @@ Result<std::shared_ptr<const Library>> Libraries::load(const std::filesystem::pa
   // Kept while this process lives, for debuggers and profilers that look up what is mapped.
   guard.keep();
   libraries_.push_back(*loaded);
-  spdlog::info("plugin loaded file={} id={} version={} sha256={}", name, (*loaded)->id(),
+  spdlog::info("plugin_loaded file={} id={} version={} sha256={}", name, (*loaded)->id(),
                (*loaded)->version(), (*loaded)->sha256());
   return loaded;
 }

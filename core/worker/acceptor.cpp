@@ -55,8 +55,7 @@ Acceptor::~Acceptor() {
 }
 
 void Acceptor::listen(int fd) {
-  listeners_.push_back(
-      std::make_unique<Listener>(Listener{Descriptor(loop_.executor(), fd), {}}));
+  listeners_.push_back(std::make_unique<Listener>(Listener{Descriptor(loop_.executor(), fd), {}}));
 }
 
 void Acceptor::configure(std::vector<ListenerSettings> settings, std::size_t connections_max,
@@ -97,8 +96,9 @@ bool Acceptor::take(Listener& listener) {
   for (;;) {
     sockaddr_storage peer{};
     socklen_t size = sizeof peer;
-    const int fd = ::accept4(listener.descriptor.native_handle(),
-                             reinterpret_cast<sockaddr*>(&peer), &size, SOCK_NONBLOCK | SOCK_CLOEXEC);
+    const int fd =
+        ::accept4(listener.descriptor.native_handle(), reinterpret_cast<sockaddr*>(&peer), &size,
+                  SOCK_NONBLOCK | SOCK_CLOEXEC);
     if (fd < 0) {
       if (errno == EINTR || errno == ECONNABORTED) continue;
       return errno != EMFILE && errno != ENFILE && errno != ENOBUFS && errno != ENOMEM;

@@ -28,8 +28,9 @@ struct ServingLoop {
   std::atomic<std::uint64_t>* refused = nullptr;
 };
 
-// Lives on one loop and hands each connection to the loop that has the fewest. At the limit of connections, or without
-// descriptors left, a connection is answered with 503 and closed rather than left to hang.
+// Lives on one loop and hands each connection to the loop that has the fewest. At the limit of
+// connections, or without descriptors left, a connection is answered with 503 and closed rather
+// than left to hang.
 class Acceptor {
  public:
   Acceptor(net::Loop& loop, std::vector<ServingLoop> loops);

@@ -78,25 +78,26 @@ std::string AdminState::metrics_text() {
   const View now = view();
   std::vector<Extra> extra;
   for (std::size_t i = 0; i < loops_.size(); ++i) {
-    extra.push_back({"switchyard_loop_lag_seconds", "Longest time the loop was kept busy since the last scrape",
-                     "gauge", "{loop=\"" + std::to_string(i) + "\"}",
+    extra.push_back({"switchyard_loop_lag_seconds",
+                     "Longest time the loop was kept busy since the last scrape", "gauge",
+                     "{loop=\"" + std::to_string(i) + "\"}",
                      static_cast<double>(loops_[i].loop->take_lag_ns()) / 1e9});
   }
   if (now.loggers) {
     for (const auto& stats : now.loggers->stats()) {
       const std::string label = "{logger=\"" + stats.name + "\"}";
-      extra.push_back({"switchyard_logger_written_total", "Records that the logger took", "counter", label,
-                       static_cast<double>(stats.written)});
-      extra.push_back({"switchyard_logger_dropped_total", "Records dropped for want of room", "counter",
-                       label, static_cast<double>(stats.dropped)});
+      extra.push_back({"switchyard_logger_written_total", "Records that the logger took", "counter",
+                       label, static_cast<double>(stats.written)});
+      extra.push_back({"switchyard_logger_dropped_total", "Records dropped for want of room",
+                       "counter", label, static_cast<double>(stats.dropped)});
       extra.push_back({"switchyard_logger_queued", "Records waiting", "gauge", label,
                        static_cast<double>(stats.queued)});
     }
   }
   extra.push_back({"switchyard_gateway_keys", "Gateway keys in force", "gauge", "",
                    static_cast<double>(now.keys)});
-  extra.push_back({"switchyard_config_generation", "Counts configurations put in force", "gauge", "",
-                   static_cast<double>(now.snapshot->generation)});
+  extra.push_back({"switchyard_config_generation", "Counts configurations put in force", "gauge",
+                   "", static_cast<double>(now.snapshot->generation)});
   extra.push_back({"switchyard_build_info", "The running build", "gauge",
                    std::string("{version=\"") + kVersion + "\"}", 1});
   return metrics_.prometheus(extra);
@@ -105,7 +106,9 @@ std::string AdminState::metrics_text() {
 std::string AdminState::status_json() {
   const View now = view();
   const std::string loops = array(loops_, [](const LoopView& loop) {
-    return Object().number("connections", static_cast<std::uint64_t>(loop.server->connections())).take();
+    return Object()
+        .number("connections", static_cast<std::uint64_t>(loop.server->connections()))
+        .take();
   });
   return Object()
       .text("version", kVersion)
@@ -124,7 +127,11 @@ std::string AdminState::status_json() {
 std::string AdminState::plugins_json() {
   return array(view().libraries, [](const auto& library) {
     const std::string kinds = array(library->kinds(), [](const plugin::Kind& kind) {
-      return Object().text("interface", kind.iface).text("name", kind.name).raw("caps", kind.caps).take();
+      return Object()
+          .text("interface", kind.iface)
+          .text("name", kind.name)
+          .raw("caps", kind.caps)
+          .take();
     });
     return Object()
         .text("id", library->id())
@@ -145,8 +152,10 @@ std::string AdminState::providers_json() {
         .text("plugin", slot.config->plugin)
         .text("base_url", slot.config->base_url)
         .number("credentials", slot.config->credentials.size())
-        .raw("models", array(slot.config->models, [](const std::string& name) { return json_text(name); }))
-        .raw("tasks", array(slot.instance->caps().tasks, [](const std::string& task) { return json_text(task); }))
+        .raw("models",
+             array(slot.config->models, [](const std::string& name) { return json_text(name); }))
+        .raw("tasks", array(slot.instance->caps().tasks,
+                            [](const std::string& task) { return json_text(task); }))
         .take();
   });
 }

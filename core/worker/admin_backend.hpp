@@ -22,7 +22,9 @@ class AdminState : public admin::AdminBackend {
   AdminState(const observe::Metrics& metrics, Reload reload);
 
   // Before the API serves.
-  void add_loop(net::Loop* loop, const net::HttpServer* server) { loops_.push_back({loop, server}); }
+  void add_loop(net::Loop* loop, const net::HttpServer* server) {
+    loops_.push_back({loop, server});
+  }
   // [control thread]
   void publish(std::shared_ptr<const exchange::Snapshot> snapshot,
                std::shared_ptr<observe::LoggerFanout> loggers,

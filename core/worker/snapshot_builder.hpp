@@ -11,8 +11,8 @@
 
 namespace switchyard {
 
-// Keeps from one configuration to the next what need not change: TLS contexts, and upstreams with their pooled
-// connections. Used on the control thread.
+// Keeps from one configuration to the next what need not change: TLS contexts, and upstreams with
+// their pooled connections. Used on the control thread.
 class SnapshotBuilder {
  public:
   explicit SnapshotBuilder(const plugin::Libraries& libraries) : libraries_(libraries) {}
@@ -30,7 +30,7 @@ class SnapshotBuilder {
 
   const plugin::Libraries& libraries_;
   std::uint64_t generation_ = 0;
-  std::map<std::string, std::shared_ptr<net::TlsClient>> tls_clients_;               // by CA file
+  std::map<std::string, std::shared_ptr<net::TlsClient>> tls_clients_;     // by CA file
   std::map<std::string, std::shared_ptr<const net::Upstream>> upstreams_;  // by all that makes them
 };
 

@@ -12,6 +12,7 @@
 #include "core/account/keys.hpp"
 #include "core/admin/api.hpp"
 #include "core/base/clock.hpp"
+#include "core/base/os_process.hpp"
 #include "core/net/dns.hpp"
 #include "core/observe/log.hpp"
 #include "core/store/store.hpp"
@@ -20,6 +21,7 @@
 #include "core/worker/admin_backend.hpp"
 #include "core/worker/control.hpp"
 #include "core/worker/snapshot_builder.hpp"
+#include "switchyard_version.hpp"
 
 namespace switchyard {
 namespace {
@@ -57,6 +59,15 @@ std::string join(const config::Faults& faults) {
   return text;
 }
 
+// Where plugins are if the configuration does not say: beside the binary in a build tree, else
+// where they are installed.
+std::filesystem::path default_plugin_directory() {
+  const std::filesystem::path prefix = os::own_binary().parent_path().parent_path();
+  const std::filesystem::path built = prefix / "plugins";
+  std::error_code ignored;
+  return std::filesystem::is_directory(built, ignored) ? built : prefix / kPluginDirectory;
+}
+
 std::size_t descriptor_limit() {
   rlimit limit{};
   ::getrlimit(RLIMIT_NOFILE, &limit);
@@ -75,7 +86,8 @@ std::shared_ptr<const net::ServerLimits> server_limits(const config::Limits& fro
   return std::make_shared<const net::ServerLimits>(limits);
 }
 
-// One worker. Everything but the loops' own work happens on the thread that calls run(): the control thread.
+// One worker. Everything but the loops' own work happens on the thread that calls run(): the
+// control thread.
 class Worker {
  public:
   explicit Worker(const WorkerOptions& options);
@@ -336,7 +348,8 @@ bool Worker::start() {
   store_ = std::move(*opened);
 
   plugin::LibraryOptions libraries;
-  libraries.directory = config_->plugins.directory;
+  libraries.directory =
+      config_->plugins.directory.empty() ? default_plugin_directory() : config_->plugins.directory;
   libraries.private_directory = directory / "plugins";
   libraries.pins = config_->plugins.pins;
   libraries_ = std::make_unique<plugin::Libraries>(std::move(libraries));
@@ -389,7 +402,8 @@ void Worker::start_loops() {
 void Worker::start_admin() {
   config::Listen listen = config_->admin;
   if (options_.admin_port != 0) listen.port = options_.admin_port;
-  auto started = admin::Server::start(listen, Secret(state_.admin_token), admin::make_routes(*admin_state_));
+  auto started =
+      admin::Server::start(listen, Secret(state_.admin_token), admin::make_routes(*admin_state_));
   if (started) {
     admin_ = std::move(*started);
   } else {
@@ -462,7 +476,8 @@ void Worker::on_message(const control::Message& message) {
   }
 }
 
-// What changes outside: keys made by the command line, certificates renewed on disk. And what loops alone can read.
+// What changes outside: keys made by the command line, certificates renewed on disk. And what loops
+// alone can read.
 void Worker::housekeep() {
   if (draining_) return;
   const auto version = store_->data_version();
@@ -510,7 +525,8 @@ void Worker::begin_drain(milliseconds deadline) {
   drain_deadline_ = std::chrono::steady_clock::now() + deadline;
   housekeeping_.cancel();
   spdlog::info("draining deadline_ms={}", deadline.count());
-  // The sockets first, wholly: what is queued on them becomes connections that the loops then know of.
+  // The sockets first, wholly: what is queued on them becomes connections that the loops then know
+  // of.
   asio::post(loops_.front()->loop.context(), [this] {
     acceptor_->stop();
     on_control([this] {
@@ -544,9 +560,8 @@ void Worker::poll_drain() {
 void stop_when_empty(LoopRuntime& runtime, std::shared_ptr<net::Timer> timer, unsigned tries) {
   if (runtime.server.connections() == 0 || tries == 0) return runtime.loop.stop();
   timer->expires_after(kDrainPoll);
-  timer->async_wait([&runtime, timer, tries](net::error_code) {
-    stop_when_empty(runtime, timer, tries - 1);
-  });
+  timer->async_wait(
+      [&runtime, timer, tries](net::error_code) { stop_when_empty(runtime, timer, tries - 1); });
 }
 
 void Worker::stop_loops() {

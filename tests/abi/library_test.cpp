@@ -1,9 +1,13 @@
 #include <elf.h>
 #include <sys/stat.h>
 
+#include <algorithm>
 #include <catch2/catch.hpp>
+#include <cctype>
 #include <cstddef>
 #include <map>
+#include <regex>
+#include <sstream>
 
 #include "tests/abi/zoo.hpp"
 
@@ -83,7 +87,35 @@ const std::map<std::string, std::string> kTrialDefects = {
     {"exit_segv", "crashed in exit with SIGSEGV"},
 };
 
+// The first column of the table of refusals, as expressions: what stands in braces may be anything.
+std::vector<std::regex> documented_refusals() {
+  std::vector<std::regex> result;
+  std::istringstream document(read_file(fs::path(SWITCHYARD_SOURCE_DIR) / "sdk/PLUGINS.md"));
+  for (std::string line; std::getline(document, line);) {
+    if (!line.starts_with("| `")) continue;
+    std::string text = line.substr(3, line.find("` |") - 3);
+    text = std::regex_replace(text, std::regex(R"(\{[a-z]+\})"), "\x01");
+    text = std::regex_replace(text, std::regex(R"([\[\]{}().*+?^$|\\])"), R"(\$&)");
+    text = std::regex_replace(text, std::regex("\x01"), ".+");
+    result.emplace_back(text);
+  }
+  return result;
+}
+
 }  // namespace
+
+TEST_CASE("plugin: every refusal is in the table of sdk/PLUGINS.md", "[abi]") {
+  const std::vector<std::regex> documented = documented_refusals();
+  REQUIRE(documented.size() > 40);
+  for (const auto& defects : {kTableDefects, kTrialDefects}) {
+    for (const auto& [defect, text] : defects) {
+      CAPTURE(text);
+      CHECK(std::any_of(documented.begin(), documented.end(), [&](const std::regex& expression) {
+        return std::regex_match(text, expression);
+      }));
+    }
+  }
+}
 
 TEST_CASE("plugin: each broken table is refused with its own words", "[abi]") {
   for (const auto& [defect, text] : kTableDefects) {

@@ -1,4 +1,5 @@
-/* A small logger and provider with one defect, chosen by a macro of the build: ZOO_none has none. */
+/* A small logger and provider with one defect, chosen by a macro of the build: ZOO_none has none.
+ */
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,20 +12,20 @@ static void crash(void) { raise(SIGSEGV); }
 
 /* ---- logger "sink" ---- */
 
-static swy_rc logger_open(swy_str cfg, const swy_host *host, void *tag, void **inst, swy_err *err) {
+static swy_rc logger_open(swy_str cfg, const swy_host* host, void* tag, void** inst, swy_err* err) {
   (void)cfg, (void)host, (void)tag, (void)err;
   *inst = NULL;
   return SWY_OK;
 }
-static void logger_close(void *inst) { (void)inst; }
-static swy_rc logger_write(void *inst, const swy_rec *rec, uint32_t n, uint32_t stride, uint64_t deadline_ns,
-                           uint32_t *taken, swy_err *err) {
+static void logger_close(void* inst) { (void)inst; }
+static swy_rc logger_write(void* inst, const swy_rec* rec, uint32_t n, uint32_t stride,
+                           uint64_t deadline_ns, uint32_t* taken, swy_err* err) {
   (void)inst, (void)rec, (void)stride, (void)deadline_ns, (void)err;
   *taken = n;
   return SWY_OK;
 }
 #if !defined(ZOO_half_vt)
-static swy_rc logger_flush(void *inst, uint64_t deadline_ns, swy_err *err) {
+static swy_rc logger_flush(void* inst, uint64_t deadline_ns, swy_err* err) {
   (void)inst, (void)deadline_ns, (void)err;
   return SWY_OK;
 }
@@ -98,18 +99,18 @@ static const swy_kind sink = {
 };
 
 #if defined(ZOO_null_kind)
-static const swy_kind *const kinds[] = {&sink, NULL};
+static const swy_kind* const kinds[] = {&sink, NULL};
 #define NKINDS 2
 #elif defined(ZOO_twice)
-static const swy_kind *const kinds[] = {&sink, &sink};
+static const swy_kind* const kinds[] = {&sink, &sink};
 #define NKINDS 2
 #elif defined(ZOO_none)
 /* A kind for a newer host beside one that today's host knows. */
 static const swy_kind future = {sizeof(swy_kind), 0, "swy.logger/9", "sink", NULL, NULL, NULL};
-static const swy_kind *const kinds[] = {&future, &sink};
+static const swy_kind* const kinds[] = {&future, &sink};
 #define NKINDS 2
 #else
-static const swy_kind *const kinds[] = {&sink};
+static const swy_kind* const kinds[] = {&sink};
 #if defined(ZOO_no_kinds)
 #define NKINDS 0
 #elif defined(ZOO_many_kinds)
@@ -121,7 +122,7 @@ static const swy_kind *const kinds[] = {&sink};
 
 /* ---- library ---- */
 
-static swy_rc lib_init(const swy_host *host, swy_err *err) {
+static swy_rc lib_init(const swy_host* host, swy_err* err) {
   (void)host, (void)err;
 #if defined(ZOO_init_fails)
   strcpy(err->msg, "no licence\nfound");
@@ -151,7 +152,7 @@ static void lib_fini(void) {
 #endif
 }
 
-static swy_rc lib_self_test(const swy_host *host, swy_err *err) {
+static swy_rc lib_self_test(const swy_host* host, swy_err* err) {
   (void)host, (void)err;
 #if defined(ZOO_self_test_fails)
   strcpy(err->msg, "2 + 2 is 5");
@@ -173,8 +174,7 @@ static const swy_lib lib = {
 #else
     0,
 #endif
-    0,
-    NKINDS,
+    0,         NKINDS,
 #if defined(ZOO_null_id)
     NULL,
 #elif defined(ZOO_bad_id)
@@ -197,9 +197,7 @@ static const swy_lib lib = {
 #else
     kinds,
 #endif
-    lib_init,
-    lib_fini,
-    lib_self_test};
+    lib_init,  lib_fini, lib_self_test};
 
 #if defined(ZOO_ctor_segv)
 __attribute__((constructor)) static void constructor(void) { crash(); }
@@ -227,17 +225,19 @@ static __thread int counter __attribute__((tls_model("initial-exec")));
 #endif
 
 #if defined(ZOO_textrel)
-__asm__(".text\n.p2align 3\nzoo_absolute: .quad zoo_target\n.hidden zoo_target\n.data\nzoo_target: .quad 0\n.text\n");
+__asm__(
+    ".text\n.p2align 3\nzoo_absolute: .quad zoo_target\n.hidden zoo_target\n.data\nzoo_target: "
+    ".quad 0\n.text\n");
 #endif
 
 #if defined(ZOO_no_entry)
-const swy_lib *swy_plugin_v2(const swy_hello *hello);
-const swy_lib *swy_plugin_v2(const swy_hello *hello) {
+const swy_lib* swy_plugin_v2(const swy_hello* hello);
+const swy_lib* swy_plugin_v2(const swy_hello* hello) {
   (void)hello;
   return &lib;
 }
 #else
-const swy_lib *swy_plugin_v1(const swy_hello *hello) {
+const swy_lib* swy_plugin_v1(const swy_hello* hello) {
   (void)hello;
 #if defined(ZOO_null_table)
   (void)lib;

@@ -1,0 +1,187 @@
+#!/usr/bin/env python3
+"""Real SDKs against the gateway: run.py node|python --cache DIR
+
+Installs the packages that the lock files pin into the cache (once for each state of the lock files), starts scripted
+and mock upstreams and the gateway, and runs the SDK's tests. Where a registry can't be reached or a tool is missing it
+prints SKIPPED with the reason and exits with 77; with CI=true that is a failure.
+"""
+
+import argparse
+import hashlib
+import os
+import pathlib
+import re
+import shutil
+import subprocess
+import sys
+
+HERE = pathlib.Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE.parent / "support"))
+sys.path.insert(0, str(HERE.parent / "integration"))
+
+from stage import Stage, UPSTREAM_KEY, provider  # noqa: E402
+
+NODE_MAJOR_MIN = 22
+UNREACHABLE = re.compile(
+    r"ENOTFOUND|EAI_AGAIN|ECONNREFUSED|ECONNRESET|ETIMEDOUT|ENETUNREACH|EHOSTUNREACH|network timeout|"
+    r"NewConnectionError|ConnectTimeout|ReadTimeout|name resolution|Connection refused|"
+    r"Network is unreachable|ProxyError", re.IGNORECASE)
+
+
+class Skipped(Exception):
+    pass
+
+
+def install(cache, name, files, make):
+    """The directory in which make(directory) installed what `files` pin; made once."""
+    digest = hashlib.sha256()
+    for file in files:
+        digest.update(file.read_bytes())
+    directory = cache / f"{name}-{digest.hexdigest()[:16]}"
+    if (directory / "complete").exists():
+        return directory
+    shutil.rmtree(directory, ignore_errors=True)
+    directory.mkdir(parents=True)
+    for file in files:
+        shutil.copy(file, directory)
+    make(directory)
+    (directory / "complete").touch()
+    return directory
+
+
+def run_installer(command, directory):
+    done = subprocess.run(command, cwd=directory, capture_output=True, text=True, check=False)
+    if done.returncode == 0:
+        return
+    said = done.stdout + done.stderr
+    if UNREACHABLE.search(said):
+        line = next(line for line in said.splitlines() if UNREACHABLE.search(line))
+        raise Skipped(f"{command[0]} can't reach its registry: {line.strip()}")
+    sys.exit(f"{' '.join(map(str, command))} failed:\n{said}")
+
+
+def npm(directory):
+    if not shutil.which("npm"):
+        raise Skipped("npm is not installed")
+    run_installer(["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund"], directory)
+
+
+def find_node(cache):
+    """The system's where it is new enough, else the one from the registry."""
+    system = shutil.which("node")
+    if system:
+        said = subprocess.run([system, "--version"], capture_output=True, text=True, check=False).stdout
+        if int(re.match(r"v(\d+)", said or "v0").group(1)) >= NODE_MAJOR_MIN:
+            return system
+    files = [HERE / "node" / "package.json", HERE / "node" / "package-lock.json"]
+    directory = install(cache, "node", files, npm)
+    found = list(directory.glob("node_modules/node-*/bin/node"))
+    if not found:
+        raise Skipped(f"Node.js {NODE_MAJOR_MIN} is needed, and the registry has none for this machine")
+    return str(found[0])
+
+
+def javascript(cache):
+    """The node binary, and the directory with the packages."""
+    node = find_node(cache)
+    return node, install(cache, "npm", [HERE / "package.json", HERE / "package-lock.json"], npm)
+
+
+def python(cache):
+    """The interpreter of an environment with the packages."""
+    def make(directory):
+        run_installer([sys.executable, "-m", "venv", str(directory / "venv")], directory)
+        run_installer([str(directory / "venv" / "bin" / "python"), "-m", "pip", "install",
+                       "--disable-pip-version-check", "--require-hashes", "--no-deps",
+                       "-r", "requirements.txt"], directory)
+    if subprocess.run([sys.executable, "-c", "import ensurepip, venv"], capture_output=True,
+                      check=False).returncode != 0:
+        raise Skipped("Python's venv is not installed (apt-get install python3-venv)")
+    return install(cache, "python", [HERE / "requirements.txt"], make) / "venv" / "bin" / "python"
+
+
+class Aimock:
+    """A mock upstream that nobody here wrote. It takes the upstream's key only: the gateway's must not get there."""
+
+    def __init__(self, node, packages):
+        cli = packages / "node_modules" / "@copilotkit" / "aimock" / "dist" / "cli.js"
+        self.process = subprocess.Popen(
+            [node, str(cli), "-p", "0", "-f", str(HERE / "fixtures"), "--journal-max", "0"],
+            env={**os.environ, "AIMOCK_API_KEYS": UPSTREAM_KEY},
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        said = ""
+        for line in self.process.stdout:
+            said += line
+            if match := re.search(r"http://[^\s:]+:(\d+)", line):
+                self.url = f"http://127.0.0.1:{match.group(1)}/v1"
+                break
+        else:
+            sys.exit(f"aimock did not start:\n{said}")
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.process.kill()
+        self.process.wait()
+
+
+def check_upstream(stage):
+    """What must hold of the requests that reached the scripted upstream."""
+    faults = []
+    by_model = {}
+    for request in stage.upstream.requests:
+        by_model.setdefault(request.model, []).append(request)
+        if request.header("authorization") != f"Bearer {UPSTREAM_KEY}":
+            faults.append(f"{request.line} came with {request.header('authorization')!r}")
+    for request in by_model.get("paced", []):
+        if not request.left.wait(10):
+            faults.append("a stream went on upstream after its client had left")
+    for model in ("quota", "stall-before-head"):
+        if len(by_model.get(model, [])) != 1:
+            faults.append(f"{len(by_model.get(model, []))} requests for {model}, expected 1: "
+                          "the SDK multiplied the gateway's attempts")
+    return faults
+
+
+def run_sdk(command, directory, aimock):
+    providers = {"aimock": provider(aimock.url, timeouts={
+        "connect": "5s", "first_byte": "20s", "between_bytes": "20s", "total": "60s"})} if aimock else {}
+    with Stage(providers=providers) as stage:
+        env = {**os.environ, "GATEWAY_URL": stage.url, "GATEWAY_KEY": stage.key,
+               "WITH_AIMOCK": "1" if aimock else ""}
+        env.pop("OPENAI_API_KEY", None)
+        code = subprocess.run(command, cwd=directory, env=env, check=False).returncode
+        faults = check_upstream(stage) if code == 0 else []
+    for fault in faults:
+        print(f"FAILED: {fault}")
+    return code or (1 if faults else 0)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("sdk", choices=("node", "python"))
+    parser.add_argument("--cache", type=pathlib.Path, required=True)
+    options = parser.parse_args()
+    options.cache.mkdir(parents=True, exist_ok=True)
+    cache = options.cache.resolve()
+    try:
+        if options.sdk == "node":
+            node, packages = javascript(cache)
+            shutil.copy(HERE / "sdk.test.mjs", packages)  # beside node_modules, where imports look
+            with Aimock(node, packages) as aimock:
+                return run_sdk([node, "--test", "sdk.test.mjs"], packages, aimock)
+        interpreter = python(cache)
+        try:
+            node, packages = javascript(cache)
+        except Skipped:
+            return run_sdk([str(interpreter), "-B", str(HERE / "sdk_test.py")], cache, None)
+        with Aimock(node, packages) as aimock:
+            return run_sdk([str(interpreter), "-B", str(HERE / "sdk_test.py")], cache, aimock)
+    except Skipped as reason:
+        print(f"SKIPPED: {reason}")
+        return 1 if os.environ.get("CI") == "true" else 77
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,200 @@
+// The openai package for JavaScript against the gateway, as an application would use it.
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import OpenAI from "openai";
+
+const baseURL = `${process.env.GATEWAY_URL}/v1`;
+const client = new OpenAI({ baseURL, apiKey: process.env.GATEWAY_KEY });
+const hello = [{ role: "user", content: "hello" }];
+const SCRIPTED = "Hello from the upstream.";
+const MOCKED = "Hello! How can I help you today?";
+const tools = [
+  {
+    type: "function",
+    function: {
+      name: "weather",
+      parameters: { type: "object", properties: { city: { type: "string" } } },
+    },
+  },
+];
+
+async function textOf(stream) {
+  let text = "";
+  for await (const chunk of stream) text += chunk.choices[0]?.delta?.content ?? "";
+  return text;
+}
+
+for (const [model, expected] of [
+  ["up/good", SCRIPTED],
+  ["alias", SCRIPTED],
+  ["aimock/gpt-4o", MOCKED],
+]) {
+  test(`chat with ${model}`, async () => {
+    const answer = await client.chat.completions.create({ model, messages: hello });
+    assert.equal(answer.choices[0].message.content, expected);
+    assert.equal(answer.choices[0].finish_reason, "stop");
+    assert.ok(answer.usage.total_tokens > 0);
+    assert.ok(answer._request_id);
+  });
+
+  test(`a stream from ${model}`, async () => {
+    const stream = await client.chat.completions.create({ model, messages: hello, stream: true });
+    assert.equal(await textOf(stream), expected);
+  });
+
+  test(`a stream with usage from ${model}`, async () => {
+    const stream = await client.chat.completions.create({
+      model,
+      messages: hello,
+      stream: true,
+      stream_options: { include_usage: true },
+    });
+    let last;
+    for await (const chunk of stream) last = chunk;
+    assert.equal(last.choices.length, 0);
+    assert.ok(last.usage.total_tokens > 0);
+  });
+}
+
+for (const [model, content] of [
+  ["up/good", "x"],
+  ["aimock/gpt-4o", "weather"],
+]) {
+  test(`tools with ${model}`, async () => {
+    const answer = await client.chat.completions.create({
+      model,
+      messages: [{ role: "user", content }],
+      tools,
+    });
+    const [call] = answer.choices[0].message.tool_calls;
+    assert.equal(call.function.name, "weather");
+    assert.deepEqual(JSON.parse(call.function.arguments), { city: "Oslo" });
+    assert.equal(answer.choices[0].finish_reason, "tool_calls");
+  });
+
+  test(`streamed tools with ${model}`, async () => {
+    const stream = client.chat.completions.stream({
+      model,
+      messages: [{ role: "user", content }],
+      tools,
+    });
+    const answer = await stream.finalChatCompletion();
+    const [call] = answer.choices[0].message.tool_calls;
+    assert.deepEqual(JSON.parse(call.function.arguments), { city: "Oslo" });
+  });
+}
+
+test("embeddings, in the form that the SDK asks for by itself", async () => {
+  const answer = await client.embeddings.create({ model: "up/e", input: ["a", "b"] });
+  assert.deepEqual(
+    answer.data.map((one) => Array.from(one.embedding)),
+    [
+      [0.5, -0.25, 1],
+      [0.5, -0.25, 1],
+    ],
+  );
+  const mocked = await client.embeddings.create({
+    model: "aimock/text-embedding-3-small",
+    input: "hello",
+  });
+  assert.ok(mocked.data[0].embedding.length > 100);
+});
+
+test("models", async () => {
+  const names = [];
+  for await (const model of client.models.list()) names.push(model.id);
+  assert.ok(names.includes("alias"));
+  assert.equal((await client.models.retrieve("alias")).id, "alias");
+});
+
+test("errors are the SDK's own classes", async () => {
+  const chat = (model, more = {}) =>
+    client.chat.completions.create({ model, messages: hello, ...more });
+  await assert.rejects(chat("nonesuch"), (error) => {
+    assert.ok(error instanceof OpenAI.NotFoundError);
+    assert.equal(error.code, "model_not_found");
+    assert.ok(error.requestID);
+    return true;
+  });
+  await assert.rejects(chat("up/good", { messages: "no array" }), (error) => {
+    assert.ok(error instanceof OpenAI.BadRequestError);
+    assert.equal(error.code, "invalid_type");
+    assert.equal(error.param, "messages");
+    return true;
+  });
+  await assert.rejects(chat("up/status-400"), (error) => {
+    assert.ok(error instanceof OpenAI.BadRequestError);
+    assert.equal(error.code, "invalid_value");
+    assert.equal(error.param, "max_tokens");
+    return true;
+  });
+  const stranger = new OpenAI({ baseURL, apiKey: "sy-nobody" });
+  await assert.rejects(stranger.models.list(), OpenAI.AuthenticationError);
+  await assert.rejects(
+    client.chat.completions.create({
+      model: "aimock/gpt-4o",
+      messages: [{ role: "user", content: "too much" }],
+    }),
+    OpenAI.BadRequestError,
+  );
+});
+
+test("the SDK does not multiply the gateway's attempts", async () => {
+  await assert.rejects(
+    client.chat.completions.create({ model: "up/quota", messages: hello }),
+    OpenAI.RateLimitError,
+  );
+  await assert.rejects(
+    client.chat.completions.create({ model: "up/stall-before-head", messages: hello }),
+    OpenAI.InternalServerError,
+  );
+});
+
+test("a stream that breaks raises, and keeps what came", async () => {
+  const stream = await client.chat.completions.create({
+    model: "up/cut-between-events",
+    messages: hello,
+    stream: true,
+  });
+  let text = "";
+  await assert.rejects(async () => {
+    for await (const chunk of stream) text += chunk.choices[0]?.delta?.content ?? "";
+  }, OpenAI.APIError);
+  assert.equal(text, "Hello from");
+});
+
+test("leaving in the middle of a stream", async () => {
+  const stream = await client.chat.completions.create({
+    model: "up/paced",
+    messages: hello,
+    stream: true,
+  });
+  let seen = 0;
+  for await (const _ of stream) {
+    if (++seen === 3) break;
+  }
+  const controller = new AbortController();
+  const second = await client.chat.completions.create(
+    { model: "up/paced", messages: hello, stream: true },
+    { signal: controller.signal },
+  );
+  for await (const _ of second) controller.abort();
+});
+
+test("200 at a time", async () => {
+  const answers = await Promise.all(
+    Array.from({ length: 200 }, async (_, number) => {
+      if (number % 2) {
+        const stream = await client.chat.completions.create({
+          model: "up/good",
+          messages: hello,
+          stream: true,
+        });
+        return textOf(stream);
+      }
+      const answer = await client.chat.completions.create({ model: "up/good", messages: hello });
+      return answer.choices[0].message.content;
+    }),
+  );
+  assert.deepEqual([...new Set(answers)], [SCRIPTED]);
+});

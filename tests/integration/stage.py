@@ -1,0 +1,125 @@
+"""What the integration tests have in common: a gateway in front of scripted upstreams.
+
+    with Stage() as stage:
+        answer = stage.chat("up/cut-mid-body")     # provider "up", script "cut-mid-body"
+        record = stage.record(answer)
+"""
+
+import pathlib
+import socket
+import sys
+import tempfile
+import uuid
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "support"))
+
+import client  # noqa: E402
+from certificates import Certificates  # noqa: E402
+from gateway import Gateway, wait_for  # noqa: E402
+from upstream import Upstream  # noqa: E402
+
+GATEWAY_KEY = "sy-canary-gateway-0123456789abcdefghijklmnopqrst"
+UPSTREAM_KEY = "sk-canary-upstream-0123456789abcdefghijklmnop"
+TIMEOUTS = {"connect": "1s", "first_byte": "1s", "between_bytes": "1s", "total": "3s"}
+
+PATIENT = {"connect": "1s", "first_byte": "60s", "between_bytes": "60s", "total": "120s"}
+
+_certificates = None
+
+
+def certificates():
+    """Made once for a run of tests."""
+    global _certificates
+    if _certificates is None:
+        directory = tempfile.TemporaryDirectory(prefix="switchyard-certificates-")
+        _certificates = Certificates(directory.name)
+        _certificates.keep = directory
+    return _certificates
+
+
+def closed_port():
+    """A port that refuses: bound, and not listening, for as long as the socket lives."""
+    held = socket.socket()
+    held.bind(("127.0.0.1", 0))
+    return held, held.getsockname()[1]
+
+
+def provider(url, **more):
+    return {"plugin": "openai", "dialect": "openai", "base_url": url, "models": ["*"],
+            "credentials": [{"key": "${TEST_UPSTREAM_KEY}"}], "timeouts": TIMEOUTS, **more}
+
+
+class Stage:
+    """Provider "up" is the scripted upstream; `providers`, `models` and further members of the configuration are
+    added. timeouts: of "up". env: of the gateway's process."""
+
+    def __init__(self, providers=None, models=None, timeouts=None, env=None, args=(), **config):
+        self.upstream = Upstream()
+        self.config = {
+            "listen": ["127.0.0.1:0"],
+            "admin": {"listen": "127.0.0.1:0"},
+            "keys": [{"name": "test", "key": "${TEST_GATEWAY_KEY}"}],
+            "providers": {"up": provider(self.upstream.url, timeouts=timeouts or TIMEOUTS),
+                          **(providers or {})},
+            "models": {"alias": "up/m", **(models or {})},
+            **config,
+        }
+        env = {"TEST_GATEWAY_KEY": GATEWAY_KEY, "TEST_UPSTREAM_KEY": UPSTREAM_KEY, **(env or {})}
+        try:
+            self.gateway = Gateway(self.config, env=env, args=args)
+        except BaseException:
+            self.upstream.close()
+            raise
+        self.gateway.key = GATEWAY_KEY
+        self.url = self.gateway.url
+        self.key = GATEWAY_KEY
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *trace):
+        self.gateway.__exit__(*trace)
+        self.upstream.close()
+
+    def close(self):
+        self.__exit__(None, None, None)
+
+    def call(self, method, path, body=None, key=GATEWAY_KEY, headers=None, **more):
+        """One request on a connection of its own, with an id by which record() finds it."""
+        named = {"X-Request-Id": f"test-{uuid.uuid4().hex}", **(headers or {})}
+        return client.call(self.url, method, path, body, key, named, **more)
+
+    def chat(self, model, stream=False, key=GATEWAY_KEY, headers=None, timeout=20.0, **members):
+        body = {"model": model, "messages": client.MESSAGES}
+        body.update(members)
+        if stream:
+            body["stream"] = True
+        return self.call("POST", "/v1/chat/completions", body, key, headers, timeout=timeout)
+
+    def record(self, answer_or_id, seconds=10.0):
+        """The record of an answer, once it is written."""
+        wanted = answer_or_id if isinstance(answer_or_id, str) else \
+            answer_or_id.header("x-request-id")
+        return wait_for(lambda: self._find(wanted), seconds, f"the record of {wanted}")
+
+    def _find(self, wanted):
+        found = [record for record in self.gateway.records() if Record(record)["id"] == wanted]
+        if len(found) > 1:
+            raise AssertionError(f"{len(found)} records of one request: {found}")
+        return Record(found[0]) if found else None
+
+
+class Record(dict):
+    """A line of the jsonl logger; members that it leaves out are None."""
+
+    def __missing__(self, name):
+        return None
+
+
+def live(stage, model, **members):
+    """A stream that is read as it comes: the connection and the answer's head."""
+    connection = client.Connection(stage.url)
+    body = {"model": model, "messages": client.MESSAGES, "stream": True, **members}
+    connection.send_request("POST", "/v1/chat/completions", body, stage.key,
+                            {"X-Request-Id": f"test-{uuid.uuid4().hex}"})
+    return connection, connection.receive_head()
