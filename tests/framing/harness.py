@@ -341,6 +341,8 @@ class Gateway:
             if not re.search("(?i)_api_key$|_token$|_proxy$", name)
         }
         environment["HOME"] = self.directory.name
+        environment["FRAMING_KEY"] = KEY
+        environment["FRAMING_UPSTREAM_KEY"] = UPSTREAM_KEY
         with open(self.log_path, "wb") as log:
             self.process = subprocess.Popen(
                 [binary, "serve", "--config", config],
@@ -359,14 +361,14 @@ class Gateway:
             "dialect": "openai",
             "base_url": "http://127.0.0.1:%d/v1" % upstream_port,
             "models": ["m"],
-            "credentials": [{"key": UPSTREAM_KEY}],
+            "credentials": [{"key": "${FRAMING_UPSTREAM_KEY}"}],
         }
         return {
             "listen": ["127.0.0.1:0"],
             "admin": {"listen": "127.0.0.1:0"},
             "state": state,
             "providers": {"up": provider},
-            "keys": [{"name": "t", "key": KEY}],
+            "keys": [{"name": "t", "key": "${FRAMING_KEY}"}],
         }
 
     def read_port(self):
