@@ -651,12 +651,12 @@ TEST_CASE("http client: acquire can be given up in every step", "[unit][net]") {
   };
   ScriptServer server({hear, hear});
   std::mutex held;
-  std::unique_lock hold(held);
   const auto look_up = [&](const std::string&, std::string&) {
     const std::lock_guard wait(held);
     return std::vector<asio::ip::address>();
   };
   Host host(look_up);
+  const std::unique_lock hold(held);
 
   auto name = to_port(1);
   name->host = "slow.example";
@@ -679,7 +679,6 @@ TEST_CASE("http client: acquire can be given up in every step", "[unit][net]") {
     CHECK(again.error().fault == NetFault::kAborted);
   }
   CHECK(host.pool.stats().failed == 8);
-  hold.unlock();
 }
 
 TEST_CASE("http client: a connect that fails says why", "[unit][net]") {
