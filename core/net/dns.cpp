@@ -96,7 +96,8 @@ Error failure(const std::string& host, const std::string& why) {
 class Resolver::Impl {
  public:
   explicit Impl(Options options) : options_(std::move(options)) {
-    if (!options_.lookup) options_.lookup = ask_system;
+    asks_system_ = !options_.lookup;
+    if (asks_system_) options_.lookup = ask_system;
     if (!options_.now_ns) options_.now_ns = mono_ns;
   }
 
@@ -139,17 +140,17 @@ class Resolver::Impl {
   }
 
   // A thread that is deep in the name service may stay there for many seconds: it is left behind,
-  // and ends by itself.
+  // and ends by itself. A lookup of the caller's own is waited for, for what it uses may go next.
   void stop() {
-    std::vector<std::thread> idle;
+    std::vector<std::thread> ending;
     {
       const std::lock_guard lock(mutex_);
       stop_ = true;
       for (Worker& worker : workers_) {
-        if (worker.busy) {
+        if (worker.busy && asks_system_) {
           worker.thread.detach();
         } else {
-          idle.push_back(std::move(worker.thread));
+          ending.push_back(std::move(worker.thread));
         }
       }
       for (auto& [host, entry] : entries_) {
@@ -158,7 +159,7 @@ class Resolver::Impl {
       }
     }
     wake_.notify_all();
-    for (std::thread& thread : idle) thread.join();
+    for (std::thread& thread : ending) thread.join();
   }
 
  private:
@@ -247,6 +248,7 @@ class Resolver::Impl {
   }
 
   Options options_;
+  bool asks_system_ = false;
   std::mutex mutex_;
   std::condition_variable wake_;
   bool stop_ = false;

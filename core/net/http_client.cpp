@@ -84,7 +84,7 @@ class Connection final : public UpstreamConnection {
       const Parsed parsed = parse_head();
       if (parsed == Parsed::kDone) co_return &head_;
       if (parsed == Parsed::kFault) co_return std::move(error_);
-      if (!make_head_room()) co_return std::move(error_);
+      make_head_room();
       char* const into = head_bytes_.get() + head_filled_;
       deadline_.expires_after(timeout_);
       const IoResult got = co_await stream_->read_some(into, head_capacity_ - head_filled_);
@@ -214,11 +214,9 @@ class Connection final : public UpstreamConnection {
                                                     method, scanned_, head_);
       if (result.state == HeadResult::State::kNeedMore) return Parsed::kMore;
       if (result.state == HeadResult::State::kError) {
-        return fault(Parsed::kFault, NetFault::kProtocol,
+        const bool large = result.status == 431;
+        return fault(Parsed::kFault, large ? NetFault::kTooLarge : NetFault::kProtocol,
                      std::string("the answer's head: ") + result.reason);
-      }
-      if (head_.status == 101) {
-        return fault(Parsed::kFault, NetFault::kProtocol, "an answer 101 that nobody asked for");
       }
       if (head_.status >= 200) return take_head(result.consumed);
       if (++informational_ > kInformationalMax) {
@@ -267,17 +265,14 @@ class Connection final : public UpstreamConnection {
     return true;
   }
 
-  bool make_head_room() {
-    if (head_filled_ < head_capacity_) return true;
-    if (head_capacity_ >= limits_.head.head_bytes_max + kHeadBytes) {
-      return fault(false, NetFault::kTooLarge, "the answer's head is too large");
-    }
+  // Ends where the parser finds the head too large.
+  void make_head_room() {
+    if (head_filled_ < head_capacity_) return;
     const std::size_t capacity = head_capacity_ == 0 ? kHeadBytes : head_capacity_ * 2;
     std::unique_ptr<char[]> bigger(new char[capacity]);
     if (head_filled_ > 0) std::memcpy(bigger.get(), head_bytes_.get(), head_filled_);
     head_bytes_ = std::move(bigger);
     head_capacity_ = capacity;
-    return true;
   }
 
   // The next decoded piece of what has come: data (empty at the body's end), more, or a fault.

@@ -221,12 +221,12 @@ Task<IoResult> Stream::read_some(char* data, std::size_t size) {
 
 Task<error_code> Stream::wait_readable() {
   error_code ec;
-  if (!ssl_) {
-    std::tie(ec) = co_await socket_.async_wait(Socket::wait_read, kAwait);
-    co_return ec;
-  }
   for (;;) {
     if (!socket_.is_open()) co_return error_code(asio::error::operation_aborted);
+    if (!ssl_) {
+      std::tie(ec) = co_await socket_.async_wait(Socket::wait_read, kAwait);
+      co_return ec;
+    }
     // Peeking takes control messages (session tickets) out of the way, so that only what a read
     // gives ends the wait.
     char byte;
@@ -297,6 +297,7 @@ IoResult Stream::tls_write(std::span<const asio::const_buffer> pieces, std::size
 }
 
 Task<error_code> Stream::wait_writable() {
+  if (!socket_.is_open()) co_return error_code(asio::error::operation_aborted);
   const auto want = write_wants_read_ ? Socket::wait_read : Socket::wait_write;
   const auto [ec] = co_await socket_.async_wait(want, kAwait);
   co_return ec;

@@ -2,10 +2,14 @@
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <openssl/err.h>
 #include <poll.h>
 #include <sys/socket.h>
 #include <unistd.h>
+
+#include <boost/asio/post.hpp>
+#include <future>
 
 namespace switchyard::net::test {
 namespace {
@@ -17,11 +21,12 @@ bool readable(int fd) {
   return ::poll(&entry, 1, kPatience_ms) > 0;
 }
 
-int listen_on_loopback(std::uint16_t& port) {
+int bind_to(const char* ip, std::uint16_t& port) {
   const int fd = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
   sockaddr_in address{};
   address.sin_family = AF_INET;
-  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  address.sin_port = htons(port);
+  ::inet_pton(AF_INET, ip, &address.sin_addr);
   socklen_t size = sizeof address;
   ::bind(fd, reinterpret_cast<sockaddr*>(&address), size);
   ::getsockname(fd, reinterpret_cast<sockaddr*>(&address), &size);
@@ -55,6 +60,9 @@ Peer::Peer(int fd, SSL_CTX* tls) : fd_(fd) {
   const timeval patience{kPatience_ms / 1000, 0};
   ::setsockopt(fd_, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
   ::setsockopt(fd_, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof patience);
+  // What is sent apart arrives apart.
+  const int on = 1;
+  ::setsockopt(fd_, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
   if (!tls) return;
   ssl_ = SSL_new(tls);
   SSL_set_fd(ssl_, fd_);
@@ -68,11 +76,12 @@ Peer::~Peer() {
 
 bool Peer::handshake() {
   ERR_clear_error();
-  return SSL_accept(ssl_) == 1;
+  secure_ = SSL_accept(ssl_) == 1;
+  return secure_;
 }
 
 std::size_t Peer::receive(char* data, std::size_t size) {
-  if (ssl_) {
+  if (secure_) {
     ERR_clear_error();
     const int n = SSL_read(ssl_, data, static_cast<int>(size));
     return n > 0 ? static_cast<std::size_t>(n) : 0;
@@ -113,7 +122,7 @@ bool Peer::wait_end() {
 }
 
 bool Peer::send(const std::string& bytes) {
-  if (ssl_) {
+  if (secure_) {
     ERR_clear_error();
     return SSL_write(ssl_, bytes.data(), static_cast<int>(bytes.size())) > 0;
   }
@@ -127,7 +136,7 @@ bool Peer::send(const std::string& bytes) {
 }
 
 void Peer::close() {
-  if (ssl_) SSL_shutdown(ssl_);
+  if (secure_) SSL_shutdown(ssl_);
   cut();
 }
 
@@ -142,9 +151,12 @@ void Peer::reset() {
   cut();
 }
 
-ScriptServer::ScriptServer(std::vector<Script> scripts, SSL_CTX* tls, bool handshake)
-    : scripts_(std::move(scripts)), tls_(tls), handshake_(handshake) {
-  listener_ = listen_on_loopback(port_);
+ScriptServer::ScriptServer(std::vector<Script> scripts, SSL_CTX* tls)
+    : ScriptServer(std::move(scripts), Options{.tls = tls}) {}
+
+ScriptServer::ScriptServer(std::vector<Script> scripts, const Options& options)
+    : scripts_(std::move(scripts)), options_(options) {
+  listener_ = bind_to("127.0.0.1", port_);
   ::listen(listener_, 64);
   thread_ = std::thread([this] { run(); });
 }
@@ -152,6 +164,7 @@ ScriptServer::ScriptServer(std::vector<Script> scripts, SSL_CTX* tls, bool hands
 ScriptServer::~ScriptServer() {
   ::shutdown(listener_, SHUT_RDWR);
   thread_.join();
+  for (std::thread& thread : threads_) thread.join();
   ::close(listener_);
 }
 
@@ -159,15 +172,51 @@ void ScriptServer::run() {
   for (const Script& script : scripts_) {
     const int fd = ::accept4(listener_, nullptr, nullptr, SOCK_CLOEXEC);
     if (fd < 0) return;
-    Peer peer(fd, tls_);
-    if (tls_ && handshake_ && !peer.handshake()) continue;
-    script(peer);
+    if (options_.parallel) {
+      threads_.emplace_back([this, fd, &script] { serve(fd, script); });
+    } else {
+      serve(fd, script);
+    }
   }
+}
+
+void ScriptServer::serve(int fd, const Script& script) {
+  Peer peer(fd, options_.tls);
+  if (options_.tls && options_.handshake && !peer.handshake()) return;
+  script(peer);
+}
+
+void let_loop_read(Loop& loop) {
+  // The loop asks the kernel between any two handlers that were posted apart.
+  for (int i = 0; i < 4; ++i) {
+    const auto ran = std::make_shared<std::promise<void>>();
+    asio::post(loop.executor(), [ran] { ran->set_value(); });
+    ran->get_future().wait_for(std::chrono::milliseconds(kPatience_ms));
+  }
+}
+
+// A queue that is full: the kernel drops what else knocks.
+Blackhole::Blackhole(const std::string& address, std::uint16_t port) : port_(port) {
+  listener_ = bind_to(address.c_str(), port_);
+  ::listen(listener_, 0);
+  sockaddr_in to{};
+  socklen_t size = sizeof to;
+  ::getsockname(listener_, reinterpret_cast<sockaddr*>(&to), &size);
+  for (int i = 0; i < 4; ++i) {
+    const int fd = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    ::connect(fd, reinterpret_cast<sockaddr*>(&to), size);
+    waiting_.push_back(fd);
+  }
+}
+
+Blackhole::~Blackhole() {
+  for (const int fd : waiting_) ::close(fd);
+  ::close(listener_);
 }
 
 std::uint16_t closed_port() {
   std::uint16_t port = 0;
-  ::close(listen_on_loopback(port));
+  ::close(bind_to("127.0.0.1", port));
   return port;
 }
 

@@ -44,7 +44,7 @@ class Peer {
   Peer(const Peer&) = delete;
   Peer& operator=(const Peer&) = delete;
 
-  // False where the handshake failed.
+  // From here on TLS. False where the handshake failed.
   bool handshake();
   // Up to and with `mark`; what came so far where the peer ended before.
   std::string read_until(const std::string& mark);
@@ -63,14 +63,22 @@ class Peer {
 
   int fd_;
   SSL* ssl_ = nullptr;
+  bool secure_ = false;
   std::string held_;
 };
 
-// Accepts one connection per script, one after the other, on 127.0.0.1 and a port of its own.
+// Accepts one connection per script on 127.0.0.1 and a port of its own.
 class ScriptServer {
  public:
   using Script = std::function<void(Peer&)>;
-  explicit ScriptServer(std::vector<Script> scripts, SSL_CTX* tls = nullptr, bool handshake = true);
+  struct Options {
+    SSL_CTX* tls = nullptr;
+    bool handshake = true;  // false: a script calls handshake() itself
+    bool parallel =
+        false;  // each script on a thread of its own, else one connection after the other
+  };
+  explicit ScriptServer(std::vector<Script> scripts, SSL_CTX* tls = nullptr);
+  ScriptServer(std::vector<Script> scripts, const Options& options);
   // Waits until all scripts are through or what they wait for has ended.
   ~ScriptServer();
 
@@ -78,13 +86,32 @@ class ScriptServer {
 
  private:
   void run();
+  void serve(int fd, const Script& script);
 
   std::vector<Script> scripts_;
-  SSL_CTX* tls_;
-  bool handshake_;
+  Options options_;
   int listener_ = -1;
   std::uint16_t port_ = 0;
+  std::vector<std::thread> threads_;
   std::thread thread_;
+};
+
+// Called on a peer's thread: returns when the loop has taken up whatever was sent before.
+void let_loop_read(Loop& loop);
+
+// Listens on `address`, but lets no connection come about. Any port where `port` is 0.
+class Blackhole {
+ public:
+  explicit Blackhole(const std::string& address, std::uint16_t port = 0);
+  ~Blackhole();
+  Blackhole(const Blackhole&) = delete;
+  Blackhole& operator=(const Blackhole&) = delete;
+  std::uint16_t port() const { return port_; }
+
+ private:
+  int listener_;
+  std::uint16_t port_ = 0;
+  std::vector<int> waiting_;
 };
 
 // A port of 127.0.0.1 on which nobody listens.

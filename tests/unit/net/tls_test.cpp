@@ -242,6 +242,33 @@ TEST_CASE("tls: a cut without close_notify is no end of a body", "[unit][net]") 
   CHECK(cut.error->message == "closed in the middle of the body");
 }
 
+TEST_CASE("tls: through a proxy's tunnel it is the upstream's certificate that counts",
+          "[unit][net]") {
+  Host host;
+  const test::Context context = host.authority.server();
+  std::string asked;
+  const auto proxy = [&](Peer& peer) {
+    asked = peer.read_request();
+    peer.send("HTTP/1.1 200 OK\r\n\r\n");
+    if (!peer.handshake()) return;
+    peer.read_request();
+    peer.send(kAnswer);
+    peer.wait_end();
+  };
+  const ScriptServer::Options options{.tls = context.get(), .handshake = false};
+  ScriptServer server({proxy, proxy}, options);
+  auto upstream = host.upstream("up.example", 443);
+  upstream->proxy_host = "127.0.0.1";
+  upstream->proxy_port = server.port();
+  CHECK(await(host.loop, get(host.pool, upstream, false)).body == "hello");
+  CHECK(asked.starts_with("CONNECT up.example:443 HTTP/1.1\r\n"));
+  auto other = std::make_shared<Upstream>(*upstream);
+  other->host = "other.example";
+  const Outcome refused = await(host.loop, get(host.pool, other, false));
+  REQUIRE(refused.error);
+  CHECK(refused.error->fault == NetFault::kTls);
+}
+
 TEST_CASE("tls: a handshake that stalls ends at the connect timeout", "[unit][net]") {
   Host host;
   ScriptServer server({[](Peer& peer) {
