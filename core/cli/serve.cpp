@@ -126,7 +126,7 @@ int run_serve(std::span<const std::string> arguments) {
   supervisor::ServeOptions options;
   const bool ok = read_options(given,
                                {{"--config", into(options.load.file)},
-                                {"--state", into(options.state)},
+                                {"--state", into(options.load.state)},
                                 {"--log-level", into(options.log_level)},
                                 {"--port", into(options.port)},
                                 {"--admin-port", into(options.admin_port)}},
@@ -158,6 +158,7 @@ int run_worker_command(std::span<const std::string> arguments) {
   }
   if (!start_log(options.log_level)) return kUsage;
   options.admin_port = *admin_port;
+  options.load.state = options.state;
   options.load.data_directory = config::find_data_directory();
   // A child of the worker must not keep the listening sockets open, nor hold the supervisor's line.
   os::set_inherited(options.control_fd, false);

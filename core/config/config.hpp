@@ -122,6 +122,7 @@ struct LoadOptions {
   std::filesystem::path file;                 // empty: the embedded default
   std::filesystem::path data_directory;       // holds dialects/, models/, the schema; where the product is installed
   std::vector<std::string> environment;       // "NAME=value"; empty: the process's own
+  std::filesystem::path state;                // takes the place of the document's; for --state
   // The models that a local server lists under BASE_URL/models, nothing where none answers. Empty: asked by HTTP, 300 ms.
   std::function<std::optional<std::vector<std::string>>(const std::string& base_url)> probe;
 };

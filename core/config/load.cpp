@@ -29,6 +29,11 @@ Loaded load_document(rapidjson::Document document, const LoadOptions& options) {
   if (member(document, "providers") == nullptr) {
     add_discovered(document, environment, dialects, options.probe);
   }
+  if (!options.state.empty()) {
+    auto& allocator = document.GetAllocator();
+    document.RemoveMember("state");
+    document.AddMember("state", Json(options.state.string(), allocator), allocator);
+  }
   Faults faults;
   Written written;
   expand_all(document, document.GetAllocator(), references, written, faults);

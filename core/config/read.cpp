@@ -1,5 +1,8 @@
 #include "core/config/read.hpp"
 
+#include <rapidjson/stringbuffer.h>
+#include <rapidjson/writer.h>
+
 #include <algorithm>
 #include <set>
 

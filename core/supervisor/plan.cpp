@@ -58,11 +58,11 @@ Result<Secret> add_first_key(store::Store& store, const std::string& pepper) {
 
 // Fills what the state directory decides.
 Result<void> consult_store(Plan& plan) {
-  auto state = store::open_state(plan.state);
+  auto state = store::open_state(plan.config->state);
   if (!state) return std::move(state).error();
   if (state->fresh) plan.admin_token = Secret(state->admin_token);
 
-  auto store = store::Store::open(plan.state);
+  auto store = store::Store::open(plan.config->state);
   if (!store) return std::move(store).error();
   auto rows = (*store)->keys();
   if (!rows) return std::move(rows).error();
@@ -101,7 +101,11 @@ bool same_pins(const config::Plugins& a, const config::Plugins& b) {
   return a.directory == b.directory && a.pins == b.pins;
 }
 
+// A model that answers without a credential where there is one.
 std::string model_to_try(const config::Config& config) {
+  for (const config::Provider& provider : config.providers) {
+    if (provider.plugin == "demo" && !provider.models.empty()) return provider.models.front();
+  }
   return config.models.empty() ? "demo" : config.models.front().name;
 }
 
@@ -118,7 +122,6 @@ Result<Plan, std::vector<std::string>> make_plan(const ServeOptions& options) {
   plan.admin = to_endpoint(plan.config->admin);
   if (options.port && !plan.listen.empty()) plan.listen.front().port = *options.port;
   if (options.admin_port) plan.admin.port = *options.admin_port;
-  plan.state = options.state.empty() ? plan.config->state : options.state;
   plan.log_level = options.log_level.empty() ? plan.config->log_level : options.log_level;
 
   auto consulted = consult_store(plan);
@@ -131,14 +134,15 @@ Result<Plan, std::vector<std::string>> make_plan(const ServeOptions& options) {
 }
 
 bool same_process(const Plan& now, const Plan& next) {
-  return now.listen == next.listen && now.admin == next.admin && now.state == next.state &&
-         now.open_access == next.open_access && now.config->workers == next.config->workers &&
+  return now.listen == next.listen && now.admin == next.admin &&
+         now.config->state == next.config->state && now.open_access == next.open_access &&
+         now.config->workers == next.config->workers &&
          same_pins(now.config->plugins, next.config->plugins);
 }
 
 std::string first_start_text(const Plan& plan, const ListenerSet& sockets) {
   if (!plan.first_key && !plan.admin_token) return {};
-  std::string text = "First start. State directory: " + plan.state.string() + "\n\n";
+  std::string text = "First start. State directory: " + plan.config->state.string() + "\n\n";
   if (plan.first_key) text += "gateway key: " + std::string(plan.first_key->reveal()) + '\n';
   if (plan.admin_token) text += "admin token: " + std::string(plan.admin_token->reveal()) + '\n';
   text += "They are shown this once.";

@@ -18,8 +18,7 @@ namespace switchyard::supervisor {
 
 struct ServeOptions {
   config::LoadOptions load;
-  std::filesystem::path state;  // empty: Config::state
-  std::string log_level;        // empty: Config::log_level
+  std::string log_level;  // empty: Config::log_level
   std::optional<std::uint16_t> port,
       admin_port;  // take the place of the first listener's and the admin's
 };
@@ -28,7 +27,6 @@ struct Plan {
   std::shared_ptr<const config::Config> config;
   std::vector<Endpoint> listen;
   Endpoint admin;
-  std::filesystem::path state;
   std::string log_level;
   bool open_access = false;           // no key at all, loopback only
   std::optional<Secret> first_key;    // made now, to be shown once

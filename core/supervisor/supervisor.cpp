@@ -153,13 +153,17 @@ void Supervisor::adopt(Plan plan, ListenerSet sockets) {
   plan.first_key.reset();
   plan.admin_token.reset();
   sockets_ = std::move(sockets);
-  if (!observe::set_log_level(plan.log_level)) spdlog::warn("unknown_log_level {}", plan.log_level);
+  const auto leveled = observe::set_log_level(plan.log_level);
+  if (!leveled) spdlog::warn("log_level_unknown {}", leveled.error().message);
+  for (const std::string& warning : config::warnings(*plan.config)) {
+    spdlog::warn("configuration_doubtful {}", warning);
+  }
   plan_ = std::move(plan);
 }
 
 Result<WorkerProcess> Supervisor::launch(const Plan& plan, const ListenerSet& sockets) {
   std::vector<std::string> arguments{"--admin-port", std::to_string(sockets.admin->port), "--state",
-                                     plan.state.string()};
+                                     plan.config->state.string()};
   if (!options_.load.file.empty()) {
     arguments.insert(arguments.end(), {"--config", options_.load.file.string()});
   }

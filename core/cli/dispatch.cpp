@@ -1,0 +1,104 @@
+#include "core/cli/dispatch.hpp"
+
+#include <cstdio>
+#include <exception>
+#include <span>
+#include <string>
+#include <switchyard_version.hpp>
+#include <vector>
+
+#include "core/cli/command.hpp"
+#include "core/cli/serve.hpp"
+#include "core/plugin/library.hpp"
+#include "core/supervisor/handover.hpp"
+
+namespace switchyard::cli {
+namespace {
+
+using Arguments = std::span<const std::string>;
+
+int run_help(Arguments);
+
+// `handover` is read by a supervisor that asks whether this binary may take its place.
+int run_version(Arguments) {
+  std::printf("switchyard %s\nhandover %d\n", kVersion, supervisor::kHandoverVersion);
+  return 0;
+}
+
+int run_plugin_trial(Arguments arguments) {
+  if (arguments.size() != 1) {
+    std::fputs("usage: switchyard plugin-trial FILE\n", stderr);
+    return 2;
+  }
+  return plugin::run_trial(arguments[0]);
+}
+
+struct Command {
+  const char* name;
+  int (*run)(Arguments);
+  const char* summary;  // empty: started by the host itself
+};
+
+constexpr Command kCommands[] = {
+    {"serve", run_serve, "serve requests (this is done where no command is given)"},
+    {"check", run_check, "say what a configuration means, or what is wrong with it"},
+    {"key", run_key, "create, list and disable gateway keys"},
+    {"plugin-trial", run_plugin_trial, "try a plugin file as the host does before it loads one"},
+    {"version", run_version, "print the version"},
+    {"help", run_help, "print this"},
+    {"worker", run_worker_command, ""},
+};
+
+void print_commands(std::FILE* stream) {
+  std::fputs("usage: switchyard [command] [options]\n\n", stream);
+  for (const Command& command : kCommands) {
+    if (command.summary[0] != '\0') {
+      std::fprintf(stream, "  %-14s%s\n", command.name, command.summary);
+    }
+  }
+  std::fputs("\n`switchyard COMMAND --help` tells its options.\n", stream);
+}
+
+int run_help(Arguments) {
+  print_commands(stdout);
+  return 0;
+}
+
+const Command* find_command(const std::string& name) {
+  for (const Command& command : kCommands) {
+    if (name == command.name) return &command;
+  }
+  return nullptr;
+}
+
+// "--config x" alone means serve; "--help" and "--version" are what people try first.
+std::string command_name(std::vector<std::string>& arguments) {
+  if (arguments.empty()) return "serve";
+  if (arguments[0] == "--help" || arguments[0] == "-h") return "help";
+  if (arguments[0] == "--version") return "version";
+  if (arguments[0].starts_with("-")) return "serve";
+  std::string name = std::move(arguments.front());
+  arguments.erase(arguments.begin());
+  return name;
+}
+
+}  // namespace
+
+int dispatch(int argc, char** argv) {
+  std::vector<std::string> arguments(argv + (argc > 0 ? 1 : 0), argv + argc);
+  const std::string name = command_name(arguments);
+  const Command* command = find_command(name);
+  if (command == nullptr) {
+    std::fprintf(stderr, "switchyard: %s: no such command\n\n", name.c_str());
+    print_commands(stderr);
+    return 2;
+  }
+  try {
+    return command->run(arguments);
+  } catch (const std::exception& fault) {
+    std::fprintf(stderr, "switchyard %s: %s\n", name.c_str(), fault.what());
+    return 1;
+  }
+}
+
+}  // namespace switchyard::cli
