@@ -170,9 +170,9 @@ Result<std::shared_ptr<const Library>> Libraries::load_copy(const std::filesyste
   }
 
   if (!mapped.entry) {
-    Result<swy_entry> entry = map_library(copy);
+    Result<Entry> entry = map_library(copy);
     if (!entry) return std::move(entry).error();
-    mapped.entry = *entry;
+    mapped.entry = entry->call;
   }
   Result<Offer> offer = negotiate(mapped.entry);
   if (!offer) return std::move(offer).error();

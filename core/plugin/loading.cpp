@@ -10,6 +10,7 @@
 #include <array>
 #include <cerrno>
 #include <charconv>
+#include <cstdio>
 #include <cstring>
 #include <memory>
 #include <string_view>
@@ -172,7 +173,7 @@ void remove_stale_copies(const std::filesystem::path& directory) {
 
 // Plain dlopen: Boost.DLL would add lazy binding unless told not to, words its errors generically,
 // and exists to unload what this host never unloads.
-Result<swy_entry> map_library(const std::filesystem::path& file) {
+Result<Entry> map_library(const std::filesystem::path& file) {
   void* handle = ::dlopen(file.c_str(), RTLD_NOW | RTLD_LOCAL);
   if (!handle) {
     // The text begins with the private copy's name, which tells nobody anything.
@@ -183,7 +184,7 @@ Result<swy_entry> map_library(const std::filesystem::path& file) {
   }
   void* symbol = ::dlsym(handle, SWY_ENTRY_NAME);
   if (!symbol) return Error{"does not export " SWY_ENTRY_NAME};
-  return reinterpret_cast<swy_entry>(symbol);
+  return Entry{reinterpret_cast<swy_entry>(symbol)};
 }
 
 }  // namespace switchyard::plugin

@@ -45,7 +45,12 @@ Result<Copy> copy_private(const Descriptor& source, const std::filesystem::path&
 // Removes copies that processes which are gone have left there.
 void remove_stale_copies(const std::filesystem::path& directory);
 
+// The one export of a mapped library.
+struct Entry {
+  swy_entry call = nullptr;
+};
+
 // Maps the file and finds its entry. Never unmapped.
-Result<swy_entry> map_library(const std::filesystem::path& file);
+Result<Entry> map_library(const std::filesystem::path& file);
 
 }  // namespace switchyard::plugin

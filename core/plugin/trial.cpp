@@ -284,11 +284,11 @@ int run_trial(const std::filesystem::path& file) {
   if (Result<void> ok = audit(file); !ok) return report.refused(ok.error());
 
   report.step("constructor");
-  Result<swy_entry> entry = map_library(file);
+  Result<Entry> entry = map_library(file);
   if (!entry) return report.refused(entry.error());
 
   report.step("entry");
-  Result<Offer> offer = negotiate(*entry);
+  Result<Offer> offer = negotiate(entry->call);
   if (!offer) return report.refused(offer.error());
 
   report.step("init");
