@@ -136,13 +136,13 @@ TEST_CASE("cli: check says what a configuration means and what is odd about it",
   const Scratch scratch;
   const auto file = scratch.write(
       "c.json",
-      R"({"state":"s","providers":{"d":{"plugin":"demo"}},"models":{"a":"d/demo-chta"}})");
+      R"({"state":"s","providers":{"d":{"plugin":"demo"}},"models":{"a":"d/demo-resoning"}})");
   const Ran ran = check({"--config", file.string()});
   CHECK(ran.err.empty());
   REQUIRE(ran.status == 0);
-  CHECK(ran.out.find("a           -> d/demo-chta\n") != std::string::npos);
-  CHECK(ran.out.find("warning: alias a: d is not known to serve \"demo-chta\"; did you mean "
-                     "\"demo-chat\"?\n") != std::string::npos);
+  CHECK(ran.out.find("a           -> d/demo-resoning\n") != std::string::npos);
+  CHECK(ran.out.find("warning: alias a: d is not known to serve \"demo-resoning\"; did you mean "
+                     "\"demo-reasoning\" or \"demo\"?\n") != std::string::npos);
   const Ran json = check({"--config", file.string(), "--json"});
   CHECK(json.status == 0);
   CHECK(member(json.out, "source") == file.string());

@@ -164,6 +164,34 @@ TEST_CASE("config: every shipped example loads", "[unit][config]") {
   CHECK(examples >= 3);
 }
 
+TEST_CASE("config: every shipped dialect loads with its key, and is found by it",
+          "[unit][config]") {
+  const fs::path source = SWITCHYARD_SOURCE_DIR;
+  config::LoadOptions options;
+  options.data_directory = source / "config";
+  options.environment = {"HOME=/h"};
+  options.probe = [](const std::string&) { return std::nullopt; };
+  std::string text;
+  std::size_t keyed = 0;
+  for (const auto& entry :
+       fs::directory_iterator(source / "plugins" / "providers" / "openai" / "dialects")) {
+    const std::string name = entry.path().stem().string();
+    text += '"' + name + R"(":{"credentials":[{"key":"${KEY}"}]},)";
+    std::ifstream file(entry.path());
+    const std::string json((std::istreambuf_iterator<char>(file)), {});
+    const std::size_t at = json.find("_API_KEY\"");
+    if (at == std::string::npos || name == "vllm" || name == "ollama") continue;
+    ++keyed;
+    options.environment.push_back(
+        json.substr(json.rfind('"', at) + 1, at - json.rfind('"', at) + 7) + "=k");
+  }
+  options.environment.push_back("KEY=k");
+  const auto loaded = config::load_text("{\"providers\":{" + text + "}}", options);
+  if (!loaded) FAIL(loaded.error()[0].pointer + ": " + loaded.error()[0].message);
+  CHECK((*loaded)->providers.size() >= 12);
+  CHECK(embedded(options).providers.size() == keyed + 1);
+}
+
 TEST_CASE("config: describe says who is served, by whom, with what", "[unit][config]") {
   World world;
   world.environment = {"HOME=/h", "K=secret"};
