@@ -64,9 +64,10 @@ bool holds_something(std::string_view value) {
 }
 
 bool is_content_name(std::string_view name) {
-  return name == "content" || name == "tool_calls" || name == "reasoning_content" ||
-         name == "reasoning" || name == "refusal" || name == "function_call" || name == "audio" ||
-         name == "reasoning_details";
+  return json::is(name, "content") || json::is(name, "tool_calls") ||
+         json::is(name, "reasoning_content") || json::is(name, "reasoning") ||
+         json::is(name, "refusal") || json::is(name, "function_call") || json::is(name, "audio") ||
+         json::is(name, "reasoning_details");
 }
 
 }  // namespace
@@ -85,24 +86,24 @@ Answer AnswerScanner::scan(std::string_view text) {
   while (cursor.member(name)) {
     const std::size_t name_at = cursor.name_offset();
     removal.begin(name_at);
-    if (name == "choices" && cursor.array()) {
+    if (json::is(name, "choices") && cursor.array()) {
       answer.listed = true;
       while (cursor.element()) scan_choice(cursor, answer);
       removal.keep(cursor.offset());
       continue;
     }
     const std::string_view value = cursor.value();
-    if (name == "usage") {
+    if (json::is(name, "usage")) {
       if (json::type_of(value) == 'o') answer.usage = value;
       if (hide_usage_) {
         removal.remove(name_at, cursor.offset());
         continue;
       }
-    } else if (name == "error") {
+    } else if (json::is(name, "error")) {
       if (!json::is_null(value)) answer.error = value;
-    } else if (name == "object") {
+    } else if (json::is(name, "object")) {
       answer.object = without_quotes(value);
-    } else if (name == "data" || name == "results") {
+    } else if (json::is(name, "data") || json::is(name, "results")) {
       answer.listed = json::type_of(value) == 'a';
     }
     removal.keep(cursor.offset());
@@ -116,14 +117,14 @@ void AnswerScanner::scan_choice(json::Cursor& cursor, Answer& answer) {
   if (!cursor.object()) return cursor.skip();
   std::string_view name, finish;
   while (cursor.member(name)) {
-    if (name == "delta" || name == "message") {
-      answer.content |= scan_message(cursor, name == "delta");
+    if (json::is(name, "delta") || json::is(name, "message")) {
+      answer.content |= scan_message(cursor, json::is(name, "delta"));
       continue;
     }
     const std::string_view value = cursor.value();
-    if (name == "text") {
+    if (json::is(name, "text")) {
       answer.content |= holds_something(value);
-    } else if (name == "finish_reason") {
+    } else if (json::is(name, "finish_reason")) {
       finish = without_quotes(value);
     }
   }
@@ -138,7 +139,7 @@ bool AnswerScanner::scan_message(json::Cursor& cursor, bool delta) {
     return false;
   }
   while (cursor.member(name)) {
-    if (name == "tool_calls" && cursor.array()) {
+    if (json::is(name, "tool_calls") && cursor.array()) {
       content |= scan_calls(cursor, delta);
       continue;
     }
@@ -164,8 +165,8 @@ bool AnswerScanner::scan_calls(json::Cursor& cursor, bool delta) {
     while (cursor.member(name)) {
       const std::string_view value = cursor.value();
       empty = false;
-      index |= name == "index" && json::type_of(value) == 'n';
-      id |= name == "id" && json::type_of(value) == 's';
+      index |= json::is(name, "index") && json::type_of(value) == 'n';
+      id |= json::is(name, "id") && json::type_of(value) == 's';
     }
     if (id || calls_ == 0) ++calls_;
     if (index || !delta) continue;

@@ -87,8 +87,9 @@ class AnswerScanner {
   std::string_view edited();
 
  private:
-  void scan_choice(swy::json::Cursor& cursor, Answer& answer);
-  bool scan_message(swy::json::Cursor& cursor, bool delta);
+  // Both are called from one place each, per event: they belong into it.
+  inline void scan_choice(swy::json::Cursor& cursor, Answer& answer);
+  inline bool scan_message(swy::json::Cursor& cursor, bool delta);
   bool scan_calls(swy::json::Cursor& cursor, bool delta);
   void note_finish(std::string_view value, Answer& answer);
 

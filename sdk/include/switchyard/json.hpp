@@ -230,6 +230,12 @@ inline std::string quoted(std::string_view text) {
   return out;
 }
 
+// Equality with a literal, its length known to the compiler: names are compared often.
+template <std::size_t N>
+inline bool is(std::string_view text, const char (&literal)[N]) {
+  return text.size() == N - 1 && std::memcmp(text.data(), literal, N - 1) == 0;
+}
+
 // True where a name as it stands in a text (without quotes, maybe with escapes) is `name`.
 inline bool same(std::string_view raw, std::string_view name) {
   if (raw.size() <= name.size()) return raw == name;

@@ -51,7 +51,7 @@ typedef struct swy_req {
 } swy_req;
 
 /* Events. The host sends no kind younger than the library's minor; an unknown kind is answered SWY_E_UNSUP. */
-#define SWY_EV_START 1u    /* begin; answered with SEND, DONE or FAIL */
+#define SWY_EV_START 1u    /* begin; answered with SEND, WAIT, DONE or FAIL */
 #define SWY_EV_HEAD 2u     /* status and headers of the answer have come */
 #define SWY_EV_DATA 3u     /* one frame, under the framing that req_begin asked for; name is the SSE event's name */
 #define SWY_EV_END 4u      /* the exchange ended well: the answer is whole */
