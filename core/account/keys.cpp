@@ -6,6 +6,7 @@
 
 #include <cstring>
 #include <new>
+#include <span>
 #include <stdexcept>
 
 namespace switchyard::account {
@@ -57,6 +58,16 @@ std::string base64url(const std::uint8_t* bytes, std::size_t size) {
   }
   if (held > 0) text += kDigits[(bits << (6 - held)) & 63];
   return text;
+}
+
+std::string hex_of(std::span<const std::uint8_t> bytes) {
+  static constexpr char kDigits[] = "0123456789abcdef";
+  std::string hex;
+  for (const std::uint8_t byte : bytes) {
+    hex += kDigits[byte >> 4];
+    hex += kDigits[byte & 15];
+  }
+  return hex;
 }
 
 // Any text against a pattern where '*' stands for any characters; linear in practice, never
@@ -140,15 +151,13 @@ Secret new_gateway_key() {
   return Secret(std::move(key));
 }
 
-std::string to_hex(const KeyMac& mac) {
-  static constexpr char kDigits[] = "0123456789abcdef";
-  std::string hex;
-  for (const std::uint8_t byte : mac) {
-    hex += kDigits[byte >> 4];
-    hex += kDigits[byte & 15];
-  }
-  return hex;
+std::string new_key_id() {
+  std::array<std::uint8_t, 8> random;
+  must(RAND_bytes(random.data(), static_cast<int>(random.size())), "RAND_bytes");
+  return "key_" + hex_of(random);
 }
+
+std::string to_hex(const KeyMac& mac) { return hex_of(mac); }
 
 std::optional<KeyMac> mac_from_hex(std::string_view hex) {
   KeyMac mac{};

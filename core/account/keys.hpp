@@ -42,6 +42,9 @@ class Pepper {
 // A new key: "sy-" + 43 characters of base64url over 256 random bits + 6 of a checksum. Shown once.
 Secret new_gateway_key();
 
+// "key_" + 16 random hexadecimal digits.
+std::string new_key_id();
+
 std::string to_hex(const KeyMac& mac);
 std::optional<KeyMac> mac_from_hex(std::string_view hex);
 

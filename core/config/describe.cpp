@@ -44,9 +44,12 @@ std::string credentials_of(const Provider& provider) {
 }
 
 void add_line(std::string& text, std::string_view name, std::string_view value) {
+  constexpr std::size_t kWidth = 12;
+  const std::size_t indent = name.starts_with("  ") ? 2 : 0;
+  const std::size_t written = name.size() - indent;
   text += "  ";
   text += name;
-  text.append(name.size() < 12 ? 12 - name.size() : 1, ' ');
+  text.append(written < kWidth ? kWidth - written : 1, ' ');
   text += value;
   text += '\n';
 }

@@ -31,6 +31,14 @@ Result<void> check(const fs::path& schema_file, const Json& dialect) {
   return {};
 }
 
+// An address of the dialect's own with a key of its own is a vendor's, unless the file says that
+// the key is optional.
+bool needs_key(const Json& dialect) {
+  const Json* optional = member(dialect, "key_optional");
+  if (optional != nullptr && optional->IsBool() && optional->GetBool()) return false;
+  return member(dialect, "base_url") != nullptr && member(dialect, "key_env") != nullptr;
+}
+
 std::string text_member(const Json& value, std::string_view name) {
   const Json* found = member(value, name);
   return found != nullptr && found->IsString() ? std::string(text_of(*found)) : std::string();
@@ -69,7 +77,7 @@ Result<Dialect> Dialects::read(const std::string& name) const {
   const auto checked = check(schema_, *document);
   if (!checked) return Error{file.string() + ": " + checked.error().message};
   return Dialect{name, to_json(*document), text_member(*document, "base_url"),
-                 text_member(*document, "key_env")};
+                 text_member(*document, "key_env"), needs_key(*document)};
 }
 
 }  // namespace switchyard::config

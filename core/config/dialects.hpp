@@ -15,9 +15,10 @@ namespace switchyard::config {
 
 struct Dialect {
   std::string name;
-  std::string json;      // the whole file, without comments
-  std::string base_url;  // the provider's own; empty: each instance says it
-  std::string key_env;   // where its key usually is; empty: it needs none
+  std::string json;        // the whole file, without comments
+  std::string base_url;    // the provider's own; empty: each instance says it
+  std::string key_env;     // where its key usually is
+  bool needs_key = false;  // the provider answers nobody without one
 };
 
 // Dialect files by name. Looked for in DIR/dialects of the configuration, then of the data

@@ -2,6 +2,7 @@
 
 #include <httplib.h>
 
+#include <algorithm>
 #include <chrono>
 #include <future>
 #include <set>
@@ -79,6 +80,10 @@ void add_keyed(Json& providers, const Environment& environment, const Dialects& 
                Allocator& allocator) {
   std::set<std::string> used;
   for (const std::string& name : dialects.names()) {
+    // Those on this machine are asked whether they are there.
+    const bool local = std::any_of(std::begin(kLocalServers), std::end(kLocalServers),
+                                   [&](const LocalServer& server) { return server.id == name; });
+    if (local) continue;
     // A faulty file is told of when somebody names it; here it only has nothing to offer.
     const auto dialect = dialects.read(name);
     if (!dialect || dialect->key_env.empty() || dialect->base_url.empty()) continue;

@@ -1,5 +1,8 @@
 #include "core/config/read.hpp"
 
+#include <rapidjson/stringbuffer.h>
+#include <rapidjson/writer.h>
+
 #include <algorithm>
 #include <set>
 
@@ -201,6 +204,12 @@ class Reader {
     read_base_url(value, pointer, dialect, provider);
     provider.plugin_json = plugin_json(value, dialect, provider);
     read_credentials(value, pointer, provider);
+    if (dialect.needs_key && member(value, "base_url") == nullptr &&
+        member(value, "credentials") == nullptr) {
+      fault(pointer, "\"credentials\" is missing: " + provider.base_url +
+                         " answers nobody without a key; such as [{\"key\": \"${" +
+                         dialect.key_env + "}\"}]");
+    }
     provider.models = texts(member(value, "models"));
     read_headers(value, pointer, provider);
     read_proxy(value, pointer, provider);

@@ -96,7 +96,13 @@ std::optional<std::string_view> Environment::find(std::string_view name) const {
 }
 
 Result<std::string> References::expand(std::string_view text) const {
-  if (text.starts_with(kFilePrefix)) return read(text.substr(kFilePrefix.size()));
+  if (!text.starts_with(kFilePrefix)) return expand_variables(text);
+  const auto path = expand_variables(text.substr(kFilePrefix.size()));
+  if (!path) return path;
+  return read(*path);
+}
+
+Result<std::string> References::expand_variables(std::string_view text) const {
   std::string expanded;
   while (true) {
     const std::size_t at = text.find("${");

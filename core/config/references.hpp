@@ -33,13 +33,15 @@ class References {
   References(const Environment& environment, std::filesystem::path directory)
       : environment_(environment), directory_(std::move(directory)) {}
 
-  // "$${" stands for a literal "${". An unset variable without a default is an error.
+  // The path of "file:" may hold variables. "$${" stands for a literal "${". An unset variable
+  // without a default is an error.
   Result<std::string> expand(std::string_view text) const;
   // A secret must be one whole reference, ${NAME} or file:PATH, so that none is written into a
   // configuration.
   Result<Secret> secret(std::string_view text) const;
 
  private:
+  Result<std::string> expand_variables(std::string_view text) const;
   Result<std::string> expand_variable(std::string_view inside) const;
   Result<std::string> read(std::string_view path) const;
 

@@ -1,6 +1,7 @@
 #include "core/config/schema.hpp"
 
 #include <rapidjson/internal/regex.h>
+#include <rapidjson/stringbuffer.h>
 
 #include <algorithm>
 #include <array>

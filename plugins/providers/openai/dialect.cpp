@@ -46,6 +46,12 @@ class Reader {
         read_stream(value, at, dialect);
       } else if (name == "usage_paths") {
         dialect.usage_paths = strings(value, at);
+      } else if (name == "usage_cached_path") {
+        dialect.usage_cached_path = string(value, at);
+      } else if (name == "usage_reasoning_beside") {
+        dialect.usage_reasoning_beside = json::is_true(value);
+      } else if (name == "finish_tool_calls") {
+        dialect.finish_tool_calls = json::is_true(value);
       } else if (name == "finish_reasons") {
         dialect.finish_reasons = pairs(value, at);
       } else if (name == "errors") {

@@ -51,7 +51,10 @@ struct Dialect {
 
   StreamUsage stream_usage = StreamUsage::kOnRequest;
   std::vector<std::string> usage_paths;  // besides the top-level "usage"
+  std::string usage_cached_path;
+  bool usage_reasoning_beside = false;
   Pairs finish_reasons;
+  bool finish_tool_calls = false;
   std::vector<ErrorRule> errors;
   std::vector<std::string> retry_after_headers = {"retry-after-ms", "retry-after"};
 };

@@ -69,72 +69,32 @@ bool is_content_name(std::string_view name) {
          name == "reasoning_details";
 }
 
-bool has_content(json::Cursor& cursor) {
-  if (!cursor.object()) {
-    cursor.skip();
-    return false;
-  }
-  bool content = false;
-  std::string_view name;
-  while (cursor.member(name)) {
-    const std::string_view value = cursor.value();
-    if (is_content_name(name) && holds_something(value)) content = true;
-  }
-  return content;
-}
-
-void scan_choice(const Dialect& dialect, std::string_view text, json::Cursor& cursor,
-                 Answer& answer, std::vector<Edit>& edits) {
-  answer.choices = true;
-  if (!cursor.object()) return cursor.skip();
-  std::string_view name;
-  while (cursor.member(name)) {
-    if (name == "delta" || name == "message") {
-      answer.content |= has_content(cursor);
-      continue;
-    }
-    const std::string_view value = cursor.value();
-    if (name == "text") {
-      answer.content |= holds_something(value);
-    } else if (name == "finish_reason" && json::type_of(value) == 's') {
-      answer.finish = without_quotes(value);
-      const std::string* mapped = look_up(dialect.finish_reasons, answer.finish);
-      if (mapped == nullptr) continue;
-      const auto at = static_cast<std::size_t>(answer.finish.data() - text.data());
-      edits.push_back({at, at + answer.finish.size(), *mapped});
-    }
-  }
-}
-
-void scan_choices(const Dialect& dialect, std::string_view text, json::Cursor& cursor,
-                  Answer& answer, std::vector<Edit>& edits) {
-  if (!cursor.array()) return cursor.skip();
-  while (cursor.element()) scan_choice(dialect, text, cursor, answer, edits);
-}
-
 }  // namespace
 
-Answer scan_answer(const Dialect& dialect, std::string_view text, bool hide_usage,
-                   std::vector<Edit>& edits) {
+// ---- answers ----
+
+Answer AnswerScanner::scan(std::string_view text) {
   Answer answer;
+  text_ = text;
+  edits_.clear();
+  own_.clear();
   json::Cursor cursor(text);
-  MemberRemoval removal(edits);
+  MemberRemoval removal(edits_);
   std::string_view name;
   if (!cursor.object()) return answer;
   while (cursor.member(name)) {
     const std::size_t name_at = cursor.name_offset();
     removal.begin(name_at);
-    if (name == "choices") {
+    if (name == "choices" && cursor.array()) {
       answer.listed = true;
-      scan_choices(dialect, text, cursor, answer, edits);
+      while (cursor.element()) scan_choice(cursor, answer);
       removal.keep(cursor.offset());
       continue;
     }
     const std::string_view value = cursor.value();
     if (name == "usage") {
-      answer.usage_member = true;
       if (json::type_of(value) == 'o') answer.usage = value;
-      if (hide_usage) {
+      if (hide_usage_) {
         removal.remove(name_at, cursor.offset());
         continue;
       }
@@ -149,6 +109,130 @@ Answer scan_answer(const Dialect& dialect, std::string_view text, bool hide_usag
   }
   answer.valid = cursor.at_end();
   return answer;
+}
+
+void AnswerScanner::scan_choice(json::Cursor& cursor, Answer& answer) {
+  answer.choices = true;
+  if (!cursor.object()) return cursor.skip();
+  std::string_view name, finish;
+  while (cursor.member(name)) {
+    if (name == "delta" || name == "message") {
+      answer.content |= scan_message(cursor, name == "delta");
+      continue;
+    }
+    const std::string_view value = cursor.value();
+    if (name == "text") {
+      answer.content |= holds_something(value);
+    } else if (name == "finish_reason") {
+      finish = without_quotes(value);
+    }
+  }
+  if (!finish.empty()) note_finish(finish, answer);  // last: the choice's own tool calls count
+}
+
+bool AnswerScanner::scan_message(json::Cursor& cursor, bool delta) {
+  bool content = false;
+  std::string_view name;
+  if (!cursor.object()) {
+    cursor.skip();
+    return false;
+  }
+  while (cursor.member(name)) {
+    if (name == "tool_calls" && cursor.array()) {
+      content |= scan_calls(cursor, delta);
+      continue;
+    }
+    const std::string_view value = cursor.value();
+    if (is_content_name(name) && holds_something(value)) content = true;
+  }
+  return content;
+}
+
+// Fragments of a call are joined by its index. Where an upstream leaves it out, one with an id is a
+// new call.
+bool AnswerScanner::scan_calls(json::Cursor& cursor, bool delta) {
+  bool any = false;
+  while (cursor.element()) {
+    any = true;
+    bool empty = true, index = false, id = false;
+    std::string_view name;
+    if (!cursor.object()) {
+      cursor.skip();
+      continue;
+    }
+    const std::size_t inside = cursor.offset();
+    while (cursor.member(name)) {
+      const std::string_view value = cursor.value();
+      empty = false;
+      index |= name == "index" && json::type_of(value) == 'n';
+      id |= name == "id" && json::type_of(value) == 's';
+    }
+    if (id || calls_ == 0) ++calls_;
+    if (index || !delta) continue;
+    own_.push_front("\"index\":" + std::to_string(calls_ - 1) + (empty ? "" : ","));
+    edits_.push_back({inside, inside, own_.front()});
+  }
+  return any;
+}
+
+void AnswerScanner::note_finish(std::string_view value, Answer& answer) {
+  answer.finish = value;
+  if (const std::string* mapped = look_up(dialect_->finish_reasons, value)) {
+    answer.finish = *mapped;
+  } else if (dialect_->finish_tool_calls && calls_ > 0 && value == "stop") {
+    answer.finish = "tool_calls";
+  } else {
+    return;
+  }
+  const auto at = static_cast<std::size_t>(value.data() - text_.data());
+  edits_.push_back({at, at + value.size(), answer.finish});
+}
+
+std::string_view AnswerScanner::edited() {
+  if (edits_.empty()) return text_;
+  std::sort(edits_.begin(), edits_.end(),
+            [](const Edit& a, const Edit& b) { return a.from < b.from; });
+  scratch_.clear();
+  std::size_t at = 0;
+  for (const Edit& edit : edits_) {
+    scratch_.append(text_.substr(at, edit.from - at)).append(edit.with);
+    at = edit.to;
+  }
+  return scratch_.append(text_.substr(at));
+}
+
+std::string canonical_usage(const Dialect& dialect, std::string_view usage) {
+  if (dialect.usage_cached_path.empty() && !dialect.usage_reasoning_beside)
+    return std::string(usage);
+  const auto count = [usage](std::string_view path) {
+    const auto number = json::to_integer(json::find_path(usage, path));
+    return number && *number >= 0 ? number : std::nullopt;
+  };
+  const auto prompt = count("prompt_tokens"), total = count("total_tokens");
+  const auto reasoning = count("completion_tokens_details.reasoning_tokens");
+  auto completion = count("completion_tokens");
+  auto cached = count("prompt_tokens_details.cached_tokens");
+  if (!cached && !dialect.usage_cached_path.empty()) cached = count(dialect.usage_cached_path);
+  // The sum tells whether it is so in this answer.
+  if (dialect.usage_reasoning_beside && completion && reasoning && total && prompt &&
+      *total > *prompt + *completion) {
+    completion = *completion + *reasoning;
+  }
+  std::string out;
+  json::Writer writer(out);
+  const auto put = [&writer](std::string_view name, const std::optional<std::int64_t>& value) {
+    if (value) writer.key(name).integer(*value);
+  };
+  writer.open_object();
+  put("prompt_tokens", prompt);
+  put("completion_tokens", completion);
+  put("total_tokens", total);
+  writer.key("prompt_tokens_details").open_object();
+  put("cached_tokens", cached);
+  writer.close_object().key("completion_tokens_details").open_object();
+  put("reasoning_tokens", reasoning);
+  writer.close_object().close_object();
+  return out;
 }
 
 // ---- request ----
@@ -321,8 +405,8 @@ void UpstreamBody::put_own_member(std::string_view name, std::string_view value)
 }
 
 void UpstreamBody::put_own(std::string text) {
-  own_.push_back(std::move(text));
-  pieces_.add(own_.back());
+  own_.push_front(std::move(text));
+  pieces_.add(own_.front());
 }
 
 // ---- operation ----
@@ -332,7 +416,9 @@ Operation::Operation(const Settings& settings, const swy::Request& request)
       request_(request),
       streaming_(request.stream() && (request.task() == "chat" || request.task() == "completions")),
       want_usage_(request.want_usage()),
-      emit_flags_(request.native() ? SWY_EMIT_NATIVE : 0) {}
+      emit_flags_(request.native() ? SWY_EMIT_NATIVE : 0),
+      // Only a stream hides it: a whole answer always has usage.
+      scanner_(settings.dialect, streaming_ && !want_usage_) {}
 
 swy::Next Operation::step(const swy::Event& event, swy::Out& out) {
   switch (event.kind()) {
@@ -406,32 +492,24 @@ swy::Next Operation::on_end(swy::Out& out) {
 }
 
 swy::Next Operation::on_chunk(std::string_view chunk, swy::Out& out) {
-  edits_.clear();
-  const Answer answer = scan_answer(settings_->dialect, chunk, !want_usage_, edits_);
+  const Answer answer = scanner_.scan(chunk);
   if (!answer.valid) return bad_answer("a stream event is not a JSON object");
   if (!answer.error.empty() || answer.object == "error") return refuse(chunk, out);
 
   note_usage(chunk, answer, out);
-  if (!answer.finish.empty()) note_finish(answer.finish, out);
-  if (failed_) {
-    return swy::Next::fail({SWY_CLS_SERVER,
-                            "the upstream ended its answer with " + json::quoted(answer.finish),
-                            status_});
-  }
+  if (!note_finish(answer.finish, out)) return ended_with_error();
   any_chunk_ = true;
   if (!answer.choices && !answer.usage.empty()) {
     if (!want_usage_) return swy::Next::feed();
     usage_shown_ = true;
   }
   if (want_usage_ && identity_.empty()) keep_identity(chunk);
-  const std::uint32_t content = answer.content ? SWY_EMIT_CONTENT : 0;
-  out.delta(edits_.empty() ? chunk : apply_edits(chunk), emit_flags_ | content);
+  out.delta(scanner_.edited(), emit_flags_ | (answer.content ? SWY_EMIT_CONTENT : 0));
   return swy::Next::feed();
 }
 
 swy::Next Operation::on_whole(std::string_view body, swy::Out& out) {
-  edits_.clear();
-  const Answer answer = scan_answer(settings_->dialect, body, false, edits_);
+  const Answer answer = scanner_.scan(body);
   if (!answer.valid) return bad_answer("the upstream's answer is not a JSON object");
   if (!answer.error.empty() || answer.object == "error") return refuse(body, out);
   if (!answer.listed) {
@@ -439,13 +517,8 @@ swy::Next Operation::on_whole(std::string_view body, swy::Out& out) {
                       " has no choices, data or results");
   }
   note_usage(body, answer, out);
-  if (!answer.finish.empty()) note_finish(answer.finish, out);
-  if (failed_) {
-    return swy::Next::fail({SWY_CLS_SERVER,
-                            "the upstream ended its answer with " + json::quoted(answer.finish),
-                            status_});
-  }
-  out.whole(edits_.empty() ? body : apply_edits(body), emit_flags_);
+  if (!note_finish(answer.finish, out)) return ended_with_error();
+  out.whole(scanner_.edited(), emit_flags_);
   return swy::Next::done();
 }
 
@@ -468,12 +541,17 @@ swy::Next Operation::bad_answer(std::string what) const {
   return swy::Next::fail({SWY_CLS_BAD_ANSWER, std::move(what), status_});
 }
 
-void Operation::note_finish(std::string_view raw, swy::Out& out) {
+// False where the upstream says that it failed.
+bool Operation::note_finish(std::string_view reason, swy::Out& out) {
+  if (reason.empty()) return true;
   finished_ = true;
-  const std::string* mapped = look_up(settings_->dialect.finish_reasons, raw);
-  const std::string_view reason = mapped != nullptr ? std::string_view(*mapped) : raw;
-  failed_ = reason == "error";
-  if (!failed_) out.finish_reason(reason);
+  if (reason == "error") return false;
+  out.finish_reason(reason);
+  return true;
+}
+
+swy::Next Operation::ended_with_error() const {
+  return swy::Next::fail({SWY_CLS_SERVER, "the upstream broke off its answer", status_});
 }
 
 void Operation::note_usage(std::string_view text, const Answer& answer, swy::Out& out) {
@@ -487,8 +565,9 @@ void Operation::note_usage(std::string_view text, const Answer& answer, swy::Out
     }
   }
   if (usage.empty()) return;
-  out.usage(usage);
-  if (want_usage_ && streaming_) usage_.assign(usage);
+  std::string canonical = canonical_usage(settings_->dialect, usage);
+  out.usage(canonical);
+  if (want_usage_ && streaming_) usage_ = std::move(canonical);
 }
 
 void Operation::keep_identity(std::string_view chunk) {
@@ -498,16 +577,6 @@ void Operation::keep_identity(std::string_view chunk) {
     json::append_string(identity_, name);
     identity_.append(":").append(value).append(",");
   }
-}
-
-std::string_view Operation::apply_edits(std::string_view text) {
-  scratch_.clear();
-  std::size_t at = 0;
-  for (const Edit& edit : edits_) {
-    scratch_.append(text.substr(at, edit.from - at)).append(edit.with);
-    at = edit.to;
-  }
-  return scratch_.append(text.substr(at));
 }
 
 // ---- instance ----

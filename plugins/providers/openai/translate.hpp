@@ -3,9 +3,10 @@
 #pragma once
 
 #include <cstdint>
-#include <deque>
+#include <forward_list>
 #include <string>
 #include <string_view>
+#include <switchyard/json.hpp>
 #include <switchyard/provider.hpp>
 #include <vector>
 
@@ -54,27 +55,54 @@ class UpstreamBody {
   const Dialect& dialect_;
   swy::Request request_;
   swy::Gather pieces_;
-  std::deque<std::string> own_;  // backs the pieces that are ours
-  bool any_ = false;             // a member has been put
+  std::forward_list<std::string> own_;  // backs the pieces that are ours
+  bool any_ = false;                    // a member has been put
 };
 
 // What a chunk of a stream, or a whole answer, holds. The views point into its text.
 struct Answer {
-  bool valid = false;         // one JSON object
-  std::string_view error;     // top-level and not null
-  std::string_view usage;     // top-level and not null
-  std::string_view object;    // its "object"
-  std::string_view finish;    // the last finish_reason that is not null, without quotes
-  bool choices = false;       // "choices" holds something
-  bool listed = false;        // there is a "choices", "data" or "results"
-  bool content = false;       // text, reasoning, a refusal or a tool call
-  bool usage_member = false;  // there is a top-level "usage", null or not
+  bool valid = false;       // one JSON object
+  std::string_view error;   // top-level and not null
+  std::string_view usage;   // top-level and not null
+  std::string_view object;  // its "object"
+  std::string_view finish;  // the last finish_reason that is not null, in OpenAI's words where the
+                            // dialect has them
+  bool choices = false;     // "choices" holds something
+  bool listed = false;      // there is a "choices", "data" or "results"
+  bool content = false;     // text, reasoning, a refusal or a tool call
 };
 
-// Appends to `edits` what a client that did not ask for usage must not see (hide_usage), and the
-// dialect's finish reasons in OpenAI's words, in the order of the text.
-Answer scan_answer(const Dialect& dialect, std::string_view text, bool hide_usage,
-                   std::vector<Edit>& edits);
+// Reads answers, one after the other of one operation, and notes what has to be changed in them for
+// the client: usage that it did not ask for, the dialect's finish reasons, tool calls without an
+// index.
+class AnswerScanner {
+ public:
+  AnswerScanner(const Dialect& dialect, bool hide_usage)
+      : dialect_(&dialect), hide_usage_(hide_usage) {}
+
+  // The text must outlive the call to edited().
+  Answer scan(std::string_view text);
+  // The text of the last scan with its changes: itself where there are none, else a text that the
+  // next call reuses.
+  std::string_view edited();
+
+ private:
+  void scan_choice(swy::json::Cursor& cursor, Answer& answer);
+  bool scan_message(swy::json::Cursor& cursor, bool delta);
+  bool scan_calls(swy::json::Cursor& cursor, bool delta);
+  void note_finish(std::string_view value, Answer& answer);
+
+  const Dialect* dialect_;
+  bool hide_usage_;
+  std::string_view text_;
+  std::vector<Edit> edits_;
+  std::string scratch_;
+  std::forward_list<std::string> own_;  // backs edits of the last scan
+  unsigned calls_ = 0;                  // tool calls so far
+};
+
+// Usage in OpenAI's terms, as the record wants it: the object itself where it is so already.
+std::string canonical_usage(const Dialect& dialect, std::string_view usage);
 
 class Operation {
  public:
@@ -93,10 +121,10 @@ class Operation {
   swy::Next refuse(std::string_view body, swy::Out& out);
   swy::Next bad_answer(std::string what) const;
 
-  void note_finish(std::string_view raw, swy::Out& out);
+  bool note_finish(std::string_view reason, swy::Out& out);
+  swy::Next ended_with_error() const;
   void note_usage(std::string_view text, const Answer& answer, swy::Out& out);
   void keep_identity(std::string_view chunk);
-  std::string_view apply_edits(std::string_view text);
 
   const Settings* settings_;
   swy::Request request_;
@@ -105,11 +133,10 @@ class Operation {
   unsigned status_ = 0;
   std::uint32_t retry_after_ms_ = 0;
 
-  std::vector<Edit> edits_;
-  std::string scratch_;   // a chunk with its edits
+  AnswerScanner scanner_;
   std::string usage_;     // the last usage, where the client wants to see it
   std::string identity_;  // id, created and model of the stream, as members
-  bool any_chunk_ = false, finished_ = false, failed_ = false, usage_shown_ = false;
+  bool any_chunk_ = false, finished_ = false, usage_shown_ = false;
 };
 
 }  // namespace openai

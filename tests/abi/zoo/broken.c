@@ -204,9 +204,9 @@ __attribute__((constructor)) static void constructor(void) { crash(); }
 #endif
 
 #if defined(ZOO_exports)
-SWY_EXPORT int zoo_second;
+SWY_EXPORT int zoo_second(void);
 SWY_EXPORT int zoo_first(void);
-int zoo_second = 1;
+int zoo_second(void) { return 2; }
 int zoo_first(void) { return 1; }
 #endif
 

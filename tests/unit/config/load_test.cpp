@@ -119,9 +119,10 @@ TEST_CASE("config: a provider has its dialect's address, family and file", "[uni
   CHECK(deepseek.credentials[1].name == "2");
   CHECK(deepseek.credentials[0].key.reveal() == "secret");
   CHECK(deepseek.models.empty());
-  CHECK(config.providers[1].plugin_json ==
-        R"({"dialect":{"base_url":"https://api.xai.example/v1","key_env":"XAI_API_KEY"},)"
-        R"("base_url":"https://eu.example/v2","settings":{"a":[1]}})");
+  CHECK(
+      config.providers[1].plugin_json ==
+      R"({"dialect":{"base_url":"https://api.xai.example/v1","key_env":"XAI_API_KEY","key_optional":true},)"
+      R"("base_url":"https://eu.example/v2","settings":{"a":[1]}})");
   CHECK(config.providers[2].family == "openai");
   CHECK(config.providers[3].family == "demo");
   CHECK(config.providers[3].plugin_json == R"({"base_url":"","settings":{}})");
@@ -142,6 +143,16 @@ TEST_CASE("config: dialects that are unknown, faulty or without an address", "[u
   CHECK(world.faults(R"({"providers":{"p":{"dialect":"broken"}}})") ==
         "/providers/p/dialect: " + (world.scratch().path() / "data/dialects/broken.json").string() +
             ": line 1, column 2: Missing a name for object member.");
+}
+
+TEST_CASE("config: a vendor's address needs a key", "[unit][config]") {
+  World world;
+  world.dialect("strict", R"({"base_url":"https://s.example","key_env":"STRICT_KEY"})");
+  CHECK(world.faults(R"({"providers":{"strict":{}}})") ==
+        "/providers/strict: \"credentials\" is missing: https://s.example answers nobody without a "
+        "key; such as [{\"key\": \"${STRICT_KEY}\"}]");
+  CHECK(world.faults(R"({"providers":{"strict":{"base_url":"http://127.0.0.1:9"}}})").empty());
+  CHECK(world.faults(R"({"providers":{"strict":{"credentials":[]}}})").empty());
 }
 
 TEST_CASE("config: a dialect beside the configuration comes first and is checked",

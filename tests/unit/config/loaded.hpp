@@ -15,7 +15,8 @@ class World {
     fs::copy_file(shipped, scratch_.path() / "data" / "switchyard.schema.json");
     for (const char* name : {"openai", "deepseek", "xai"}) {
       dialect(name, R"({"base_url":"https://api.)" + std::string(name) +
-                        R"(.example/v1","key_env":")" + upper(name) + R"(_API_KEY"})");
+                        R"(.example/v1","key_env":")" + upper(name) +
+                        R"(_API_KEY","key_optional":true})");
     }
     dialect("vllm", "{}");
   }

@@ -62,6 +62,10 @@ void run_answer(Ran& ran, const openai::Settings& settings, unsigned status,
   run(ran, settings, request, status, headers, {body});
 }
 
+std::string json_completion(const std::string& usage) {
+  return std::string(swy::json::find(usage, "completion_tokens"));
+}
+
 int class_of(const openai::Settings& settings, unsigned status, const std::string& body) {
   Ran ran;
   run_answer(ran, settings, status, body);
@@ -554,4 +558,77 @@ TEST_CASE("openai: limits are learned from headers", "[unit][openai]") {
   Ran none;
   run_answer(none, {}, 200, R"({"choices":[]})", {{"content-type", "application/json"}});
   REQUIRE(none.recorder.all(SWY_EMIT_LIMITS).empty());
+}
+
+TEST_CASE("openai: tool calls without an index get one, each its own", "[unit][openai]") {
+  const auto call = [](const std::string& members) {
+    return R"({"choices":[{"delta":{"tool_calls":[)" + members + "]}}]}";
+  };
+  Ran ran;
+  run_stream(
+      ran, {},
+      {call(R"({"id":"a","function":{}},{"id":"b"})"), call(R"({"function":{"arguments":"x"}})"),
+       call(R"({"id":"c"})"), call(R"({"index":3,"id":"d"})")});
+  REQUIRE(ran.deltas() == std::vector<std::string>{
+                              call(R"({"index":0,"id":"a","function":{}},{"index":1,"id":"b"})"),
+                              call(R"({"index":1,"function":{"arguments":"x"}})"),
+                              call(R"({"index":2,"id":"c"})"), call(R"({"index":3,"id":"d"})")});
+  for (const Recorder::Emit& emit : ran.recorder.emits) {
+    REQUIRE(emit.flags == (SWY_EMIT_NATIVE | SWY_EMIT_CONTENT));
+  }
+  Ran empty;
+  run_stream(empty, {}, {call("{}")});
+  REQUIRE(empty.deltas() == std::vector<std::string>{call(R"({"index":0})")});
+  Ran whole;
+  const std::string body = R"({"choices":[{"message":{"tool_calls":[{"id":"a"}]}}]})";
+  run_answer(whole, {}, 200, body);
+  REQUIRE(whole.recorder.last(SWY_EMIT_WHOLE) == body);
+}
+
+TEST_CASE("openai: stop after tool calls is put right only where the dialect says so",
+          "[unit][openai]") {
+  const std::string call = R"({"choices":[{"delta":{"tool_calls":[{"index":0,"id":"a"}]}}]})";
+  const std::string both =
+      R"({"choices":[{"finish_reason":"stop","delta":{"tool_calls":[{"id":"a"}]}}]})";
+  const openai::Settings fixing = with(R"({"name":"x","finish_tool_calls":true})");
+  Ran plain;
+  run_stream(plain, {}, {call, kStop});
+  REQUIRE(plain.recorder.last(SWY_EMIT_FINISH) == "stop");
+  REQUIRE(plain.deltas().back() == kStop);
+
+  Ran fixed;
+  run_stream(fixed, fixing, {call, kStop});
+  REQUIRE(fixed.recorder.last(SWY_EMIT_FINISH) == "tool_calls");
+  REQUIRE(fixed.deltas().back() ==
+          R"({"id":"c","choices":[{"index":0,"delta":{},"finish_reason":"tool_calls"}]})");
+  Ran one;
+  run_stream(one, fixing, {both});
+  REQUIRE(
+      one.deltas().back() ==
+      R"({"choices":[{"finish_reason":"tool_calls","delta":{"tool_calls":[{"index":0,"id":"a"}]}}]})");
+  Ran text;
+  run_stream(text, fixing, {kText, kStop});
+  REQUIRE(text.recorder.last(SWY_EMIT_FINISH) == "stop");
+}
+
+TEST_CASE("openai: the record gets usage in OpenAI's terms", "[unit][openai]") {
+  const auto canonical = [](const std::string& dialect, const std::string& usage) {
+    return openai::canonical_usage(with(dialect).dialect, usage);
+  };
+  REQUIRE(canonical(R"({"name":"x"})", R"({"prompt_tokens" : 1})") == R"({"prompt_tokens" : 1})");
+  const std::string moonshot = R"({"name":"x","usage_cached_path":"cached_tokens"})";
+  REQUIRE(
+      canonical(moonshot, R"({"prompt_tokens":9,"completion_tokens":1,"cached_tokens":4})") ==
+      R"({"prompt_tokens":9,"completion_tokens":1,"prompt_tokens_details":{"cached_tokens":4},"completion_tokens_details":{}})");
+  const std::string grok = R"({"name":"x","usage_reasoning_beside":true})";
+  REQUIRE(
+      json_completion(canonical(
+          grok,
+          R"({"prompt_tokens":30,"completion_tokens":9,"total_tokens":339,"completion_tokens_details":{"reasoning_tokens":300}})")) ==
+      "309");
+  REQUIRE(
+      json_completion(canonical(
+          grok,
+          R"({"prompt_tokens":30,"completion_tokens":309,"total_tokens":339,"completion_tokens_details":{"reasoning_tokens":300}})")) ==
+      "309");
 }

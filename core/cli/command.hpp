@@ -1,0 +1,20 @@
+// The operator's commands. Each takes the arguments behind its name and returns the exit status: 0, 1 where it failed,
+// 2 where it was called wrongly.
+#pragma once
+
+#include <ostream>
+#include <span>
+#include <string>
+
+namespace switchyard::cli {
+
+// check [--config FILE] [--json]: what a configuration means, or each of its faults.
+int run_check(std::span<const std::string> args);
+// key create --name NAME [--models A,B] | key list | key disable ID; each with [--state DIR | --config FILE] [--json].
+int run_key(std::span<const std::string> args);
+
+// The same with given streams.
+int run_check(std::span<const std::string> args, std::ostream& out, std::ostream& err);
+int run_key(std::span<const std::string> args, std::ostream& out, std::ostream& err);
+
+}  // namespace switchyard::cli

@@ -1,0 +1,149 @@
+#include "core/cli/command.hpp"
+
+#include <rapidjson/document.h>
+
+#include <sstream>
+
+#include "../scratch.hpp"
+#include "core/account/keys.hpp"
+#include "core/store/store.hpp"
+
+using namespace switchyard;
+
+namespace {
+
+struct Ran {
+  int status;
+  std::string out, err;
+};
+
+Ran run(const std::vector<std::string>& args,
+        int (*command)(std::span<const std::string>, std::ostream&, std::ostream&)) {
+  std::ostringstream out, err;
+  const int status = command(args, out, err);
+  return {status, out.str(), err.str()};
+}
+
+Ran key(const std::vector<std::string>& args) { return run(args, cli::run_key); }
+Ran check(const std::vector<std::string>& args) { return run(args, cli::run_check); }
+
+std::string member(const std::string& json, const char* name) {
+  rapidjson::Document document;
+  document.Parse(json);
+  REQUIRE(document.IsObject());
+  REQUIRE(document.HasMember(name));
+  return document[name].GetString();
+}
+
+}  // namespace
+
+TEST_CASE("cli: a key that was made works, once its row is in the store", "[unit][cli]") {
+  const Scratch scratch;
+  const std::string state = (scratch.path() / "state").string();
+  const Ran made =
+      key({"create", "--name", "app", "--models=gpt-*,fast", "--state", state, "--json"});
+  REQUIRE(made.status == 0);
+  CHECK(made.err.empty());
+  const std::string text = member(made.out, "key");
+
+  const auto opened = store::open_state(state);
+  REQUIRE(opened);
+  const auto store = store::Store::open(state);
+  REQUIRE(store);
+  const account::Pepper pepper(Secret(opened->pepper));
+  const account::KeyTable table(pepper, account::collect_keys({}, *(*store)->keys(), pepper));
+  REQUIRE(table.find(text) != nullptr);
+  CHECK(table.find(text)->name == "app");
+  CHECK(table.find(text)->id == member(made.out, "id"));
+  CHECK(table.find(text)->may_use("gpt-5"));
+  CHECK_FALSE(table.find(text)->may_use("slow"));
+  CHECK(account::to_hex(pepper.mac(text)) == member(made.out, "mac"));
+}
+
+TEST_CASE("cli: keys are listed without what authenticates, and disabled by id", "[unit][cli]") {
+  const Scratch scratch;
+  const std::string state = (scratch.path() / "state").string();
+  const Ran made = key({"create", "--name", "app", "--state", state});
+  REQUIRE(made.status == 0);
+  const std::size_t at = made.out.find("  sy-");
+  REQUIRE(at != std::string::npos);
+  const std::string text = made.out.substr(at + 2, 52);
+  const std::string id = made.out.substr(made.out.find("key_"), 20);
+
+  Ran listed = key({"list", "--state", state});
+  CHECK(listed.status == 0);
+  CHECK(listed.out.find(id) != std::string::npos);
+  CHECK(listed.out.find("enabled") != std::string::npos);
+  CHECK(listed.out.find(text) == std::string::npos);
+  listed = key({"list", "--state", state, "--json"});
+  CHECK(listed.out.find("\"name\": \"app\"") != std::string::npos);
+  CHECK(listed.out.find("mac") == std::string::npos);
+
+  CHECK(key({"disable", "key_none", "--state", state}).err ==
+        "there is no key key_none; `switchyard key list` shows them\n");
+  CHECK(key({"disable", id, "--state", state}).status == 0);
+  CHECK(key({"list", "--state", state}).out.find("disabled 2") != std::string::npos);
+}
+
+TEST_CASE("cli: what is called wrongly changes nothing", "[unit][cli]") {
+  const Scratch scratch;
+  const std::string state = (scratch.path() / "state").string();
+  CHECK(key({}).status == 2);
+  CHECK(key({"make"}).err.find("key: there is no \"make\"\n") == 0);
+  CHECK(key({"create", "--state", state}).status == 2);
+  CHECK(key({"create", "--name", "two words", "--state", state}).status == 2);
+  CHECK(key({"create", "--name", "a", "--models", "a,,b", "--state", state}).status == 2);
+  CHECK(key({"create", "--name", "a", "--state"}).err.find("--state needs a value\n") == 0);
+  CHECK(
+      key({"create", "--nam", "a"}).err.find("unknown option --nam; did you mean \"--name\"?\n") ==
+      0);
+  CHECK(key({"create", "--name", "a", "--name", "b"}).err.find("--name is given twice\n") == 0);
+  CHECK(key({"list", "--name", "a", "--state", state}).status == 2);
+  CHECK(key({"disable", "--state", state}).status == 2);
+  CHECK(key({"list", "--state", state, "--config", "x"}).status == 2);
+  CHECK(key({"list", "--state", state}).err ==
+        state + ": there is no state directory; --state or --config says where it is\n");
+  CHECK_FALSE(std::filesystem::exists(state));
+}
+
+TEST_CASE("cli: key takes the state directory from a configuration", "[unit][cli]") {
+  const Scratch scratch;
+  const auto file =
+      scratch.write("c.json", R"({"state":"here","providers":{"d":{"plugin":"demo"}}})");
+  REQUIRE(key({"create", "--name", "app", "--config", file.string()}).status == 0);
+  CHECK(std::filesystem::exists(scratch.path() / "here" / "switchyard.db"));
+  const auto broken = scratch.write("b.json", R"({"stat":"here"})");
+  const Ran ran = key({"list", "--config", broken.string()});
+  CHECK(ran.status == 1);
+  CHECK(ran.err.find(broken.string() + ": /stat: unknown key; did you mean \"state\"?\n") == 0);
+}
+
+TEST_CASE("cli: check names file, pointer and fault, a line each", "[unit][cli]") {
+  const Scratch scratch;
+  const auto file = scratch.write("c.json", R"({"lisen":[],"workers":"x","providers":{}})");
+  const Ran ran = check({"--config", file.string()});
+  CHECK(ran.status == 1);
+  CHECK(ran.out.empty());
+  CHECK(ran.err == file.string() + ": /lisen: unknown key; did you mean \"listen\"?\n" +
+                       file.string() + ": /workers: found a string, expected an integer\n");
+  const Ran json = check({"--config", file.string(), "--json"});
+  CHECK(json.status == 1);
+  CHECK(json.out.find("\"pointer\": \"/lisen\"") != std::string::npos);
+  CHECK(check({"file"}).status == 2);
+}
+
+TEST_CASE("cli: check says what a configuration means and what is odd about it", "[unit][cli]") {
+  const Scratch scratch;
+  const auto file = scratch.write(
+      "c.json",
+      R"({"state":"s","providers":{"d":{"plugin":"demo"}},"models":{"a":"d/demo-resoning"}})");
+  const Ran ran = check({"--config", file.string()});
+  CHECK(ran.err.empty());
+  REQUIRE(ran.status == 0);
+  CHECK(ran.out.find("a           -> d/demo-resoning\n") != std::string::npos);
+  CHECK(ran.out.find("warning: alias a: d is not known to serve \"demo-resoning\"; did you mean "
+                     "\"demo-reasoning\" or \"demo\"?\n") != std::string::npos);
+  const Ran json = check({"--config", file.string(), "--json"});
+  CHECK(json.status == 0);
+  CHECK(member(json.out, "source") == file.string());
+}
