@@ -22,38 +22,56 @@ std::filesystem::path source(const char* path) {
   return std::filesystem::path(SWITCHYARD_SOURCE_DIR) / path;
 }
 
-// The only block of README.md that is marked `language`.
-std::string block(const std::string& language) {
+// The blocks of README.md that are marked `language`.
+std::vector<std::string> blocks(const std::string& language) {
   const std::string readme = read(source("README.md"));
   const std::string open = "\n```" + language + "\n";
-  const std::size_t begin = readme.find(open);
-  REQUIRE(begin != std::string::npos);
-  REQUIRE(readme.find(open, begin + 1) == std::string::npos);
-  const std::size_t end = readme.find("\n```\n", begin + open.size());
-  REQUIRE(end != std::string::npos);
-  return readme.substr(begin + open.size(), end + 1 - begin - open.size());
+  std::vector<std::string> found;
+  for (std::size_t at = readme.find(open); at != std::string::npos; at = readme.find(open, at)) {
+    at += open.size();
+    const std::size_t end = readme.find("\n```\n", at);
+    REQUIRE(end != std::string::npos);
+    found.push_back(readme.substr(at, end + 1 - at));
+  }
+  return found;
 }
 
-}  // namespace
-
-TEST_CASE("readme: its configuration is a valid one", "[unit][docs]") {
-  const Scratch scratch;
+config::LoadOptions options_for(std::filesystem::path file) {
   config::LoadOptions options;
-  options.file = scratch.write("switchyard.json", block("json"));
+  options.file = std::move(file);
   options.data_directory = source("config");
   options.environment = {"SWITCHYARD_KEY=sy-test-0123456789abcdefghijklmnopqrstuvwxyz",
                          "OPENAI_API_KEY=key-a", "DEEPSEEK_API_KEY=key-b", "HOME=/nonexistent"};
-  const auto loaded = config::load(options);
+  return options;
+}
+
+std::shared_ptr<const config::Config> load(const std::filesystem::path& file) {
+  const auto loaded = config::load(options_for(file));
   if (!loaded) {
     for (const auto& fault : loaded.error()) FAIL_CHECK(fault.pointer << ": " << fault.message);
   }
   REQUIRE(loaded);
-  REQUIRE((*loaded)->providers.size() == 3);
-  REQUIRE((*loaded)->models.size() == 2);
+  return *loaded;
+}
+
+}  // namespace
+
+TEST_CASE("readme: its configuration and its dialect file are valid", "[unit][docs]") {
+  const Scratch scratch;
+  const auto shown = blocks("json");
+  REQUIRE(shown.size() == 2);
+  const auto small = load(scratch.write("switchyard.json", shown[0]));
+  REQUIRE(small->providers.size() == 3);
+  REQUIRE(small->models.size() == 2);
+
+  scratch.write("dialects/example.json", shown[1]);
+  const auto example = load(scratch.write("example.json", R"({"providers": {"example": {}}})"));
+  REQUIRE(example->providers.at(0).base_url == "https://api.example.com/v1");
 }
 
 TEST_CASE("readme: its plugin is the example, in under 40 lines", "[unit][docs]") {
-  const std::string shown = block("cpp");
-  REQUIRE(shown == read(source("sdk/examples/echo-provider/echo.cpp")));
-  REQUIRE(std::count(shown.begin(), shown.end(), '\n') < 40);
+  const auto shown = blocks("cpp");
+  REQUIRE(shown.size() == 1);
+  REQUIRE(shown[0] == read(source("sdk/examples/echo-provider/echo.cpp")));
+  REQUIRE(std::count(shown[0].begin(), shown[0].end(), '\n') < 40);
 }
