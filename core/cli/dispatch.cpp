@@ -15,17 +15,17 @@
 namespace switchyard::cli {
 namespace {
 
-using Arguments = std::span<const std::string>;
+using Words = std::span<const std::string>;
 
-int run_help(Arguments);
+int run_help(Words);
 
 // `handover` is read by a supervisor that asks whether this binary may take its place.
-int run_version(Arguments) {
+int run_version(Words) {
   std::printf("switchyard %s\nhandover %d\n", kVersion, supervisor::kHandoverVersion);
   return 0;
 }
 
-int run_plugin_trial(Arguments arguments) {
+int run_plugin_trial(Words arguments) {
   if (arguments.size() != 1) {
     std::fputs("usage: switchyard plugin-trial FILE\n", stderr);
     return 2;
@@ -35,7 +35,7 @@ int run_plugin_trial(Arguments arguments) {
 
 struct Command {
   const char* name;
-  int (*run)(Arguments);
+  int (*run)(Words);
   const char* summary;  // empty: started by the host itself
 };
 
@@ -59,7 +59,7 @@ void print_commands(std::FILE* stream) {
   std::fputs("\n`switchyard COMMAND --help` tells its options.\n", stream);
 }
 
-int run_help(Arguments) {
+int run_help(Words) {
   print_commands(stdout);
   return 0;
 }

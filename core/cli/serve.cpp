@@ -7,6 +7,7 @@
 #include <optional>
 
 #include "core/base/os_process.hpp"
+#include "core/cli/arguments.hpp"
 #include "core/observe/log.hpp"
 #include "core/supervisor/supervisor.hpp"
 #include "core/worker/worker.hpp"
@@ -78,35 +79,32 @@ Setter into(std::vector<int>& numbers) {
   };
 }
 
-// Reads "--name VALUE" and "--name=VALUE"; an error is told and false returned.
-bool read_options(std::span<const std::string> arguments,
-                  const std::map<std::string, Setter>& options, const char* command) {
-  for (std::size_t i = 0; i < arguments.size(); ++i) {
-    const std::string& argument = arguments[i];
-    const std::size_t equals = argument.find('=');
-    const std::string name = argument.substr(0, equals);
-    const auto option = options.find(name);
-    if (option == options.end()) {
-      std::fprintf(stderr, "switchyard %s: %s: no such option\n", command, argument.c_str());
-      return false;
-    }
-    const bool inside = equals != std::string::npos;
-    if (!inside && i + 1 == arguments.size()) {
-      std::fprintf(stderr, "switchyard %s: %s: a value must follow\n", command, name.c_str());
-      return false;
-    }
-    const std::string value = inside ? argument.substr(equals + 1) : arguments[++i];
-    if (!option->second(value)) {
-      std::fprintf(stderr, "switchyard %s: %s: \"%s\" can't be its value\n", command, name.c_str(),
-                   value.c_str());
-      return false;
-    }
+// Sets what the options say; a fault is told and false returned.
+bool set_options(const Arguments& given, const std::map<std::string, Setter>& options,
+                 const char* command) {
+  for (const auto& [name, set] : options) {
+    if (!given.has(name) || set(given.value(name))) continue;
+    std::fprintf(stderr, "switchyard %s: %s: \"%s\" can't be its value\n", command, name.c_str(),
+                 given.value(name).c_str());
+    return false;
   }
   return true;
 }
 
-bool take_flag(std::vector<std::string>& arguments, std::string_view flag) {
-  return std::erase(arguments, flag) > 0;
+// Reads the options of a command that takes no words besides.
+std::optional<Arguments> read_options(std::span<const std::string> arguments,
+                                      const std::map<std::string, Setter>& options,
+                                      const std::vector<std::string>& flags, const char* command) {
+  std::vector<std::string> names;
+  for (const auto& option : options) names.push_back(option.first);
+  auto given = parse_arguments(arguments, names, flags);
+  if (given && !given->words.empty()) given = Error{"unexpected " + given->words.front()};
+  if (!given) {
+    std::fprintf(stderr, "switchyard %s: %s\n", command, given.error().message.c_str());
+    return std::nullopt;
+  }
+  if (!set_options(*given, options, command)) return std::nullopt;
+  return std::move(*given);
 }
 
 bool start_log(const std::string& level) {
@@ -118,20 +116,19 @@ bool start_log(const std::string& level) {
 }  // namespace
 
 int run_serve(std::span<const std::string> arguments) {
-  std::vector<std::string> given(arguments.begin(), arguments.end());
-  if (take_flag(given, "--help") || take_flag(given, "-h")) {
+  supervisor::ServeOptions options;
+  const std::map<std::string, Setter> known{{"--config", into(options.load.file)},
+                                            {"--state", into(options.load.state)},
+                                            {"--log-level", into(options.log_level)},
+                                            {"--port", into(options.port)},
+                                            {"--admin-port", into(options.admin_port)}};
+  const auto given = read_options(arguments, known, {"--help"}, "serve");
+  if (!given) return kUsage;
+  if (given->has("--help")) {
     std::fputs(kServeHelp, stdout);
     return 0;
   }
-  supervisor::ServeOptions options;
-  const bool ok = read_options(given,
-                               {{"--config", into(options.load.file)},
-                                {"--state", into(options.load.state)},
-                                {"--log-level", into(options.log_level)},
-                                {"--port", into(options.port)},
-                                {"--admin-port", into(options.admin_port)}},
-                               "serve");
-  if (!ok || !start_log(options.log_level)) return kUsage;
+  if (!start_log(options.log_level)) return kUsage;
   options.load.data_directory = config::find_data_directory();
 
   std::vector<std::string> again{"serve"};
@@ -140,23 +137,19 @@ int run_serve(std::span<const std::string> arguments) {
 }
 
 int run_worker_command(std::span<const std::string> arguments) {
-  std::vector<std::string> given(arguments.begin(), arguments.end());
   WorkerOptions options;
-  options.open_access = take_flag(given, "--open-access");
   std::optional<std::uint16_t> admin_port;
-  const bool ok = read_options(given,
-                               {{"--control", into(options.control_fd)},
-                                {"--listen", into(options.listen_fds)},
-                                {"--admin-port", into(admin_port)},
-                                {"--config", into(options.load.file)},
-                                {"--state", into(options.state)},
-                                {"--log-level", into(options.log_level)}},
-                               "worker");
-  if (!ok || options.control_fd < 0 || options.listen_fds.empty() || !admin_port) {
+  const std::map<std::string, Setter> known{
+      {"--control", into(options.control_fd)}, {"--listen", into(options.listen_fds)},
+      {"--admin-port", into(admin_port)},      {"--config", into(options.load.file)},
+      {"--state", into(options.state)},        {"--log-level", into(options.log_level)}};
+  const auto given = read_options(arguments, known, {"--open-access"}, "worker");
+  if (!given || options.control_fd < 0 || options.listen_fds.empty() || !admin_port) {
     std::fputs("switchyard worker: started by `switchyard serve`, not by hand\n", stderr);
     return kUsage;
   }
   if (!start_log(options.log_level)) return kUsage;
+  options.open_access = given->has("--open-access");
   options.admin_port = *admin_port;
   options.load.state = options.state;
   options.load.data_directory = config::find_data_directory();

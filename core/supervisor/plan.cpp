@@ -26,7 +26,8 @@ Faults to_lines(const config::LoadOptions& load, const config::Faults& faults) {
   const std::string source = load.file.empty() ? "embedded default" : load.file.string();
   Faults lines;
   for (const config::Fault& fault : faults) {
-    lines.push_back(source + ": " + fault.pointer + ": " + fault.message);
+    const std::string place = fault.pointer.empty() ? "" : fault.pointer + ": ";
+    lines.push_back(source + ": " + place + fault.message);
   }
   return lines;
 }

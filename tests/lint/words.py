@@ -7,7 +7,7 @@ import tree
 
 # (pattern, where it counts, what to do instead). The patterns are written so that they do not match themselves.
 RULES = [
-    (re.compile(r"\b(?:TO[D]O|FIX[M]E|X[X]X|HA[C]K)\b(?!\(#\d+\))"), ("",), "write TO" + "DO(#issue): what"),
+    (re.compile(r"\b(?:TO[D]O|FIX[M]E|HA[C]K)\b(?!\(#\d+\))"), ("",), "write TO" + "DO(#issue): what"),
     (re.compile(r"\b(?:sleep_for|sleep_until|usleep|nanosleep)\b"), ("tests/",),
      "wait for what you mean, not for time"),
     (re.compile(r"SPDX-Licen[s]e|Copyrigh[t] ?(?:\(c\)|©|\d)|Licensed unde[r]", re.I), ("",),

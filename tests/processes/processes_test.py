@@ -12,6 +12,7 @@ import shutil
 import signal
 import socket
 import stat
+import subprocess
 import sys
 import tempfile
 import threading
@@ -21,7 +22,7 @@ import urllib.error
 import urllib.request
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "support"))
-from gateway import Gateway, find_binary, wait_for  # noqa: E402
+from gateway import ROOT, Gateway, find_binary, wait_for  # noqa: E402
 
 FAKE = os.environ.get("SWITCHYARD_WORKER") == "fake"
 CONFIG = {"providers": {"demo": {"plugin": "demo"}}}
@@ -89,7 +90,9 @@ class Traffic:
 
 
 class BinaryCopy:
-    """A copy of the binary where a test may replace it. The build's plugins are found beside it by a link."""
+    """A copy of the binary where a test may replace it, with the build's plugins beside it."""
+
+    ENV = {"SWITCHYARD_DATA": os.environ.get("SWITCHYARD_DATA", str(ROOT / "config"))}
 
     def __init__(self):
         self.directory = pathlib.Path(tempfile.mkdtemp(prefix="switchyard-binary-"))
@@ -97,9 +100,9 @@ class BinaryCopy:
         (self.directory / "bin").mkdir()
         self.path = self.directory / "bin" / "switchyard"
         shutil.copy2(built, self.path)
-        plugins = built.parents[1] / "plugins"
-        if plugins.is_dir():
-            (self.directory / "plugins").symlink_to(plugins)
+        (self.directory / "plugins").mkdir(mode=0o755)
+        for plugin in (built.parents[1] / "plugins").glob("*.so"):
+            shutil.copy2(plugin, self.directory / "plugins")
 
     def replace(self, content=None):
         """Puts another file in its place: a script, or the same program again."""
@@ -232,7 +235,7 @@ class Reload(unittest.TestCase):
 
 class HotRestart(unittest.TestCase):
     def test_the_process_id_stays_and_no_request_fails(self):
-        with BinaryCopy() as binary, Gateway(CONFIG, binary=str(binary.path)) as gateway:
+        with BinaryCopy() as binary, Gateway(CONFIG, binary=str(binary.path), env=binary.ENV) as gateway:
             pid, worker = gateway.pid, only_worker(gateway)
             before = os.stat(f"/proc/{pid}/exe").st_ino
             binary.replace()
@@ -267,7 +270,7 @@ class HotRestart(unittest.TestCase):
                   "not a program": "nonsense"}
         for name, content in broken.items():
             with self.subTest(name), BinaryCopy() as binary, \
-                    Gateway(CONFIG, binary=str(binary.path)) as gateway:
+                    Gateway(CONFIG, binary=str(binary.path), env=binary.ENV) as gateway:
                 worker = only_worker(gateway)
                 binary.replace(content)
                 gateway.signal(signal.SIGUSR2)
@@ -276,7 +279,7 @@ class HotRestart(unittest.TestCase):
                 self.assertEqual(only_worker(gateway), worker)
 
     def test_a_missing_file_is_refused_and_the_worker_still_restarted(self):
-        with BinaryCopy() as binary, Gateway(CONFIG, binary=str(binary.path)) as gateway:
+        with BinaryCopy() as binary, Gateway(CONFIG, binary=str(binary.path), env=binary.ENV) as gateway:
             binary.path.unlink()
             gateway.signal(signal.SIGUSR2)
             wait_for(lambda: "hot_restart_refused" in gateway.log(), what="a refusal")
@@ -401,6 +404,37 @@ class Start(unittest.TestCase):
         with Gateway({**CONFIG, "listen": ["[::1]:0"]}) as gateway:
             self.assertTrue(gateway.url.startswith("http://[::1]:"))
             self.assertEqual(get(gateway.url + "/healthz")[0], 200)
+
+
+class CommandLine(unittest.TestCase):
+    def run_it(self, *arguments):
+        return subprocess.run([find_binary(), *arguments], capture_output=True, text=True, timeout=30)
+
+    def test_a_wrong_option_is_named_and_nothing_is_served(self):
+        wrong = {("serve", "--prot", "1"): "--prot", ("serve", "--port", "70000"): "--port",
+                 ("serve", "--config"): "--config", ("serve", "stray"): "stray",
+                 ("serve", "--log-level", "loud"): "loud", ("sevre",): "sevre",
+                 ("worker",): "switchyard serve"}
+        for arguments, named in wrong.items():
+            with self.subTest(arguments):
+                done = self.run_it(*arguments)
+                self.assertEqual(done.returncode, 2)
+                self.assertIn(named, done.stderr)
+
+    def test_help_and_version_are_printed(self):
+        for arguments in (("help",), ("--help",), ("serve", "--help"), ("version",), ("--version",)):
+            with self.subTest(arguments):
+                done = self.run_it(*arguments)
+                self.assertEqual(done.returncode, 0, done.stderr)
+                self.assertIn("switchyard", done.stdout)
+
+    def test_state_decides_where_keys_and_records_go(self):
+        with tempfile.TemporaryDirectory() as directory, \
+                Gateway(args=["--state", directory + "/elsewhere"]) as gateway:
+            self.assertTrue(os.path.exists(directory + "/elsewhere/admin.token"))
+            self.assertFalse(gateway.state.exists())
+            if not FAKE:
+                self.assertTrue(os.path.exists(directory + "/elsewhere/records.jsonl"))
 
 
 class ServiceManager(unittest.TestCase):

@@ -75,7 +75,7 @@ class Gateway:
         self._args = list(args)
         self._start_seconds = start_seconds
         self._log_file = self.directory / "log"
-        self._ready = threading.Event()
+        self._ready, self._ended = threading.Event(), threading.Event()
         # Nothing of the caller's environment decides what a test sees: no provider keys, no proxies.
         self.env = {
             name: value for name, value in os.environ.items()
@@ -122,6 +122,7 @@ class Gateway:
             command += ["--port", "0", "--admin-port", "0"]
         self.output, self.urls = [], []
         self._ready.clear()
+        self._ended.clear()
         with open(self._log_file, "ab") as log:
             self.process = subprocess.Popen(command + self._args, env=self.env, cwd=self.directory,
                                             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
@@ -129,6 +130,8 @@ class Gateway:
         self._reader = threading.Thread(target=self._read_output, args=(self.process,), daemon=True)
         self._reader.start()
         if not self._ready.wait(self._start_seconds) or not self.urls:
+            if self._ended.is_set():  # it ended by itself
+                wait_for(lambda: not self.alive(), what="the end of a gateway that did not start")
             code = self.process.poll()
             self.stop(graceful=False)
             raise RuntimeError(f"the gateway did not start (exit code {code}):\n"
@@ -149,7 +152,8 @@ class Gateway:
             if match := re.match(r"admin on (\S+)", line):  # the last line of a start
                 self.admin_url = match.group(1)
                 self._ready.set()
-        self._ready.set()  # the process is gone: start() looks at what there is
+        self._ended.set()
+        self._ready.set()  # start() looks at what there is
 
     @property
     def pid(self):
