@@ -21,8 +21,8 @@ Result<std::unique_ptr<LoggerInstance>> LoggerInstance::from_table(const swy_log
   logger->name_ = std::move(name);
   logger->tag_ = std::make_unique<InstanceTag>(InstanceTag{logger->name_});
   swy_err err = empty_err();
-  const swy_rc rc = table->open(to_swy(config_json), host_table(), logger->tag_.get(),
-                                &logger->instance_, &err);
+  const swy_rc rc =
+      table->open(to_swy(config_json), host_table(), logger->tag_.get(), &logger->instance_, &err);
   // Where nothing was opened nothing may be closed: table_ stays null.
   if (rc < 0) return Error{"logger \"" + logger->name_ + "\": " + fault_text(rc, err)};
   logger->table_ = table;
