@@ -134,7 +134,7 @@ class Switchyard:
     def __init__(self, directory, binary, upstream, ca, logged):
         def provider(url):
             return {"plugin": "openai", "dialect": "openai", "base_url": url, "models": ["*"],
-                    "credentials": [{"key": "sk-bench-upstream"}], "ca_file": str(ca)}
+                    "credentials": [{"key": "${BENCH_UPSTREAM_KEY}"}], "tls": {"ca_file": str(ca)}}
         home = pathlib.Path(tempfile.mkdtemp(dir=directory, prefix="switchyard-"))
         models = {}
         for name in MODELS:
@@ -148,7 +148,8 @@ class Switchyard:
         }
         if not logged:
             config["loggers"] = []
-        self.gateway = Gateway(config, binary=binary, directory=home)
+        self.gateway = Gateway(config, binary=binary, directory=home,
+                               env={"BENCH_UPSTREAM_KEY": "sk-bench-upstream"})
         self.key = self.gateway.key
         self.pid = self.gateway.pid
         self._port = int(self.gateway.url.rpartition(":")[2])

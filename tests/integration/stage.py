@@ -109,11 +109,37 @@ class Stage:
         return Record(found[0]) if found else None
 
 
-class Record(dict):
-    """A line of the jsonl logger; members that it leaves out are None."""
+class Record:
+    """A line of the jsonl logger, by short names; what it leaves out is None, or false for a flag."""
 
-    def __missing__(self, name):
-        return None
+    NAMES = {
+        "id": "switchyard.request_id", "status": "http.response.status_code",
+        "final_status": "switchyard.status", "error_code": "error.type",
+        "error_text": "switchyard.error_text", "provider": "gen_ai.provider.name",
+        "model_asked": "gen_ai.request.model", "model_used": "gen_ai.response.model",
+        "tokens_in": "gen_ai.usage.input_tokens", "tokens_out": "gen_ai.usage.output_tokens",
+        "attempts": "switchyard.attempts", "fallback_path": "switchyard.fallback_path",
+        "route_reason": "switchyard.route_reason", "key": "switchyard.key_id",
+        "task": "gen_ai.operation.name", "trace_id": "trace_id",
+    }
+    FLAGS = {"stream": "switchyard.stream", "estimated": "switchyard.usage.estimated",
+             "client_left": "switchyard.client_left"}
+
+    def __init__(self, line):
+        self.line = line
+
+    def __getitem__(self, name):
+        if name in self.FLAGS:
+            return self.line.get(self.FLAGS[name], False)
+        if name == "finish":
+            return (self.line.get("gen_ai.response.finish_reasons") or [None])[0]
+        return self.line.get(self.NAMES[name])
+
+    def __repr__(self):
+        return repr(self.line)
+
+    def __call__(self, *names):
+        return tuple(self[name] for name in names)
 
 
 def live(stage, model, **members):

@@ -43,9 +43,9 @@ class Answers(unittest.TestCase):
                 self.assertEqual(answer.json(), upstream.chat())
                 record = self.stage.record(answer)
                 self.assertEqual((record["status"], record["final_status"], record["attempts"],
-                                  record["gen_ai.usage.input_tokens"],
-                                  record["gen_ai.usage.output_tokens"],
-                                  record["finish_reason"], record["error_code"]),
+                                  record["tokens_in"],
+                                  record["tokens_out"],
+                                  record["finish"], record["error_code"]),
                                  (200, "ok", 1, 11, 5, "stop", None))
 
     def test_streams(self):
@@ -58,8 +58,8 @@ class Answers(unittest.TestCase):
                 self.assertEqual(chunks[-1]["choices"][0]["finish_reason"], "stop")
                 record = self.stage.record(answer)
                 self.assertEqual((record["status"], record["final_status"], record["stream"],
-                                  record["gen_ai.usage.input_tokens"],
-                                  record["gen_ai.usage.output_tokens"], record["finish_reason"]),
+                                  record["tokens_in"],
+                                  record["tokens_out"], record["finish"]),
                                  (200, "ok", True, 11, 5, "stop"))
 
     def test_usage_is_asked_for_and_hidden_from_a_client_that_did_not_ask(self):
@@ -81,8 +81,8 @@ class Answers(unittest.TestCase):
         self.assertEqual(chunks[-1]["choices"], [])
         self.assertGreater(chunks[-1]["usage"]["completion_tokens"], 0)
         record = self.stage.record(answer)
-        self.assertTrue(record["usage_estimated"])
-        self.assertGreater(record["gen_ai.usage.output_tokens"], 0)
+        self.assertTrue(record["estimated"])
+        self.assertGreater(record["tokens_out"], 0)
 
     def test_members_that_nobody_here_knows_pass_both_ways(self):
         def odd(exchange):
@@ -105,7 +105,7 @@ class Answers(unittest.TestCase):
         self.assertEqual(answer.status, 200)
         self.assertEqual(self.seen(answer).model, "m")
         record = self.stage.record(answer)
-        self.assertEqual((record["gen_ai.request.model"], record["gen_ai.response.model"],
+        self.assertEqual((record["model_asked"], record["model_used"],
                           record["provider"]), ("alias", "m", "up"))
 
     def test_only_the_upstreams_own_credential_goes_upstream(self):
@@ -135,7 +135,7 @@ class Answers(unittest.TestCase):
     def test_the_other_endpoints(self):
         answer = self.stage.call("POST", "/v1/embeddings", {"model": "up/e", "input": ["a", "b"]})
         self.assertEqual([one["embedding"] for one in answer.json()["data"]], [[0.5, -0.25, 1.0]] * 2)
-        self.assertEqual(self.stage.record(answer)["gen_ai.usage.input_tokens"], 8)
+        self.assertEqual(self.stage.record(answer)["tokens_in"], 8)
         answer = self.stage.call("POST", "/v1/completions", {"model": "up/c", "prompt": "Once"})
         self.assertEqual(answer.json()["choices"][0]["text"], WHOLE_TEXT)
         answer = self.stage.call("POST", "/v1/moderations", {"model": "up/mod", "input": "x"})

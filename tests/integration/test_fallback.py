@@ -43,7 +43,7 @@ class Fallback(unittest.TestCase):
             self.assertEqual(client.text_of(answer.events()), "Hello from the upstream.")
         record = self.stage.record(answer)
         self.assertEqual((record["status"], record["final_status"], record["provider"],
-                          record["gen_ai.response.model"], record["fallback_path"],
+                          record["model_used"], record["fallback_path"],
                           record["attempts"], record["error_code"]),
                          (200, "ok", "second", "m", path, attempts, None))
         self.assertTrue(record["route_reason"])

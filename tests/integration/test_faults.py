@@ -155,7 +155,7 @@ class Faults(unittest.TestCase):
         self.assertEqual(
             {"status": record["status"], "final_status": record["final_status"],
              "error_code": record["error_code"], "provider": record["provider"],
-             "model": record["gen_ai.request.model"], "stream": bool(record["stream"]),
+             "model": record["model_asked"], "stream": bool(record["stream"]),
              "attempts": record["attempts"]},
             {"status": status, "final_status": final, "error_code": code, "provider": "up",
              "model": f"up/{script}", "stream": stream, "attempts": attempts})
