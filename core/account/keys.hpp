@@ -20,10 +20,10 @@ namespace switchyard::account {
 using KeyMac = std::array<std::uint8_t, 32>;
 
 struct GatewayKey {
-  std::string id;                   // "key_...": safe to show
+  std::string id;  // "key_...": safe to show
   std::string name;
   std::string account;
-  std::vector<std::string> models;  // names or patterns with '*'; empty: all
+  std::vector<std::string> models;   // names or patterns with '*'; empty: all
   std::uint64_t body_bytes_max = 0;  // 0: the host's limit
   bool may_use(std::string_view model) const;
 };
@@ -67,7 +67,8 @@ class KeyTable {
   std::unordered_map<KeyMac, GatewayKey, MacHash, MacEqual> keys_;
 };
 
-// The keys of a configuration and the enabled ones of the store. Where both have one, the configuration's rules hold.
+// The keys of a configuration and the enabled ones of the store. Where both have one, the
+// configuration's rules hold.
 std::vector<std::pair<KeyMac, GatewayKey>> collect_keys(const std::vector<config::Key>& configured,
                                                         const std::vector<store::KeyRow>& stored,
                                                         const Pepper& pepper);

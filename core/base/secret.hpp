@@ -1,4 +1,5 @@
-// Text that must never be shown: it can't be formatted, streamed, compared by accident or left in freed memory.
+// Text that must never be shown: it can't be formatted, streamed, compared by accident or left in
+// freed memory.
 #pragma once
 
 #include <openssl/crypto.h>

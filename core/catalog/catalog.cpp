@@ -74,7 +74,7 @@ class FileReader {
     if (member(object, "currency") != nullptr) {
       fault(child(pointer, "currency"), "expected three capitals such as USD (ISO 4217)");
     }
-    return "XXX";
+    return fallback;
   }
 
   std::vector<std::string> texts(const Json& object, const std::string& pointer, const char* name) {

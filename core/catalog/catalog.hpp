@@ -20,15 +20,17 @@ struct Price {
 };
 
 struct Model {
-  std::string provider;  // catalog family: "openai", "deepseek" ...
-  std::string name;      // upstream name
-  std::vector<std::string> tasks;         // "chat", "embeddings" ...
-  std::vector<std::string> capabilities;  // "tools", "vision", "json_schema", "reasoning", "audio_in"
+  std::string provider;            // catalog family: "openai", "deepseek" ...
+  std::string name;                // upstream name
+  std::vector<std::string> tasks;  // "chat", "embeddings" ...
+  std::vector<std::string>
+      capabilities;  // "tools", "vision", "json_schema", "reasoning", "audio_in"
   std::uint64_t context_tokens = 0, output_tokens_max = 0;  // 0: unknown
   Price price;
 };
 
-// "2.5" -> 2,500,000,000: exact, or nothing (a sign, more than 9 decimals, too large, no number at all).
+// "2.5" -> 2,500,000,000: exact, or nothing (a sign, more than 9 decimals, too large, no number at
+// all).
 std::optional<std::int64_t> parse_nano(std::string_view decimal);
 
 class Catalog {

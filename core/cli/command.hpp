@@ -1,5 +1,5 @@
-// The operator's commands. Each takes the arguments behind its name and returns the exit status: 0, 1 where it failed,
-// 2 where it was called wrongly.
+// The operator's commands. Each takes the arguments behind its name and returns the exit status: 0,
+// 1 where it failed, 2 where it was called wrongly.
 #pragma once
 
 #include <ostream>
@@ -10,7 +10,8 @@ namespace switchyard::cli {
 
 // check [--config FILE] [--json]: what a configuration means, or each of its faults.
 int run_check(std::span<const std::string> args);
-// key create --name NAME [--models A,B] | key list | key disable ID; each with [--state DIR | --config FILE] [--json].
+// key create --name NAME [--models A,B] | key list | key disable ID; each with [--state DIR |
+// --config FILE] [--json].
 int run_key(std::span<const std::string> args);
 
 // The same with given streams.

@@ -1,4 +1,5 @@
-// The configuration as the host uses it: loaded, checked against the schema, references resolved, immutable.
+// The configuration as the host uses it: loaded, checked against the schema, references resolved,
+// immutable.
 #pragma once
 
 #include <chrono>
@@ -34,7 +35,8 @@ struct Credential {
 };
 
 struct Timeouts {
-  std::chrono::milliseconds connect{5000}, first_byte{120'000}, between_bytes{120'000}, total{600'000};
+  std::chrono::milliseconds connect{5000}, first_byte{120'000}, between_bytes{120'000},
+      total{600'000};
 };
 
 // One configured upstream: a provider plugin, where it goes and with which credentials.
@@ -43,12 +45,14 @@ struct Provider {
   std::string plugin;       // kind name: "openai", "demo" ...
   std::string family;       // where the catalog knows it: the dialect's name, or the plugin's
   std::string plugin_json;  // what open() gets: {"dialect":{...},"base_url":"...","settings":{...}}
-  std::string base_url;     // "https://api.openai.com/v1"; empty where the plugin sends nothing ("demo")
+  std::string
+      base_url;  // "https://api.openai.com/v1"; empty where the plugin sends nothing ("demo")
   std::vector<Credential> credentials;  // empty: none is sent
-  // Upstream names that it serves; "*" takes any name. Empty: those that the catalog has for the family.
+  // Upstream names that it serves; "*" takes any name. Empty: those that the catalog has for the
+  // family.
   std::vector<std::string> models;
   std::map<std::string, std::string> headers;  // added to each request
-  std::string proxy;        // "http://host:port", "none", or empty: HTTPS_PROXY / NO_PROXY decide
+  std::string proxy;  // "http://host:port", "none", or empty: HTTPS_PROXY / NO_PROXY decide
   std::filesystem::path ca_file;
   Timeouts timeouts;
   bool drain_on_disconnect = false;  // on_disconnect: cancel | drain
@@ -69,8 +73,8 @@ struct Model {
 struct Key {
   std::string name;
   Secret key;
-  std::string mac;                  // hex; where key is empty
-  std::vector<std::string> models;  // names or patterns with '*'; empty: all
+  std::string mac;                   // hex; where key is empty
+  std::vector<std::string> models;   // names or patterns with '*'; empty: all
   std::uint64_t body_bytes_max = 0;  // 0: limits.body_bytes_max
 };
 
@@ -79,7 +83,8 @@ struct Limits {
   std::uint64_t body_bytes_max = 32u * 1024 * 1024;
   unsigned json_depth_max = 64;
   std::chrono::milliseconds head_timeout{10'000}, tls_timeout{5'000}, body_timeout{30'000},
-      keep_alive_timeout{60'000}, write_timeout{60'000}, stream_max{3'600'000}, drain_timeout{60'000};
+      keep_alive_timeout{60'000}, write_timeout{60'000}, stream_max{3'600'000},
+      drain_timeout{60'000};
   std::uint64_t body_bytes_per_s_min = 1024;
   std::size_t connections_max = 0;         // 0: 45 % of the descriptor limit less 64
   std::size_t connections_per_ip_max = 0;  // 0: no cap
@@ -91,15 +96,17 @@ struct Logger {
 };
 
 struct Plugins {
-  std::filesystem::path directory;          // empty: beside the binary, then the installed one
-  std::map<std::string, std::string> pins;  // file name -> SHA-256 in hex; where not empty only these load
+  std::filesystem::path directory;  // empty: beside the binary, then the installed one
+  std::map<std::string, std::string>
+      pins;  // file name -> SHA-256 in hex; where not empty only these load
 };
 
 struct Config {
   std::vector<Listen> listen{Listen{}};
   Listen admin{"127.0.0.1", 8081, std::nullopt};
-  std::filesystem::path state;   // directory, 0700; default: $XDG_STATE_HOME/switchyard or ~/.local/state/switchyard
-  unsigned workers = 0;          // event loops; 0: one per core
+  std::filesystem::path
+      state;  // directory, 0700; default: $XDG_STATE_HOME/switchyard or ~/.local/state/switchyard
+  unsigned workers = 0;  // event loops; 0: one per core
   std::vector<Provider> providers;
   std::vector<Model> models;
   std::vector<Key> keys;
@@ -119,24 +126,29 @@ struct Fault {
 using Faults = std::vector<Fault>;
 
 struct LoadOptions {
-  std::filesystem::path file;                 // empty: the embedded default
-  std::filesystem::path data_directory;       // holds dialects/, models/, the schema; where the product is installed
-  std::vector<std::string> environment;       // "NAME=value"; empty: the process's own
-  std::filesystem::path state;                // takes the place of the document's; for --state
-  // The models that a local server lists under BASE_URL/models, nothing where none answers. Empty: asked by HTTP, 300 ms.
+  std::filesystem::path file;  // empty: the embedded default
+  std::filesystem::path
+      data_directory;  // holds dialects/, models/, the schema; where the product is installed
+  std::vector<std::string> environment;  // "NAME=value"; empty: the process's own
+  std::filesystem::path state;           // takes the place of the document's; for --state
+  // The models that a local server lists under BASE_URL/models, nothing where none answers. Empty:
+  // asked by HTTP, 300 ms.
   std::function<std::optional<std::vector<std::string>>(const std::string& base_url)> probe;
 };
 
-// Reads, strips comments, resolves ${ENV}, ${ENV:-default} and "file:PATH" references, checks against the schema and then
-// across members. Every fault is reported, not only the first. What is left out has its default; left out "providers"
-// are the demo, each dialect whose key variable is set, and local servers that answer. Thread-safe, does file I/O.
+// Reads, strips comments, resolves ${ENV}, ${ENV:-default} and "file:PATH" references, checks
+// against the schema and then across members. Every fault is reported, not only the first. What is
+// left out has its default; left out "providers" are the demo, each dialect whose key variable is
+// set, and local servers that answer. Thread-safe, does file I/O.
 Result<std::shared_ptr<const Config>, Faults> load(const LoadOptions& options);
 
-// The same from a text; options.file only says where it came from (relative paths start in its directory).
+// The same from a text; options.file only says where it came from (relative paths start in its
+// directory).
 Result<std::shared_ptr<const Config>, Faults> load_text(std::string_view text,
                                                         const LoadOptions& options);
 
-// What a configuration means, for `switchyard check`: listeners, providers, models and where they go; no secret.
+// What a configuration means, for `switchyard check`: listeners, providers, models and where they
+// go; no secret.
 std::string describe(const Config& config);
 
 // What is legal but hardly meant, a sentence each.
@@ -145,7 +157,8 @@ std::vector<std::string> warnings(const Config& config);
 // $XDG_STATE_HOME/switchyard or ~/.local/state/switchyard; empty where neither variable helps.
 std::filesystem::path default_state_directory(const std::vector<std::string>& environment);
 
-// The directory with schema, dialects and catalog: $SWITCHYARD_DATA, beside the binary's source tree, or installed.
+// The directory with schema, dialects and catalog: $SWITCHYARD_DATA, beside the binary's source
+// tree, or installed.
 std::filesystem::path find_data_directory();
 
 }  // namespace switchyard::config

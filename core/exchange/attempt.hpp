@@ -67,7 +67,7 @@ class Attempt : public plugin::OperationSink {
   std::unique_ptr<net::UpstreamConnection> connection_;
   std::optional<plugin::Operation> operation_;
   net::SseDecoder sse_;
-  std::string line_;  // an NDJSON line that has not ended yet
+  std::string line_;             // an NDJSON line that has not ended yet
   std::string_view event_data_;  // of the step that runs
   std::string owned_;            // a whole answer of the plugin's own making
   bool body_ended_ = false;

@@ -66,8 +66,9 @@ struct HeadResult {
 // Parses a head that begins at data[0] (at most one empty line before a request line is skipped,
 // RFC 9112 2.2). Folds header names to lower case in place, only once the head is complete. An
 // incomplete head that is already beyond a limit or already wrong is an error at once (in one above
-// 1 KB: at the end of the line or the next KB). `scanned` is how far an earlier call on the same bytes got: pass the same variable, starting at 0, so that a
-// head that drips in is not scanned again from its start.
+// 1 KB: at the end of the line or the next KB). `scanned` is how far an earlier call on the same
+// bytes got: pass the same variable, starting at 0, so that a head that drips in is not scanned
+// again from its start.
 HeadResult parse_request_head(char* data, std::size_t size, const HeadLimits& limits,
                               std::size_t& scanned, RequestHead& head);
 

@@ -137,7 +137,8 @@ Task<bool> HttpExchange::read_head(bool hurried) {
       const HeadResult result =
           parse_request_head(in_.data(), in_size_, limits_.head, scanned_, head_);
       if (result.state == HeadResult::State::kDone) {
-        // A chunked body is decoded behind the head, whose views must not move then: make the room now and look again.
+        // A chunked body is decoded behind the head, whose views must not move then: make the room
+        // now and look again.
         if (head_.chunked && in_.size() - in_size_ < kReadSize) {
           in_.resize(in_size_ + 2 * kReadSize);
           scanned_ = 0;
@@ -397,22 +398,22 @@ Task<bool> HttpExchange::flush() {
   if (out_.empty() && out_last_.empty()) co_return true;
   std::array<asio::const_buffer, 2> pieces{asio::buffer(out_),
                                            asio::buffer(out_last_.data(), out_last_.size())};
+  const std::size_t total = out_.size() + out_last_.size();
   flushing_ = true;
-  IoResult sent = stream_.try_write(pieces);
-  std::size_t total = out_.size() + out_last_.size();
-  std::size_t done = sent.n;
-  while (!sent.ec && done < total) {
-    // In slices, so that each one that goes renews the time the client has.
-    constexpr std::size_t kSlice = 64 * 1024;
-    const std::string_view rest = done < out_.size() ? std::string_view(out_).substr(done)
-                                                     : out_last_.substr(done - out_.size());
-    const asio::const_buffer slice(rest.data(), std::min(kSlice, rest.size()));
+  bool failed = false;
+  for (std::size_t done = 0;;) {
+    const IoResult sent = stream_.try_write(pieces, done);
+    done += sent.n;
+    failed = static_cast<bool>(sent.ec);
+    if (failed || done == total) break;
+    // Whatever goes renews the time that the client has.
     waiting_ = Wait::kWrite;
     deadline_.expires_after(limits_.write_timeout);
-    sent = co_await stream_.write_all({&slice, 1});
+    const error_code ec = co_await stream_.wait_writable();
     waiting_ = Wait::kNothing;
     deadline_.disarm();
-    done += sent.n;
+    failed = static_cast<bool>(ec);
+    if (failed) break;
   }
   flushing_ = false;
   // A stream that once had much to say does not hold the memory for ever.
@@ -422,7 +423,7 @@ Task<bool> HttpExchange::flush() {
     out_.clear();
   }
   out_last_ = {};
-  if (sent.ec) client_left();
+  if (failed) client_left();
   if (!gone_ && started_ && !finished_) arm_watch();
   co_return !gone_;
 }

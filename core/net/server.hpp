@@ -145,7 +145,8 @@ class HttpServer {
   HttpServer(Loop& loop, HttpHandler& handler);
   ~HttpServer();
 
-  // Serves one accepted connection from now on. `tls` may be null; `hold` is let go when the connection has ended. [loop]
+  // Serves one accepted connection from now on. `tls` may be null; `hold` is let go when the
+  // connection has ended. [loop]
   void serve(Socket socket, std::shared_ptr<TlsServer> tls,
              std::shared_ptr<const ServerLimits> limits, std::shared_ptr<void> hold);
   // No further request on any connection: idle ones close now, the others after their answer.

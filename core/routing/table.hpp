@@ -1,4 +1,5 @@
-// From the name that a client gives to the targets that may serve it. Immutable, made from a configuration.
+// From the name that a client gives to the targets that may serve it. Immutable, made from a
+// configuration.
 #pragma once
 
 #include <functional>
@@ -20,7 +21,7 @@ struct Target {
 struct Route {
   std::string name;             // what the client asked for
   std::vector<Target> targets;  // tried in order
-  std::string reason;           // why these, for the record: "alias fast", "model gpt-x at openai", ...
+  std::string reason;  // why these, for the record: "alias fast", "model gpt-x at openai", ...
 };
 
 class Table {
@@ -28,12 +29,14 @@ class Table {
   // A provider that lists no models has those that the catalog knows for its family.
   Table(const config::Config& config, const catalog::Catalog& catalog);
 
-  // Resolution order: a configured model (alias); "provider/model" where that provider lists the model; a model that
-  // providers list, in configuration order; "provider/model" where the provider takes any name ("*") or lists what the
-  // catalog has, which new models are missing from; a provider that takes any name. Empty targets: unknown.
+  // Resolution order: a configured model (alias); "provider/model" where that provider lists the
+  // model; a model that providers list, in configuration order; "provider/model" where the provider
+  // takes any name ("*") or lists what the catalog has, which new models are missing from; a
+  // provider that takes any name. Empty targets: unknown.
   Route resolve(std::string_view name) const;
 
-  // Every name that can be asked for, sorted, without duplicates ("*" providers contribute nothing).
+  // Every name that can be asked for, sorted, without duplicates ("*" providers contribute
+  // nothing).
   struct Listed {
     std::string name;
     std::string owned_by;  // provider id, or "switchyard" for an alias of several
@@ -55,7 +58,8 @@ class Table {
   struct Provider {
     std::string id;
     bool any = false;   // lists "*"
-    bool open = false;  // lists nothing itself: a model that the catalog lacks can still be asked for by "provider/model"
+    bool open = false;  // lists nothing itself: a model that the catalog lacks can still be asked
+                        // for by "provider/model"
   };
 
   void add_models(std::size_t index, const std::vector<std::string>& names);

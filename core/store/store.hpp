@@ -18,11 +18,12 @@ struct KeyRow {
   std::uint64_t disabled_unix_s = 0;  // 0: enabled
 };
 
-// One connection; calls are serialised inside. Blocking: never on a loop. Errors say the file and what SQLite said.
+// One connection; calls are serialised inside. Blocking: never on a loop. Errors say the file and
+// what SQLite said.
 class Store {
  public:
-  // Opens or creates state/switchyard.db (0600, WAL) and migrates it to the newest schema in one transaction.
-  // A schema newer than this binary is refused.
+  // Opens or creates state/switchyard.db (0600, WAL) and migrates it to the newest schema in one
+  // transaction. A schema newer than this binary is refused.
   static Result<std::unique_ptr<Store>> open(const std::filesystem::path& state_directory);
   ~Store();
   Store(const Store&) = delete;
@@ -44,13 +45,13 @@ class Store {
   std::unique_ptr<Impl> impl_;
 };
 
-// The state directory: made 0700 if absent, refused where others may enter. Holds the store, `pepper` (32 bytes,
-// 0600) and `admin.token`. Creates what is missing.
+// The state directory: made 0700 if absent, refused where others may enter. Holds the store,
+// `pepper` (32 bytes, 0600) and `admin.token`. Creates what is missing.
 struct State {
   std::filesystem::path directory;
-  std::string pepper;        // raw bytes
+  std::string pepper;  // raw bytes
   std::string admin_token;
-  bool fresh = false;        // the admin token was made now
+  bool fresh = false;  // the admin token was made now
 };
 Result<State> open_state(const std::filesystem::path& directory);
 

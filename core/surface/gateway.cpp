@@ -206,9 +206,11 @@ Task<> Gateway::serve(Call& call) {
   }
 
   if (head.path == "/healthz" || head.path == "/readyz") {
-    const bool ready = head.path == "/healthz" || !draining_;
-    co_await answer(call, ready ? 200 : 503,
-                    ready ? R"({"status":"ok"})" : R"({"status":"draining"})");
+    if (head.path == "/readyz" && draining_) {
+      co_await answer(call, 503, R"({"status":"draining"})");
+    } else {
+      co_await answer(call, 200, R"({"status":"ok"})");
+    }
     co_return;
   }
   if (!known_path(head.path)) {

@@ -23,7 +23,7 @@ struct WorkerOptions {
   std::filesystem::path state;  // takes the place of Config::state
   std::string log_level;        // given on the command line; empty: Config::log_level
   bool open_access = false;     // there was no gateway key at all and every listener is loopback:
-                             // serve without one until the first key exists
+                                // serve without one until the first key exists
 };
 
 // The worker can't serve with this configuration and starting it again would not help; the log says

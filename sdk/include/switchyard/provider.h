@@ -1,8 +1,10 @@
-/* provider.h - interface "swy.provider/0" (a draft): one family of upstream APIs as a state machine without I/O.
+/* provider.h - interface "swy.provider/0" (a draft): one family of upstream APIs as a state machine
+ * without I/O.
  *
- * The host starts an operation for each attempt and hands it events; the operation answers each with the next step.
- * Everything a provider does on the network the host does for it: connecting, TLS, pooling, signing, framing,
- * decompression, deadlines. JSON that crosses here is canonical unless a flag says native: see CANONICAL.md. */
+ * The host starts an operation for each attempt and hands it events; the operation answers each
+ * with the next step. Everything a provider does on the network the host does for it: connecting,
+ * TLS, pooling, signing, framing, decompression, deadlines. JSON that crosses here is canonical
+ * unless a flag says native: see CANONICAL.md. */
 #ifndef SWITCHYARD_PROVIDER_H
 #define SWITCHYARD_PROVIDER_H
 
@@ -15,10 +17,12 @@ extern "C" {
 #define SWY_PROVIDER_IFACE "swy.provider/0"
 
 /* swy_kind.caps of a provider is a JSON object:
- *   "tasks":    array of the tasks it does: "chat", "completions", "embeddings", "moderations", "models", ...
- *   "dialects": array of the client dialects it takes natively, such as "openai"; "canonical" is always understood. */
+ *   "tasks":    array of the tasks it does: "chat", "completions", "embeddings", "moderations",
+ * "models", ... "dialects": array of the client dialects it takes natively, such as "openai";
+ * "canonical" is always understood. */
 
-/* An upload that the host holds; the plugin names ranges of it in gather lists. Blob 0 is the request's body. */
+/* An upload that the host holds; the plugin names ranges of it in gather lists. Blob 0 is the
+ * request's body. */
 typedef struct swy_blob {
   uint32_t size, flags;
   uint64_t id, len;
@@ -28,7 +32,8 @@ typedef struct swy_blob {
 #define SWY_REQ_STREAM 1u     /* the client wants a stream */
 #define SWY_REQ_RESUME 2u     /* goes on from `resume`, which an earlier operation kept */
 #define SWY_REQ_WANT_USAGE 4u /* the client asked to see usage in the stream */
-#define SWY_REQ_NATIVE 8u     /* body is in `dialect`, which the plugin declared; otherwise it is canonical */
+#define SWY_REQ_NATIVE \
+  8u /* body is in `dialect`, which the plugin declared; otherwise it is canonical */
 
 /* What is asked. Lives, with all it points at, until op_free of the operation returns. */
 typedef struct swy_req {
@@ -38,36 +43,44 @@ typedef struct swy_req {
   swy_str dialect;      /* of body, where SWY_REQ_NATIVE is set */
   swy_str model;        /* the upstream's own name of the model */
   swy_str body;         /* valid JSON, or empty */
-  /* The members of the body's top-level object, in order, no name twice. The host has scanned the body already. */
-  const swy_member *member;
+  /* The members of the body's top-level object, in order, no name twice. The host has scanned the
+   * body already. */
+  const swy_member* member;
   uint32_t nmember, member_stride;
-  const swy_kv *hdr; /* the client's headers that the allow-list lets through, names in lower case */
-  const swy_kv *cred; /* public parts of the credential (project, location, deployment ...), never a secret */
+  const swy_kv*
+      hdr; /* the client's headers that the allow-list lets through, names in lower case */
+  const swy_kv*
+      cred; /* public parts of the credential (project, location, deployment ...), never a secret */
   uint32_t nhdr, ncred;
-  const swy_blob *blob;
+  const swy_blob* blob;
   uint32_t nblob, blob_stride;
   swy_str resume;
   uint64_t deadline_ns; /* monotonic; 0 is none */
 } swy_req;
 
-/* Events. The host sends no kind younger than the library's minor; an unknown kind is answered SWY_E_UNSUP. */
-#define SWY_EV_START 1u    /* begin; answered with SEND, WAIT, DONE or FAIL */
-#define SWY_EV_HEAD 2u     /* status and headers of the answer have come */
-#define SWY_EV_DATA 3u     /* one frame, under the framing that req_begin asked for; name is the SSE event's name */
-#define SWY_EV_END 4u      /* the exchange ended well: the answer is whole */
-#define SWY_EV_IOERR 5u    /* the exchange broke; data says how, for people; status is a SWY_CLS_* value */
-#define SWY_EV_TIMER 6u    /* the delay of WAIT is over */
-#define SWY_EV_SIGN 7u     /* about to send: answer with req_header or req_query; needs host extension "swy.sign/1" */
-#define SWY_EV_CANCEL 8u   /* the client left; the operation may send one last request; op_free follows */
-#define SWY_EV_UP_MSG 9u   /* WebSocket: a message from the upstream; name is "text" or "binary" */
+/* Events. The host sends no kind younger than the library's minor; an unknown kind is answered
+ * SWY_E_UNSUP. */
+#define SWY_EV_START 1u /* begin; answered with SEND, WAIT, DONE or FAIL */
+#define SWY_EV_HEAD 2u  /* status and headers of the answer have come */
+#define SWY_EV_DATA \
+  3u /* one frame, under the framing that req_begin asked for; name is the SSE event's name */
+#define SWY_EV_END 4u /* the exchange ended well: the answer is whole */
+#define SWY_EV_IOERR \
+  5u /* the exchange broke; data says how, for people; status is a SWY_CLS_* value */
+#define SWY_EV_TIMER 6u /* the delay of WAIT is over */
+#define SWY_EV_SIGN \
+  7u /* about to send: answer with req_header or req_query; needs host extension "swy.sign/1" */
+#define SWY_EV_CANCEL \
+  8u /* the client left; the operation may send one last request; op_free follows */
+#define SWY_EV_UP_MSG 9u    /* WebSocket: a message from the upstream; name is "text" or "binary" */
 #define SWY_EV_DOWN_MSG 10u /* WebSocket: a message from the client */
-#define SWY_EV_CLOSED 11u  /* WebSocket: one side is gone; status is its close code */
+#define SWY_EV_CLOSED 11u   /* WebSocket: one side is gone; status is its close code */
 
 typedef struct swy_ev {
   uint32_t size, kind;
   uint32_t xid; /* the exchange it belongs to, as given to req_begin */
   uint32_t status, nhdr, flags;
-  const swy_kv *hdr; /* names in lower case */
+  const swy_kv* hdr; /* names in lower case */
   swy_str name, data;
   uint64_t now_ns; /* monotonic */
 } swy_ev;
@@ -85,74 +98,93 @@ typedef struct swy_next {
   uint64_t delay_ns;
 } swy_next;
 
-/* How the host cuts an answer into DATA events. An answer of status 400 or above always comes whole. */
+/* How the host cuts an answer into DATA events. An answer of status 400 or above always comes
+ * whole. */
 #define SWY_FRAME_WHOLE 0u /* one event with the whole body */
 #define SWY_FRAME_RAW 1u   /* bytes as they come */
-#define SWY_FRAME_SSE 2u   /* one event per server-sent event: data holds its data lines joined by LF */
+#define SWY_FRAME_SSE \
+  2u /* one event per server-sent event: data holds its data lines joined by LF */
 #define SWY_FRAME_NDJSON 3u
 #define SWY_FRAME_AWS 4u
 #define SWY_FRAME_WEBSOCKET 5u
 
 /* What emit() hands over. */
-#define SWY_EMIT_DELTA 2u  /* one streamed piece: a chunk of the task's stream form */
-#define SWY_EMIT_USAGE 3u  /* usage so far, cumulative: an object as in CANONICAL.md; the last report wins */
-#define SWY_EMIT_JOB 4u    /* state of a job */
-#define SWY_EMIT_RAW 5u    /* bytes of a binary answer */
-#define SWY_EMIT_WHOLE 6u  /* the whole answer as one document */
-#define SWY_EMIT_LIMITS 7u /* learned limits: {"rpm","tpm","remaining_requests","remaining_tokens","reset_ms"} */
-#define SWY_EMIT_ERROR 8u  /* before FAIL: the error object {"message","type","param","code"} for the client */
-#define SWY_EMIT_FINISH 9u /* why the answer ended, for the record: "stop", "length", "tool_calls", "content_filter" */
+#define SWY_EMIT_DELTA 2u /* one streamed piece: a chunk of the task's stream form */
+#define SWY_EMIT_USAGE \
+  3u /* usage so far, cumulative: an object as in CANONICAL.md; the last report wins */
+#define SWY_EMIT_JOB 4u   /* state of a job */
+#define SWY_EMIT_RAW 5u   /* bytes of a binary answer */
+#define SWY_EMIT_WHOLE 6u /* the whole answer as one document */
+#define SWY_EMIT_LIMITS \
+  7u /* learned limits: {"rpm","tpm","remaining_requests","remaining_tokens","reset_ms"} */
+#define SWY_EMIT_ERROR \
+  8u /* before FAIL: the error object {"message","type","param","code"} for the client */
+#define SWY_EMIT_FINISH \
+  9u /* why the answer ended, for the record: "stop", "length", "tool_calls", "content_filter" */
 
-#define SWY_EMIT_CONTENT 1u /* flag of DELTA: holds text, reasoning or a tool call; until one came, failover is possible */
-#define SWY_EMIT_NATIVE 2u  /* flag of DELTA and WHOLE: in the client's dialect, goes out byte for byte */
+#define SWY_EMIT_CONTENT                                                                          \
+  1u /* flag of DELTA: holds text, reasoning or a tool call; until one came, failover is possible \
+      */
+#define SWY_EMIT_NATIVE \
+  2u /* flag of DELTA and WHOLE: in the client's dialect, goes out byte for byte */
 
 /* Owned by the host, usable only inside the call it came with.
- * A view into swy_req.body or swy_ev.data may be handed over: the host copies only where it must. */
+ * A view into swy_req.body or swy_ev.data may be handed over: the host copies only where it must.
+ */
 typedef struct swy_out {
   uint32_t size, flags;
-  void *ctx;
-  /* Opens a request. url: a path with query below the instance's base URL ("/chat/completions"), or an absolute URL on
-   * an origin that the configuration allows this instance. xid: chosen by the plugin, comes back in events. */
-  swy_rc(SWY_CALL *req_begin)(void *ctx, swy_str method, swy_str url, uint32_t xid, uint32_t framing);
-  /* Adds a header. Framing and hop-by-hop names, host and authorization are refused with SWY_E_ARG. */
-  swy_rc(SWY_CALL *req_header)(void *ctx, swy_str k, swy_str v);
-  /* How the host puts the pinned credential in when it sends: ("bearer", ""), ("header", name), ("query", name) or
+  void* ctx;
+  /* Opens a request. url: a path with query below the instance's base URL ("/chat/completions"), or
+   * an absolute URL on an origin that the configuration allows this instance. xid: chosen by the
+   * plugin, comes back in events. */
+  swy_rc(SWY_CALL* req_begin)(void* ctx, swy_str method, swy_str url, uint32_t xid,
+                              uint32_t framing);
+  /* Adds a header. Framing and hop-by-hop names, host and authorization are refused with SWY_E_ARG.
+   */
+  swy_rc(SWY_CALL* req_header)(void* ctx, swy_str k, swy_str v);
+  /* How the host puts the pinned credential in when it sends: ("bearer", ""), ("header", name),
+   * ("query", name) or
    * ("none", ""). No key ever reaches a plugin. */
-  swy_rc(SWY_CALL *req_auth)(void *ctx, swy_str scheme, swy_str arg);
+  swy_rc(SWY_CALL* req_auth)(void* ctx, swy_str scheme, swy_str arg);
   /* Opens a multipart part; the host owns the boundary. */
-  swy_rc(SWY_CALL *req_part)(void *ctx, const swy_kv *hdr, uint32_t n);
+  swy_rc(SWY_CALL* req_part)(void* ctx, const swy_kv* hdr, uint32_t n);
   /* Appends a gather list to the body. */
-  swy_rc(SWY_CALL *req_body)(void *ctx, const swy_seg *seg, uint32_t n);
+  swy_rc(SWY_CALL* req_body)(void* ctx, const swy_seg* seg, uint32_t n);
   /* Hands a result to the host: SWY_EMIT_*, and its flags. */
-  swy_rc(SWY_CALL *emit)(void *ctx, uint32_t what, uint32_t flags, swy_str data);
-  /* Keeps a token, at most 64 KiB, with which a later operation resumes this job over restarts and swaps. */
-  swy_rc(SWY_CALL *keep)(void *ctx, swy_str resume);
+  swy_rc(SWY_CALL* emit)(void* ctx, uint32_t what, uint32_t flags, swy_str data);
+  /* Keeps a token, at most 64 KiB, with which a later operation resumes this job over restarts and
+   * swaps. */
+  swy_rc(SWY_CALL* keep)(void* ctx, swy_str resume);
   /* Sends one WebSocket message. opcode: 1 text, 2 binary, 8 close. */
-  swy_rc(SWY_CALL *ws_send)(void *ctx, uint32_t to_client, uint32_t opcode, const swy_seg *seg, uint32_t n);
+  swy_rc(SWY_CALL* ws_send)(void* ctx, uint32_t to_client, uint32_t opcode, const swy_seg* seg,
+                            uint32_t n);
 } swy_out;
 
 /* Order: open { op_new op_step* op_free }* close. Operations of one instance run in parallel. */
 typedef struct swy_provider {
   uint32_t size, flags;
 
-  /* Makes an instance of a configuration, which the host has checked against the kind's schema. No I/O.
-   * cfg: JSON, borrowed for the call. host, tag: live until close. inst: receives the instance; untouched on failure.
-   * [ctl] */
-  swy_rc(SWY_CALL *open)(swy_str cfg, const swy_host *host, void *tag, void **inst, swy_err *err);
+  /* Makes an instance of a configuration, which the host has checked against the kind's schema. No
+   * I/O. cfg: JSON, borrowed for the call. host, tag: live until close. inst: receives the
+   * instance; untouched on failure. [ctl] */
+  swy_rc(SWY_CALL* open)(swy_str cfg, const swy_host* host, void* tag, void** inst, swy_err* err);
 
   /* No operation is alive. [ctl] */
-  void(SWY_CALL *close)(void *inst);
+  void(SWY_CALL* close)(void* inst);
 
   /* Starts one operation. Cheap; sends nothing.
    * req: lives until op_free. op: receives the operation's state; untouched on failure. [op] */
-  swy_rc(SWY_CALL *op_new)(void *inst, const swy_req *req, void **op, swy_err *err);
+  swy_rc(SWY_CALL* op_new)(void* inst, const swy_req* req, void** op, swy_err* err);
 
-  /* Takes one event, answers with the next step. Not re-entrant. After DONE, FAIL or a negative return only op_free
-   * follows; a negative return is the plugin's own fault. ev, out, next, err: borrowed for the call. [op] */
-  swy_rc(SWY_CALL *op_step)(void *op, const swy_ev *ev, const swy_out *out, swy_next *next, swy_err *err);
+  /* Takes one event, answers with the next step. Not re-entrant. After DONE, FAIL or a negative
+   * return only op_free follows; a negative return is the plugin's own fault. ev, out, next, err:
+   * borrowed for the call. [op] */
+  swy_rc(SWY_CALL* op_step)(void* op, const swy_ev* ev, const swy_out* out, swy_next* next,
+                            swy_err* err);
 
-  /* Ends the operation and the life of its req. Exactly once for each good op_new, between steps, at any time. [op] */
-  void(SWY_CALL *op_free)(void *op);
+  /* Ends the operation and the life of its req. Exactly once for each good op_new, between steps,
+   * at any time. [op] */
+  void(SWY_CALL* op_free)(void* op);
 } swy_provider;
 
 #ifdef __cplusplus

@@ -77,9 +77,10 @@ TEST_CASE_METHOD(Fixture, "exchange: a plugin can't break out of the request tha
 
 TEST_CASE_METHOD(Fixture, "exchange: the host encodes pieces of a body as asked") {
   REQUIRE(outgoing.begin("POST", "/", 1, SWY_FRAME_WHOLE) == SWY_OK);
-  const swy_seg pieces[] = {bytes("{\"a\":\""), bytes("x\"\n", SWY_ENC_JSON), bytes("\",\"b\":\""),
-                            bytes("hello", SWY_ENC_BASE64), bytes("\"}"),
-                            swy_seg{SWY_SEG_BLOB, SWY_ENC_RAW, 0, 1, {nullptr, 7}}};
+  const swy_seg pieces[] = {
+      bytes("{\"a\":\""),   bytes("x\"\n", SWY_ENC_JSON),
+      bytes("\",\"b\":\""), bytes("hello", SWY_ENC_BASE64),
+      bytes("\"}"),         swy_seg{SWY_SEG_BLOB, SWY_ENC_RAW, 0, 1, {nullptr, 7}}};
   REQUIRE(outgoing.body(pieces) == SWY_OK);
   const std::string text = text_of(outgoing, slot, nullptr);
   REQUIRE(text.substr(text.find("\r\n\r\n") + 4) == R"({"a":"x\"\n","b":"aGVsbG8="}"model")");

@@ -15,9 +15,10 @@ TEST_CASE("exchange: usage is read with its details, and nonsense leaves it as i
   REQUIRE(usage.tok_cached == 5);
   REQUIRE(usage.tok_reasoning == 3);
 
-  for (const char* bad : {"", "null", "[]", "{", R"({"prompt_tokens":-1})", R"({"prompt_tokens":1.5})",
-                          R"({"prompt_tokens":"12"})", R"({"completion_tokens":1e400})",
-                          R"({"completion_tokens":18446744073709551616})"}) {
+  for (const char* bad :
+       {"", "null", "[]", "{", R"({"prompt_tokens":-1})", R"({"prompt_tokens":1.5})",
+        R"({"prompt_tokens":"12"})", R"({"completion_tokens":1e400})",
+        R"({"completion_tokens":18446744073709551616})"}) {
     CAPTURE(bad);
     observe::Usage untouched;
     REQUIRE_FALSE(read_usage(bad, untouched));

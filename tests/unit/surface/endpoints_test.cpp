@@ -40,9 +40,11 @@ TEST_CASE("surface: a body's faults are named with code and param") {
       {kChat, R"({"model":"a","model":"b","messages":[]})", "duplicate_member", "model"},
       {kChat, R"({"model":"a","MODEL":"b","messages":[]})", "duplicate_member", "MODEL"},
       {kChat, R"({"model":"a","\u006dodel":"b","messages":[]})", "duplicate_member", "model"},
-      {kChat, R"({"model":"a","messages":[],"stream_options":{}})", "invalid_value", "stream_options"},
+      {kChat, R"({"model":"a","messages":[],"stream_options":{}})", "invalid_value",
+       "stream_options"},
       {"/v1/embeddings", R"({"model":"a"})", "missing_required_parameter", "input"},
-      {"/v1/embeddings", R"({"model":"a","input":"x","stream":true})", "unsupported_parameter", "stream"},
+      {"/v1/embeddings", R"({"model":"a","input":"x","stream":true})", "unsupported_parameter",
+       "stream"},
   };
   for (const Case& c : cases) {
     CAPTURE(c.body);
@@ -56,7 +58,8 @@ TEST_CASE("surface: a body's faults are named with code and param") {
 
 TEST_CASE("surface: what routes and frames is read from the body") {
   const auto stream = check(
-      kChat, R"({"model":"a\/b","messages":[],"stream":true,"stream_options":{"include_usage":true}})");
+      kChat,
+      R"({"model":"a\/b","messages":[],"stream":true,"stream_options":{"include_usage":true}})");
   REQUIRE_FALSE(stream.failure);
   REQUIRE(stream.facts.model == "a/b");
   REQUIRE(stream.facts.stream);
@@ -72,11 +75,13 @@ TEST_CASE("surface: what routes and frames is read from the body") {
 }
 
 TEST_CASE("surface: an error is OpenAI's object, the upstream's own where there is one") {
-  REQUIRE(openai_error(bad_request(404, "model_not_found", "no \"x\"", "model")) ==
-          R"({"error":{"message":"no \"x\"","type":"invalid_request_error","param":"model","code":"model_not_found"}})");
+  REQUIRE(
+      openai_error(bad_request(404, "model_not_found", "no \"x\"", "model")) ==
+      R"({"error":{"message":"no \"x\"","type":"invalid_request_error","param":"model","code":"model_not_found"}})");
   exchange::Failure failure = bad_request(400, "", "m");
   failure.error_json = R"({"message":"theirs","type":"t","param":null,"code":7})";
-  REQUIRE(openai_error(failure) == R"({"error":{"message":"theirs","type":"t","param":null,"code":7}})");
+  REQUIRE(openai_error(failure) ==
+          R"({"error":{"message":"theirs","type":"t","param":null,"code":7}})");
   failure.error_json = "{broken";
   REQUIRE(openai_error(failure) ==
           R"({"error":{"message":"m","type":"invalid_request_error","param":null,"code":null}})");
@@ -84,7 +89,8 @@ TEST_CASE("surface: an error is OpenAI's object, the upstream's own where there 
   failure.upstream = true;
   failure.retry_after_ms = 1'200;
   REQUIRE(openai_error_headers(failure) ==
-          "content-type: application/json\r\nretry-after: 2\r\nretry-after-ms: 1200\r\nx-should-retry: false\r\n");
+          "content-type: application/json\r\nretry-after: 2\r\nretry-after-ms: "
+          "1200\r\nx-should-retry: false\r\n");
 }
 
 }  // namespace switchyard::surface
