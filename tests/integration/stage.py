@@ -22,7 +22,8 @@ GATEWAY_KEY = "sy-canary-gateway-0123456789abcdefghijklmnopqrst"
 UPSTREAM_KEY = "sk-canary-upstream-0123456789abcdefghijklmnop"
 TIMEOUTS = {"connect": "1s", "first_byte": "1s", "between_bytes": "1s", "total": "3s"}
 
-PATIENT = {"connect": "1s", "first_byte": "60s", "between_bytes": "60s", "total": "120s"}
+PATIENT = {"timeouts": {"connect": "1s", "first_byte": "60s", "between_bytes": "60s",
+                        "total": "120s"}}
 
 _certificates = None
 
@@ -51,15 +52,15 @@ def provider(url, **more):
 
 class Stage:
     """Provider "up" is the scripted upstream; `providers`, `models` and further members of the configuration are
-    added. timeouts: of "up". env: of the gateway's process."""
+    added. up: further members of "up". env: of the gateway's process."""
 
-    def __init__(self, providers=None, models=None, timeouts=None, env=None, args=(), **config):
+    def __init__(self, providers=None, models=None, up=None, env=None, args=(), **config):
         self.upstream = Upstream()
         self.config = {
             "listen": ["127.0.0.1:0"],
             "admin": {"listen": "127.0.0.1:0"},
             "keys": [{"name": "test", "key": "${TEST_GATEWAY_KEY}"}],
-            "providers": {"up": provider(self.upstream.url, timeouts=timeouts or TIMEOUTS),
+            "providers": {"up": {**provider(self.upstream.url), **(up or {})},
                           **(providers or {})},
             "models": {"alias": "up/m", **(models or {})},
             **config,

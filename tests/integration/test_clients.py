@@ -1,14 +1,15 @@
 """Clients that leave, and clients that do not read."""
 
+import os
 import pathlib
 import re
 import threading
 import time
 import unittest
 
+from stage import PATIENT, Stage, live  # first: it says where the others are
 import client
 from gateway import wait_for
-from stage import PATIENT, Stage, live
 
 
 def memory_kb(gateway):
@@ -24,11 +25,8 @@ class ClientLeaves(unittest.TestCase):
 
     @classmethod
     def setUpClass(cls):
-        cls.stage = Stage(timeouts=PATIENT)
-
-    @classmethod
-    def tearDownClass(cls):
-        cls.stage.close()
+        cls.stage = Stage(up=PATIENT)
+        cls.addClassCleanup(cls.stage.close)
 
     def setUp(self):
         self.stage.upstream.clear()
@@ -91,12 +89,12 @@ class ClientLeaves(unittest.TestCase):
 
 class SlowClients(unittest.TestCase):
     def test_a_client_that_does_not_read_stops_the_upstream_and_costs_little(self):
-        with Stage(timeouts=PATIENT) as stage:
+        with Stage(up=PATIENT) as stage:
             self.assertEqual(stage.chat("up/good").status, 200)
             before = memory_kb(stage.gateway)
             held = []
             for _ in range(20):
-                connection = client.Connection(stage.url, receive_buffer=4096)
+                connection = client.Connection(stage.url)
                 body = {"model": "up/flood", "messages": client.MESSAGES, "stream": True}
                 connection.send_request("POST", "/v1/chat/completions", body, stage.key)
                 held.append(connection)
@@ -111,20 +109,21 @@ class SlowClients(unittest.TestCase):
                 return seen == sent()
             wait_for(stands_still, 20, "the upstreams to be held back")
             # What the kernel's buffers of both connections take, and no more than that.
-            self.assertLess(max(sent()), 24 * 1024 * 1024)
-            self.assertLess(memory_kb(stage.gateway) - before, 20 * 256)
+            self.assertLess(max(sent()), 20 * 1024 * 1024)
+            if not os.environ.get("SWITCHYARD_SANITIZER"):  # they keep what was freed
+                self.assertLess(memory_kb(stage.gateway) - before, 20 * 256)
             self.assertEqual(stage.chat("up/good").status, 200)
 
             # One of them reads on: it gets everything.
             answer = held[0].receive_head()
             events = sum(1 for _ in answer.live_events())
             self.assertTrue(answer.clean)
-            self.assertGreater(events, 10_000)
+            self.assertGreater(events, 7_000)
             for connection in held:
                 connection.close()
 
     def test_a_client_that_never_reads_is_given_up(self):
-        with Stage(timeouts=PATIENT, limits={"write_timeout": "1s"}) as stage:
+        with Stage(up=PATIENT, limits={"write_timeout": "1s"}) as stage:
             connection = client.Connection(stage.url, receive_buffer=4096)
             body = {"model": "up/flood", "messages": client.MESSAGES, "stream": True}
             connection.send_request("POST", "/v1/chat/completions", body, stage.key,
@@ -151,7 +150,7 @@ class Parallel(unittest.TestCase):
             exchange.last_chunk()
             return True
 
-        with Stage(timeouts=PATIENT) as stage:
+        with Stage(up=PATIENT) as stage:
             stage.upstream.add("echo", echo)
             wrong = []
 

@@ -3,16 +3,18 @@
 import json
 import unittest
 
+from stage import Stage, closed_port, provider  # first: it says where the others are
 import client
-from stage import Stage, closed_port, provider
 from upstream import Upstream, chat
 
 
 class Fallback(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
-        cls.held, port = closed_port()
+        held, port = closed_port()
+        cls.addClassCleanup(held.close)
         cls.second = Upstream()
+        cls.addClassCleanup(cls.second.close)
         cls.stage = Stage(
             providers={"refuse": provider(f"http://127.0.0.1:{port}/v1"),
                        "second": provider(cls.second.url)},
@@ -29,12 +31,8 @@ class Fallback(unittest.TestCase):
                 "all-dead": ["refuse/m", "up/status-503", "second/status-500"],
                 "four": ["up/status-500", "up/status-503", "up/garbage", "second/m"],
             })
-
-    @classmethod
-    def tearDownClass(cls):
-        cls.stage.close()
-        cls.second.close()
-        cls.held.close()
+        cls.addClassCleanup(cls.stage.close)
+        cls.addClassCleanup(cls.stage.close)
 
     def check_served(self, model, path, stream, attempts):
         answer = self.stage.chat(model, stream)

@@ -7,9 +7,9 @@ import threading
 import time
 import unittest
 
+from stage import PATIENT, Stage, live  # first: it says where the others are
 import client
 from gateway import wait_for
-from stage import PATIENT, Stage, live
 
 STREAMS = 500
 
@@ -78,7 +78,7 @@ class Knocking:
 
 class Lifecycle(unittest.TestCase):
     def test_hot_restart_with_open_streams(self):
-        with Stage(timeouts=PATIENT) as stage:
+        with Stage(up=PATIENT) as stage:
             streams = Streams(stage, STREAMS)
             knocking = Knocking(stage)
             old = set(stage.gateway.workers())
@@ -96,12 +96,13 @@ class Lifecycle(unittest.TestCase):
             self.assertEqual(stage.chat("up/good").status, 200)
 
     def test_drain_with_open_streams(self):
-        with Stage(timeouts=PATIENT) as stage:
+        with Stage(up=PATIENT) as stage:
             streams = Streams(stage, STREAMS)
             idle = client.Connection(stage.url)
             self.assertEqual(idle.request("GET", "/healthz").status, 200)
             stage.gateway.signal(signal.SIGTERM)
             self.assertEqual(idle.receive(), b"")  # an idle connection is let go
+            idle.close()
             time.sleep(0.5)
             self.assertTrue(stage.gateway.alive())
             self.assertEqual(streams.ends, {})
@@ -111,7 +112,7 @@ class Lifecycle(unittest.TestCase):
             self.assertEqual(len(stage.gateway.records()), STREAMS)  # all were written
 
     def test_the_drain_has_a_deadline(self):
-        with Stage(timeouts=PATIENT, limits={"drain_timeout": "1s"}) as stage:
+        with Stage(up=PATIENT, limits={"drain_timeout": "1s"}) as stage:
             connection, answer = live(stage, "up/paced")
             events = answer.live_events()
             next(events)
@@ -139,7 +140,7 @@ class Lifecycle(unittest.TestCase):
                 wait_for(serves, 5, "service")
 
     def test_reload(self):
-        with Stage(timeouts=PATIENT) as stage:
+        with Stage(up={**PATIENT, "models": ["good", "paced", "m"]}) as stage:
             connection, answer = live(stage, "up/paced")
             next(answer.live_events())
             self.assertEqual(stage.chat("fresh").status, 404)

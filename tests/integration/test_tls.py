@@ -8,10 +8,11 @@ import ssl
 import tempfile
 import threading
 import unittest
+import warnings
 
+from stage import Stage, certificates, provider  # first: it says where the others are
 import client
 from gateway import wait_for
-from stage import Stage, certificates, provider
 from upstream import Upstream
 
 
@@ -166,7 +167,9 @@ class Listener(unittest.TestCase):
             with client.Connection(stage.url, tls=self.trust) as connection:
                 self.assertIn(connection.socket.version(), ("TLSv1.2", "TLSv1.3"))
             old = ssl.create_default_context(cafile=certificates().ca)
-            old.minimum_version = old.maximum_version = ssl.TLSVersion.TLSv1_1
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", DeprecationWarning)
+                old.minimum_version = old.maximum_version = ssl.TLSVersion.TLSv1_1
             with self.assertRaises((ssl.SSLError, ConnectionError, OSError)):
                 client.Connection(stage.url, tls=old)
             # Plain HTTP to it is no request.
@@ -232,14 +235,18 @@ class Proxies(unittest.TestCase):
                 self.assertEqual(stage.chat("up/good").status, 200)  # http:// is not its business
 
     def test_a_proxy_with_a_password(self):
+        """It comes by the environment: in the configuration it would be a secret in clear, and is refused."""
         with Proxy() as proxy, Upstream(certificates().good) as good:
             proxy.routes["localhost:8443"] = ("127.0.0.1", good.port)
             url = proxy.url.replace("http://", "http://user:pass%20word@")
-            with Stage(providers={"proxied": provider(
-                    "https://localhost:8443/v1", proxy=url,
-                    tls={"ca_file": certificates().ca})}) as stage:
+            target = provider("https://localhost:8443/v1", tls={"ca_file": certificates().ca})
+            with Stage(providers={"proxied": target}, env={"HTTPS_PROXY": url}) as stage:
                 self.assertEqual(stage.chat("proxied/good").status, 200)
                 self.assertIn("Basic dXNlcjpwYXNzIHdvcmQ=", proxy.heads[0])  # user:pass word
+            with self.assertRaises(RuntimeError) as caught:
+                Stage(providers={"proxied": {**target, "proxy": url}}).close()
+            self.assertIn("/providers/proxied/proxy", str(caught.exception))
+            self.assertNotIn("pass%20word", str(caught.exception))
 
     def test_proxies_that_fail(self):
         for name, proxy in (("refuses", Proxy(403)), ("wants a password", Proxy(407)),

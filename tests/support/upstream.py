@@ -462,6 +462,7 @@ def status(exchange, code, retry_after):
     elif retry_after and RETRY_AFTER.get(retry_after):
         headers["Retry-After"] = RETRY_AFTER[retry_after]
     bodies = {
+        529: error_body("Overloaded", "overloaded_error"),
         400: error_body("max_tokens is too large: 999999.", "invalid_request_error",
                         "invalid_value", "max_tokens"),
         401: error_body("Incorrect API key provided: sk-canary-upstream.", "invalid_request_error",
@@ -549,10 +550,11 @@ def _(exchange):
 
 @script("gzip-bomb")
 def _(exchange):
-    """200 MB of spaces in 200 KB."""
+    """200 MB of spaces in 200 KB: one block of a megabyte over and over. The checksum behind it is never reached."""
     packer = zlib.compressobj(9, zlib.DEFLATED, 31)
-    parts = [packer.compress(b" " * (1 << 20)) for _ in range(200)]
-    return exchange.answer(200, b"".join(parts) + packer.flush(), {"Content-Encoding": "gzip"})
+    head = packer.compress(b" " * (1 << 20)) + packer.flush(zlib.Z_FULL_FLUSH)
+    block = packer.compress(b" " * (1 << 20)) + packer.flush(zlib.Z_FULL_FLUSH)
+    return exchange.answer(200, head + block * 199 + packer.flush(), {"Content-Encoding": "gzip"})
 
 
 @script("brotli")
@@ -782,13 +784,13 @@ def _(exchange):
 
 @script("paced")
 def _(exchange):
-    """An event each 50 ms until the peer leaves; upstream.finish ends all of these streams well."""
+    """An event each 200 ms until the peer leaves; upstream.finish ends all of these streams well."""
     start_with_content(exchange, 1)
     count = 0
     while not exchange.upstream.finish.is_set():
         exchange.event(chunk_of({"content": f" {count}"}))
         count += 1
-        if exchange.upstream.finish.wait(0.05):
+        if exchange.upstream.finish.wait(0.2):
             break
     exchange.event(chunk_of({}, "stop"))
     exchange.event("[DONE]")
@@ -798,12 +800,12 @@ def _(exchange):
 
 @script("flood")
 def _(exchange):
-    """64 MB of events as fast as they are taken."""
+    """32 MB of events as fast as they are taken."""
     exchange.start_stream()
     event = chunk_of({"content": "x" * 4000})
     data = f"data: {json.dumps(event)}\n\n".encode()
     framed = b"%x\r\n%b\r\n" % (len(data), data)
-    for _ in range(64 * 1024 * 1024 // len(framed)):
+    for _ in range(32 * 1024 * 1024 // len(framed)):
         exchange.send(framed)
     exchange.event(chunk_of({}, "stop"))
     exchange.event("[DONE]")
@@ -933,6 +935,9 @@ class Upstream:
             if not more:
                 return None, b""
             data += more
+            if data[:1] == b"\x16":  # a TLS handshake: answer as servers without TLS do
+                connection.sendall(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n")
+                return None, b""
         head, _, data = data.partition(b"\r\n\r\n")
         lines = head.decode("latin-1").split("\r\n")
         headers = []
