@@ -146,7 +146,8 @@ Attempt::Next Attempt::step(std::uint32_t kind, std::string_view data, std::stri
 
 Task<Attempt::Outcome> Attempt::run() {
   abi_request_.size = sizeof abi_request_;
-  abi_request_.flags = SWY_REQ_NATIVE | (request_.stream ? SWY_REQ_STREAM : 0u) |
+  const bool native = slot_.instance->caps().takes_dialect(request_.dialect);
+  abi_request_.flags = (native ? SWY_REQ_NATIVE : 0u) | (request_.stream ? SWY_REQ_STREAM : 0u) |
                        (request_.want_usage ? SWY_REQ_WANT_USAGE : 0u);
   abi_request_.id = to_swy(request_.record->id);
   abi_request_.task = to_swy(request_.task);
@@ -172,8 +173,8 @@ Task<Attempt::Outcome> Attempt::run() {
 
   Next next = step(SWY_EV_START);
   for (;;) {
-    const bool listening = co_await flush();
-    if (!listening || (aborted_ && !timed_out_)) co_return Outcome::kClientGone;
+    if (!flushed()) co_await writer_.flush();
+    if (writer_.gone() || (aborted_ && !timed_out_)) co_return Outcome::kClientGone;
     if (next.act == SWY_ACT_DONE) break;
     if (next.act == SWY_ACT_SEND) {
       next = co_await exchange();
@@ -199,11 +200,10 @@ Task<Attempt::Outcome> Attempt::run() {
   co_return Outcome::kDone;
 }
 
-Task<bool> Attempt::flush() {
-  if (!emitted_) co_return !writer_.gone();
+bool Attempt::flushed() {
+  if (!emitted_) return true;
   emitted_ = false;
-  const bool listening = co_await writer_.flush();
-  co_return listening;
+  return writer_.try_flush();
 }
 
 Task<Attempt::Next> Attempt::wait(std::uint64_t delay_ns) {
@@ -343,7 +343,7 @@ Task<Attempt::Next> Attempt::feed_whole(bool error_answer) {
   Next next = step(SWY_EV_DATA, body);
   if (next.act == SWY_ACT_FEED) next = step(SWY_EV_END);
   // What was emitted may lie in `gathered` or in the connection's buffer.
-  co_await flush();
+  if (!flushed()) co_await writer_.flush();
   co_return next;
 }
 
@@ -408,8 +408,8 @@ Task<Attempt::Next> Attempt::feed_events() {
     }
     // What came in one packet goes out in one.
     if (next.act == SWY_ACT_FEED && !connection_->body_buffered()) {
-      const bool listening = co_await flush();
-      if (!listening) {
+      if (!flushed()) co_await writer_.flush();
+      if (writer_.gone()) {
         aborted_ = true;
         next.act = SWY_ACT_FAIL;
         co_return next;

@@ -50,7 +50,8 @@ class Attempt : public plugin::OperationSink {
   Next give_events(std::string_view bytes);
   Next give_lines(std::string_view bytes);
   Next broken(const net::NetError& error);
-  net::Task<bool> flush();
+  // Sends what was emitted; false: wait for the client with writer_.flush().
+  bool flushed();
   void release_connection();
 
   LoopContext& context_;

@@ -75,6 +75,8 @@ class ClientWriter {
   virtual void discard() = 0;
   // True once content went out: a further attempt would repeat it.
   virtual bool committed() const = 0;
+  // Sends what goes without waiting; true: nothing is left to wait for.
+  virtual bool try_flush() = 0;
   virtual net::Task<bool> flush() = 0;  // false: the client is gone
   virtual bool gone() const = 0;
   // Called once, on the loop, when the client goes while the exchange waits; empty: nobody.

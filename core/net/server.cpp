@@ -167,6 +167,7 @@ Task<bool> HttpExchange::read_head(bool hurried) {
 void HttpExchange::reset_answer() {
   out_.clear();
   out_last_ = {};
+  sent_ = 0;
   started_ = chunked_ = finished_ = head_only_ = false;
   length_left_ = 0;
   timed_out_ = false;
@@ -380,51 +381,54 @@ void HttpExchange::finish_stream() {
   finished_ = true;
 }
 
-void HttpExchange::flush_now() {
-  if (gone_ || flushing_ || out_.empty()) return;
-  const asio::const_buffer piece = asio::buffer(out_);
-  const IoResult sent = stream_.try_write({&piece, 1});
-  if (sent.ec) return client_left();
-  out_.erase(0, sent.n);
-}
-
 void HttpExchange::on_client_gone(std::function<void()> callback) {
   on_gone_ = std::move(callback);
   if (on_gone_) arm_watch();
 }
 
-Task<bool> HttpExchange::flush() {
-  if (gone_) co_return false;
-  if (out_.empty() && out_last_.empty()) co_return true;
-  std::array<asio::const_buffer, 2> pieces{asio::buffer(out_),
-                                           asio::buffer(out_last_.data(), out_last_.size())};
+bool HttpExchange::try_flush() {
+  if (gone_) return true;
   const std::size_t total = out_.size() + out_last_.size();
-  flushing_ = true;
-  bool failed = false;
-  for (std::size_t done = 0;;) {
-    const IoResult sent = stream_.try_write(pieces, done);
-    done += sent.n;
-    failed = static_cast<bool>(sent.ec);
-    if (failed || done == total) break;
-    // Whatever goes renews the time that the client has.
-    waiting_ = Wait::kWrite;
-    deadline_.expires_after(limits_.write_timeout);
-    const error_code ec = co_await stream_.wait_writable();
-    waiting_ = Wait::kNothing;
-    deadline_.disarm();
-    failed = static_cast<bool>(ec);
-    if (failed) break;
+  if (total == 0) return true;
+  const std::array<asio::const_buffer, 2> pieces{asio::buffer(out_),
+                                                 asio::buffer(out_last_.data(), out_last_.size())};
+  const IoResult sent = stream_.try_write(pieces, sent_);
+  sent_ += sent.n;
+  if (sent.ec) {
+    client_left();
+  } else if (sent_ < total) {
+    return false;
   }
-  flushing_ = false;
+  clear_sent();
+  return true;
+}
+
+void HttpExchange::clear_sent() {
+  sent_ = 0;
+  out_last_ = {};
   // A stream that once had much to say does not hold the memory for ever.
   if (out_.capacity() > 64 * 1024) {
     out_ = std::string();
   } else {
     out_.clear();
   }
-  out_last_ = {};
-  if (failed) client_left();
   if (!gone_ && started_ && !finished_) arm_watch();
+}
+
+Task<bool> HttpExchange::flush() {
+  flushing_ = true;
+  bool done = try_flush();
+  while (!done) {
+    // Whatever goes renews the time that the client has.
+    waiting_ = Wait::kWrite;
+    deadline_.expires_after(limits_.write_timeout);
+    const error_code ec = co_await stream_.wait_writable();
+    waiting_ = Wait::kNothing;
+    deadline_.disarm();
+    if (ec) client_left();
+    done = try_flush();
+  }
+  flushing_ = false;
   co_return !gone_;
 }
 

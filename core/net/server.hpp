@@ -60,10 +60,11 @@ class HttpExchange {
   // Ends a streamed answer in order. Without it the connection is cut, which a client sees as a
   // broken stream.
   void finish_stream();
+  // Sends what goes without waiting. True: nothing is left to wait for, all is sent or the client
+  // is gone. Only where no flush() is running.
+  bool try_flush();
   // Sends what is pending and waits while the client is slow. False: the client is gone.
   Task<bool> flush();
-  // Sends what goes without waiting; only where no flush() is running.
-  void flush_now();
   bool flushing() const { return flushing_; }
 
   bool started() const { return started_; }
@@ -100,6 +101,7 @@ class HttpExchange {
   Task<bool> finish_request();
   void append_status_line(unsigned status);
   void client_left();
+  void clear_sent();
   void arm_watch();
   void stop_watch();
   void on_deadline();
@@ -121,6 +123,7 @@ class HttpExchange {
 
   std::string out_;
   std::string_view out_last_;
+  std::size_t sent_ = 0;  // of out_ and out_last_ together
   bool started_ = false, chunked_ = false, finished_ = false, head_only_ = false;
   std::uint64_t length_left_ = 0;
   bool keep_alive_ = true, gone_ = false, flushing_ = false, timed_out_ = false;

@@ -32,6 +32,9 @@ constexpr std::string_view kGuarded[] = {"model",
                                          "generationconfig",
                                          "previous_response_id"};
 
+// Names end up in records and errors, and are compared with all that are known.
+constexpr std::size_t kModelBytesMax = 256;
+
 struct MemberType {
   std::string_view name;
   std::string_view types;  // of swy_member::type; 'b' stands for a boolean
@@ -121,6 +124,12 @@ std::optional<exchange::Failure> check_body(const Endpoint& endpoint, const Json
   if (model != nullptr) facts.model = json_unescape(body.value(*model));
   if (facts.model.empty()) facts.model = endpoint.default_model;
   if (facts.model.empty()) return missing("model");
+  if (facts.model.size() > kModelBytesMax) {
+    facts.model.resize(kModelBytesMax);
+    return bad_request(400, "invalid_value",
+                       "Invalid 'model': longer than " + std::to_string(kModelBytesMax) + " bytes.",
+                       "model");
+  }
   if (!endpoint.required.empty() && body.find(endpoint.required) == nullptr) {
     return missing(endpoint.required);
   }

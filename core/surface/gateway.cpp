@@ -162,6 +162,7 @@ Task<> Gateway::handle(net::HttpExchange& http) {
 void Gateway::finish(Call& call) {
   observe::Record& record = *call.record;
   record.end_ns = mono_ns();
+  observe::cut_texts(record);
   if (call.http.client_gone() && record.final_status == observe::FinalStatus::kOk) {
     record.final_status = observe::FinalStatus::kClientLeft;
   }

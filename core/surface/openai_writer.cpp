@@ -121,7 +121,7 @@ void OpenAiWriter::fail(const exchange::Failure& failure) {
 
 void OpenAiWriter::discard() { events_.clear(); }
 
-net::Task<bool> OpenAiWriter::flush() {
+bool OpenAiWriter::try_flush() {
   if (stream_ && committed_ && !events_.empty()) {
     begin_stream();
     http_.write(events_);
@@ -131,6 +131,12 @@ net::Task<bool> OpenAiWriter::flush() {
       events_.clear();
     }
   }
+  if (keep_alive_.armed()) keep_alive_.expires_after(kKeepAlive);
+  return http_.try_flush();
+}
+
+net::Task<bool> OpenAiWriter::flush() {
+  if (try_flush()) co_return !gone();
   const bool listening = co_await http_.flush();
   if (keep_alive_.armed()) keep_alive_.expires_after(kKeepAlive);
   co_return listening;
@@ -141,7 +147,7 @@ void OpenAiWriter::send_keep_alive() {
   if (http_.flushing() || http_.client_gone()) return;
   begin_stream();
   http_.write(": keep-alive\n\n");
-  http_.flush_now();
+  http_.try_flush();
 }
 
 }  // namespace switchyard::surface

@@ -21,6 +21,7 @@ class OpenAiWriter : public exchange::ClientWriter {
   void fail(const exchange::Failure& failure) override;
   void discard() override;
   bool committed() const override { return committed_; }
+  bool try_flush() override;
   net::Task<bool> flush() override;
   bool gone() const override { return http_.client_gone(); }
   void on_gone(std::function<void()> callback) override {

@@ -78,22 +78,9 @@ std::string AdminState::metrics_text() {
   const View now = view();
   std::vector<Extra> extra;
   for (std::size_t i = 0; i < loops_.size(); ++i) {
-    extra.push_back({"switchyard_loop_lag_seconds",
-                     "Longest time the loop was kept busy since the last scrape", "gauge",
-                     "{loop=\"" + std::to_string(i) + "\"}",
-                     static_cast<double>(loops_[i].loop->take_lag_ns()) / 1e9});
+    observe::add_loop_lag(extra, static_cast<unsigned>(i), loops_[i].loop->take_lag_ns());
   }
-  if (now.loggers) {
-    for (const auto& stats : now.loggers->stats()) {
-      const std::string label = "{logger=\"" + stats.name + "\"}";
-      extra.push_back({"switchyard_logger_written_total", "Records that the logger took", "counter",
-                       label, static_cast<double>(stats.written)});
-      extra.push_back({"switchyard_logger_dropped_total", "Records dropped for want of room",
-                       "counter", label, static_cast<double>(stats.dropped)});
-      extra.push_back({"switchyard_logger_queued", "Records waiting", "gauge", label,
-                       static_cast<double>(stats.queued)});
-    }
-  }
+  if (now.loggers) observe::add_logger_stats(extra, now.loggers->stats());
   extra.push_back({"switchyard_gateway_keys", "Gateway keys in force", "gauge", "",
                    static_cast<double>(now.keys)});
   extra.push_back({"switchyard_config_generation", "Counts configurations put in force", "gauge",

@@ -1,6 +1,7 @@
 #include "core/worker/worker.hpp"
 
 #include <sys/resource.h>
+#include <unistd.h>
 
 #include <boost/asio/executor_work_guard.hpp>
 #include <boost/asio/posix/stream_descriptor.hpp>
@@ -113,6 +114,7 @@ class Worker {
   bool load_keys();
   void publish();
   Result<std::uint64_t, config::Faults> reload();  // the new generation
+  Result<std::uint64_t, config::Faults> reload_in_place();
 
   bool start();
   void start_loops();
@@ -134,7 +136,7 @@ class Worker {
   asio::io_context control_;
   asio::posix::stream_descriptor control_socket_;
   asio::steady_timer housekeeping_, drain_timer_;
-  bool draining_ = false;
+  bool draining_ = false, keys_seen_ = false;
   std::chrono::steady_clock::time_point drain_deadline_;
 
   std::unique_ptr<store::Store> store_;
@@ -245,33 +247,13 @@ void Worker::adopt(Next next) {
 }
 
 bool Worker::load_keys() {
-  std::vector<std::pair<account::KeyMac, account::GatewayKey>> keys;
   const account::Pepper pepper{Secret(state_.pepper)};
-  for (const config::Key& key : config_->keys) {
-    account::GatewayKey entry;
-    entry.id = "config:" + key.name;
-    entry.name = key.name;
-    entry.models = key.models;
-    entry.body_bytes_max = key.body_bytes_max;
-    const auto mac =
-        key.key.empty() ? account::mac_from_hex(key.mac) : pepper.mac(key.key.reveal());
-    if (mac) keys.emplace_back(*mac, std::move(entry));
-  }
   auto rows = store_->keys();
   if (!rows) {
     spdlog::error("keys_not_loaded reason={}", observe::quote(rows.error().message));
     return false;
   }
-  for (const store::KeyRow& row : *rows) {
-    const auto mac = account::mac_from_hex(row.mac_hex);
-    if (row.disabled_unix_s != 0 || !mac) continue;
-    account::GatewayKey entry;
-    entry.id = row.id;
-    entry.name = row.name;
-    entry.account = row.account;
-    entry.models = row.models;
-    keys.emplace_back(*mac, std::move(entry));
-  }
+  auto keys = account::collect_keys(config_->keys, *rows, pepper);
   keys_ = std::make_shared<const account::KeyTable>(pepper, std::move(keys));
   return true;
 }
@@ -281,7 +263,9 @@ void Worker::publish() {
   published->snapshot = snapshot_;
   published->keys = keys_;
   published->loggers = loggers_;
-  published->open_access = options_.open_access && keys_->size() == 0;
+  // Once there was a key, taking it away closes the door rather than opening it to everybody.
+  if (keys_->size() > 0) keys_seen_ = true;
+  published->open_access = options_.open_access && !keys_seen_;
   const auto shared = std::shared_ptr<const surface::Published>(
       new surface::Published(*published), [this](const surface::Published* last) {
         // Loggers write out what is queued when they go, which takes its time.
@@ -305,6 +289,23 @@ void Worker::publish() {
              [acceptor = acceptor_.get(), settings, connections_max, per_address]() mutable {
                acceptor->configure(std::move(settings), connections_max, per_address);
              });
+}
+
+// Sockets and who may reach them are the supervisor's: it hears of a new configuration by SIGHUP.
+Result<std::uint64_t, config::Faults> Worker::reload_in_place() {
+  const auto next = config::load(options_.load);
+  if (!next) return next.error();
+  const auto same = [](const config::Listen& a, const config::Listen& b) {
+    return a.address == b.address && a.port == b.port && a.tls.has_value() == b.tls.has_value();
+  };
+  const auto& was = config_->listen;
+  const auto& now = (*next)->listen;
+  if (!std::equal(was.begin(), was.end(), now.begin(), now.end(), same) ||
+      !same(config_->admin, (*next)->admin)) {
+    return config::Faults{{"/listen", "listeners changed: send SIGHUP to process " +
+                                          std::to_string(::getppid()) + " instead"}};
+  }
+  return reload();
 }
 
 Result<std::uint64_t, config::Faults> Worker::reload() {
@@ -385,7 +386,7 @@ void Worker::start_loops() {
   auto reload_there = [this] {
     auto done = std::make_shared<std::promise<Result<std::uint64_t, config::Faults>>>();
     auto answer = done->get_future();
-    on_control([this, done] { done->set_value(reload()); });
+    on_control([this, done] { done->set_value(reload_in_place()); });
     return answer.get();
   };
   admin_state_ = std::make_unique<AdminState>(metrics_, std::move(reload_there));
