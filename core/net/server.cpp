@@ -554,9 +554,10 @@ Task<> HttpServer::run(Socket socket, std::shared_ptr<TlsServer> tls,
                        std::shared_ptr<const ServerLimits> limits, std::shared_ptr<void> hold) {
   struct Count {
     std::atomic<std::int64_t>& count;
+    const std::shared_ptr<void> hold;  // what else counts this connection
     ~Count() { count.fetch_sub(1, std::memory_order_relaxed); }
   };
-  const Count counted{connections_};  // reserve() counted it
+  const Count counted{connections_, std::move(hold)};  // reserve() counted it
   Stream stream(std::move(socket));
   Entry entry;
   entry.stream = &stream;
