@@ -62,9 +62,13 @@ observe::Usage Attempt::usage() const {
   return estimated;
 }
 
-void Attempt::abort(bool timed_out) {
+void Attempt::time_out(const char* what) {
+  timed_out_ = what;
+  abort();
+}
+
+void Attempt::abort() {
   aborted_ = true;
-  timed_out_ = timed_out;
   if (connection_) connection_->abort();
   cancel_.cancel();
   if (timer_ != nullptr) timer_->cancel();
@@ -174,7 +178,7 @@ Task<Attempt::Outcome> Attempt::run() {
   Next next = step(SWY_EV_START);
   for (;;) {
     if (!flushed()) co_await writer_.flush();
-    if (writer_.gone() || (aborted_ && !timed_out_)) co_return Outcome::kClientGone;
+    if (writer_.gone() || (aborted_ && timed_out_ == nullptr)) co_return Outcome::kClientGone;
     if (next.act == SWY_ACT_DONE) break;
     if (next.act == SWY_ACT_SEND) {
       next = co_await exchange();
@@ -215,17 +219,17 @@ Task<Attempt::Next> Attempt::wait(std::uint64_t delay_ns) {
   if (aborted_) {
     Next next;
     next.fault.cls = SWY_CLS_TIMEOUT;
-    next.fault.message = "the request took longer than its total time";
+    if (timed_out_ != nullptr) next.fault.message = timed_out_;
     co_return next;
   }
   co_return step(SWY_EV_TIMER);
 }
 
 Attempt::Next Attempt::broken(const net::NetError& error) {
-  if (timed_out_) {
+  if (timed_out_ != nullptr) {
     fault_.cls = SWY_CLS_TIMEOUT;
     fault_.code = "upstream_timeout";
-    fault_.message = "the request took longer than its total time";
+    fault_.message = timed_out_;
   } else {
     std::string error_json = std::move(fault_.error_json);
     fault_ = from_net(error);
@@ -285,7 +289,12 @@ Task<Attempt::Next> Attempt::exchange() {
   release_connection();
   body_ended_ = false;
   const std::uint64_t began_ns = mono_ns();
+  // Over the head as a whole: bytes that drip must not renew it.
+  net::Deadline deadline(context_.loop,
+                         [this] { time_out("the upstream's answer did not begin in time"); });
+  deadline.expires_after(slot_.config->timeouts.connect + slot_.config->timeouts.first_byte);
   const auto head = co_await read_head();
+  deadline.disarm();
   request_.record->head_ns = mono_ns();
   request_.record->upstream_ns += request_.record->head_ns - began_ns;
   if (!head) co_return broken(head.error());

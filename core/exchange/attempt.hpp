@@ -24,8 +24,10 @@ class Attempt : public plugin::OperationSink {
   // Usage that the upstream reported, or estimated from what was relayed.
   observe::Usage usage() const;
 
-  // The client left, or the attempt's time is over: makes what is pending fail. On the loop.
-  void abort(bool timed_out);
+  // The client left: makes what is pending fail. On the loop.
+  void abort();
+  // The same because a time is over; `what` is static: "the request took longer than ...".
+  void time_out(const char* what);
 
   // OperationSink
   swy_rc req_begin(std::string_view method, std::string_view url, std::uint32_t xid,
@@ -77,7 +79,8 @@ class Attempt : public plugin::OperationSink {
   observe::Usage usage_;
   std::uint64_t bytes_out_ = 0, content_pieces_ = 0;
   unsigned calls_ = 0;
-  bool aborted_ = false, timed_out_ = false, emitted_ = false;
+  bool aborted_ = false, emitted_ = false;
+  const char* timed_out_ = nullptr;  // which time is over
   net::Timer* timer_ = nullptr;
   net::Cancel cancel_;  // of a connect
 };

@@ -41,6 +41,16 @@ void note_attempt(observe::Record& record, const ProviderSlot& slot, const routi
   record.fallback_path += slot.config->id + "/" + target.model + ":" + outcome;
 }
 
+// The code as the client sees it: the upstream's own where its error object passes.
+std::string code_shown(const Failure& failure) {
+  JsonIndex object;
+  if (failure.error_json.empty() || !object.scan(failure.error_json)) return failure.code;
+  const swy_member* const code = object.find("code");
+  if (code == nullptr || (code->type != 's' && code->type != 'n')) return failure.code;
+  const std::string_view value = object.value(*code);
+  return code->type == 's' ? json_unescape(value) : std::string(value);
+}
+
 void settle_ok(observe::Record& record, const Attempt& attempt) {
   record.usage = attempt.usage();
   record.status = 200;
@@ -49,7 +59,7 @@ void settle_ok(observe::Record& record, const Attempt& attempt) {
 
 void settle_gone(observe::Record& record, const Attempt& attempt) {
   record.usage = attempt.usage();
-  if (record.first_ns == 0) record.status = 499;
+  record.status = record.first_ns == 0 ? 499 : 200;
   record.final_status = observe::FinalStatus::kClientLeft;
 }
 
@@ -76,9 +86,11 @@ Task<> run(LoopContext& context, const Snapshot& snapshot, const Request& reques
     record.model_used = target->model;
     Attempt attempt(context, snapshot, request, *target, writer);
     // A stream may run for long; an answer that comes whole has its total time.
-    net::Deadline total(context.loop, [&attempt] { attempt.abort(true); });
+    net::Deadline total(context.loop, [&attempt] {
+      attempt.time_out("the request took longer than its total time");
+    });
     total.expires_after(request.stream ? limits.stream_max : slot.config->timeouts.total);
-    writer.on_gone([&attempt] { attempt.abort(false); });
+    writer.on_gone([&attempt] { attempt.abort(); });
     const Attempt::Outcome outcome = co_await attempt.run();
     writer.on_gone(nullptr);
     total.disarm();
@@ -116,7 +128,7 @@ Task<> run(LoopContext& context, const Snapshot& snapshot, const Request& reques
   record.final_status = failure.status >= 500 || failure.status == 429
                             ? observe::FinalStatus::kUpstreamError
                             : observe::FinalStatus::kClientError;
-  record.error_code = failure.code;
+  record.error_code = code_shown(failure);
   record.error_text = last.message;
   writer.fail(failure);
   co_await writer.flush();

@@ -120,7 +120,7 @@ class Gateway:
         command = [self.binary, "serve"]
         if self.config_file is not None:
             command += ["--config", str(self.config_file)]
-        else:
+        elif "--port" not in self._args:
             command += ["--port", "0", "--admin-port", "0"]
         self.output, self.urls = [], []
         self._ready.clear()

@@ -65,7 +65,9 @@ TEST_CASE("readme: its configuration and its dialect file are valid", "[unit][do
   REQUIRE(small->models.size() == 2);
 
   scratch.write("dialects/example.json", shown[1]);
-  const auto example = load(scratch.write("example.json", R"({"providers": {"example": {}}})"));
+  const auto example = load(scratch.write(
+      "example.json",
+      R"({"providers": {"example": {"credentials": [{"key": "${OPENAI_API_KEY}"}]}}})"));
   REQUIRE(example->providers.at(0).base_url == "https://api.example.com/v1");
 }
 

@@ -206,8 +206,10 @@ int classify(const Dialect& dialect, unsigned status, const Said& said) {
   }
   for (const std::string& name : {said.code, said.type}) {
     const int cls = class_by_name(name);
-    // A rate-limit or server name cannot soften a status that says more, such as 401 or 402.
-    if (cls >= 0 && status != 401 && status != 402) return cls;
+    // A rate-limit or server name cannot soften a status that says more: a credential refused, a
+    // quota spent, a time that is over.
+    const bool says_more = status == 401 || status == 402 || status == 408 || status == 504;
+    if (cls >= 0 && !says_more) return cls;
   }
   if (const int cls = class_by_text(status, message); cls >= 0) return cls;
   return class_by_status(status);

@@ -52,8 +52,9 @@ extern "C" {
 /* 0 is success, negative a fault of the callee, positive an advice to the caller. */
 typedef int32_t swy_rc;
 #define SWY_OK 0
-#define SWY_SLOW 1 /* from a writer: taken, but the other side is slow; carry on and return soon \
-                    */
+#define SWY_SLOW                                                                  \
+  1 /* from a writer: taken, but the other side is slow; carry on and return soon \
+     */
 #define SWY_E_UNSUP (-1) /* not known here: an unknown event kind, extension or task */
 #define SWY_E_ARG (-2)   /* called out of order, or with an argument the contract forbids */
 #define SWY_E_DATA (-3)  /* the bytes given can't be understood */
