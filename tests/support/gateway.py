@@ -20,6 +20,8 @@ import threading
 import time
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
+# How a sanitizer's report begins, in whichever process it was made.
+SANITIZER_REPORT = re.compile(r"^.*(\w+Sanitizer: |: runtime error: )", re.MULTILINE)
 TEST_KEY = "sy-test-0123456789abcdefghijklmnopqrstuvwxyz"
 
 
@@ -184,7 +186,7 @@ class Gateway:
         return self.process.wait(seconds)
 
     def stop(self, graceful=True, seconds=15.0):
-        """Drains and stops (SIGTERM), or kills; the exit code."""
+        """Drains and stops (SIGTERM), or kills; the exit code. An AssertionError where a sanitizer reported."""
         if self.process is None:
             return None
         if self.alive():
@@ -198,12 +200,31 @@ class Gateway:
         code = self.process.wait()
         self._reader.join(5)
         self.process.stdout.close()
+        self._check_log()
         return code
 
+    def _check_log(self):
+        # A worker's exit code goes to its supervisor, which carries on: only the log tells.
+        log = self.log()
+        if report := SANITIZER_REPORT.search(log):
+            raise AssertionError(log[report.start():][:20000])
+
     def close(self):
-        self.stop(graceful=False)
-        if self._own_directory:
-            shutil.rmtree(self.directory, ignore_errors=True)
+        try:
+            if os.environ.get("SWITCHYARD_SANITIZER") and self.alive():
+                self._end_orderly()
+            self.stop(graceful=False)
+        finally:
+            if self._own_directory:
+                shutil.rmtree(self.directory, ignore_errors=True)
+
+    def _end_orderly(self):
+        # Leaks are only reported by a worker that ends by itself.
+        self.process.send_signal(signal.SIGTERM)
+        try:
+            self.process.wait(5)
+        except subprocess.TimeoutExpired:
+            pass  # connections that the test left open
 
     def __enter__(self):
         return self
