@@ -59,7 +59,7 @@ void settle_ok(observe::Record& record, const Attempt& attempt) {
 
 void settle_gone(observe::Record& record, const Attempt& attempt) {
   record.usage = attempt.usage();
-  if (record.first_ns == 0) record.status = 499;
+  record.status = record.first_ns == 0 ? 499 : 200;
   record.final_status = observe::FinalStatus::kClientLeft;
 }
 
