@@ -5,7 +5,8 @@
         gateway.records()
 
 `config` is the configuration as a dictionary; listen, admin, keys and state are filled in where it has none.
-None starts the embedded default. The binary is $SWITCHYARD_BINARY unless one is given.
+None starts the embedded default. The binary is $SWITCHYARD_BINARY unless one is given. `ports` are those of the public
+and of the admin listener, instead of free ones (embedded default) or the configuration's.
 """
 
 import json
@@ -60,7 +61,7 @@ class Gateway:
     """
 
     def __init__(self, config=None, binary=None, env=None, args=(), directory=None, start=True,
-                 start_seconds=30.0):
+                 start_seconds=30.0, ports=None):
         self.binary = os.path.abspath(binary or find_binary())
         self._own_directory = directory is None
         self.directory = pathlib.Path(directory or tempfile.mkdtemp(prefix="switchyard-test-"))
@@ -75,6 +76,7 @@ class Gateway:
         self.process = None
         self.output = []  # lines of standard output
         self._args = list(args)
+        self._ports = ports
         self._start_seconds = start_seconds
         self._log_file = self.directory / "log"
         self._ready, self._ended = threading.Event(), threading.Event()
@@ -120,8 +122,9 @@ class Gateway:
         command = [self.binary, "serve"]
         if self.config_file is not None:
             command += ["--config", str(self.config_file)]
-        elif "--port" not in self._args:
-            command += ["--port", "0", "--admin-port", "0"]
+        if self._ports or (self.config_file is None and "--port" not in self._args):
+            public, admin = self._ports or (0, 0)
+            command += ["--port", str(public), "--admin-port", str(admin)]
         self.output, self.urls = [], []
         self._ready.clear()
         self._ended.clear()
