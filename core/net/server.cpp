@@ -9,7 +9,8 @@
 namespace switchyard::net {
 namespace {
 
-constexpr std::size_t kReadSize = 4 * 1024;
+// Most requests fit, and a long stream keeps no more for its head.
+constexpr std::size_t kReadSize = 2 * 1024;
 constexpr std::chrono::milliseconds kWatchAfter{100};
 constexpr std::chrono::milliseconds kHurry{1000};
 // What is left of a body that nobody wanted is read and dropped up to this much; beyond, closing is

@@ -198,6 +198,7 @@ def request_bytes(port, key, body):
 class Bench:
     def __init__(self, options):
         self.options = options
+        self.load_before = os.getloadavg()[0]
         self.build = pathlib.Path(options.build_dir).resolve()
         self.binary = options.binary or str(self.build / "bin" / "switchyard")
         self.build_tools()
@@ -343,11 +344,12 @@ class Bench:
             proxy.close()
 
     def rate_run(self, port, file, rate):
-        output = subprocess.run(
+        done = subprocess.run(
             [self.build / "bin" / "bench_client", "rate", str(port), str(rate), "32",
-             str(self.options.seconds), str(file)], check=True, capture_output=True,
-            text=True).stdout
-        return json.loads(output)
+             str(self.options.seconds), str(file)], capture_output=True, text=True, check=False)
+        if done.returncode != 0:
+            raise RuntimeError(f"port {port} at {rate} requests/s: {done.stderr}")
+        return json.loads(done.stdout)
 
     def measure_latency(self, proxy, name):
         # Half of what the slowest subject can do, the same for all in this run.
@@ -483,7 +485,8 @@ def report(bench, results):
     text = [
         "# Results of the last full benchmark", "",
         "Written by `./dev bench`; the method is in `bench.py` beside this file.", "",
-        f"- Date: {datetime.date.today().isoformat()}", f"- Machine: {machine()}",
+        f"- Date: {datetime.date.today().isoformat()}",
+        f"- Machine: {machine()}; load average before the run {bench.load_before:.1f}",
         f"- {version([bench.binary, '--version'])}; {version(['nginx', '-v'])}",
         f"- {options.rounds} rounds of {options.seconds} s for each subject, interleaved; one worker each; "
         "1 KB requests, 0.9 KB answers, keep-alive; the upstream on loopback",

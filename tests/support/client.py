@@ -98,7 +98,7 @@ class Answer:
         for line in lines[1:]:
             name, _, value = line.partition(":")
             self.headers.append((name.lower(), value.strip()))
-        self.body = b""
+        self._body = bytearray()
         self.clean = None  # after read(): whether the body ended as its framing says
         self._connection = connection
         self._chunk_left = None
@@ -106,6 +106,11 @@ class Answer:
     def header(self, name):
         values = [value for key, value in self.headers if key == name]
         return ", ".join(values) if values else None
+
+    @property
+    def body(self):
+        """What has been read of it."""
+        return bytes(self._body)
 
     def json(self):
         return json.loads(self.body)
@@ -126,7 +131,7 @@ class Answer:
             return self
         if self.header("transfer-encoding") == "chunked":
             for part in self.parts():
-                self.body += part
+                self._body += part
             return self
         length = self.header("content-length")
         connection = self._connection
@@ -136,8 +141,8 @@ class Answer:
                 break
             connection.rest += more
         end = len(connection.rest) if length is None else int(length)
-        self.body, connection.rest = connection.rest[:end], connection.rest[end:]
-        self.clean = length is not None and len(self.body) == end
+        self._body, connection.rest = bytearray(connection.rest[:end]), connection.rest[end:]
+        self.clean = length is not None and len(self._body) == end
         return self
 
     def parts(self):
@@ -172,7 +177,7 @@ class Answer:
         """The data of each event, as it comes."""
         pending = b""
         for part in self.parts():
-            self.body += part
+            self._body += part
             pending += part
             while b"\n\n" in pending:
                 one, _, pending = pending.partition(b"\n\n")
