@@ -368,6 +368,7 @@ Task<Attempt::Next> Attempt::exchange() {
   const std::uint64_t head_ns = mono_ns();
   request_.record->upstream_ns += head_ns - began_ns;
   if (!head) co_return broken(head.error());
+  outgoing_.forget();
   request_.record->head_ns = head_ns;
   connection_->set_timeout(slot_.config->timeouts.between_bytes);
 
