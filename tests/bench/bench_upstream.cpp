@@ -2,6 +2,7 @@
 // opens a stream that then says nothing, "sse-<interval ms>-<events>" a paced stream, anything else
 // a JSON answer of 0.9 KB. Usage: bench_upstream [CERTIFICATE KEY]; prints "plain PORT" and "tls
 // PORT".
+#include <openssl/err.h>
 #include <openssl/ssl.h>
 #include <sys/timerfd.h>
 
@@ -157,6 +158,7 @@ class Upstream {
       const ssize_t n = ::read(client.fd, to, size);
       return n >= 0 ? n : (errno == EAGAIN ? -1 : 0);
     }
+    ERR_clear_error();  // one queue for all: what another connection left there is not this one's
     const int n = SSL_read(client.tls, to, static_cast<int>(size));
     if (n > 0) return n;
     const int why = SSL_get_error(client.tls, n);
@@ -241,6 +243,7 @@ class Upstream {
       const ssize_t n = ::send(client.fd, client.out.data(), client.out.size(), MSG_NOSIGNAL);
       return n >= 0 ? n : (errno == EAGAIN ? -1 : 0);
     }
+    ERR_clear_error();
     const int n = SSL_write(client.tls, client.out.data(), static_cast<int>(client.out.size()));
     if (n > 0) return n;
     return SSL_get_error(client.tls, n) == SSL_ERROR_WANT_WRITE ? -1 : 0;
