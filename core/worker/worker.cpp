@@ -421,6 +421,9 @@ int Worker::run() {
   read_control();
   housekeep();
   control::send(options_.control_fd, control::Tag::kReady);
+  // It ends by stop() alone: where the supervisor is gone and a loop is asked, nothing else is
+  // pending here.
+  const auto work = asio::make_work_guard(control_);
   control_.run();
   // What was published is taken back and destroyed while everything it may need still stands.
   stop_loops();
@@ -576,7 +579,6 @@ void stop_when_empty(LoopRuntime& runtime, std::shared_ptr<net::Timer> timer, un
 
 // The admin's threads may be waiting for this one: it goes on until they are through.
 void Worker::stop_admin() {
-  const auto work = asio::make_work_guard(control_);
   std::thread closing([this] {
     admin_.reset();
     on_control([this] { control_.stop(); });

@@ -1,6 +1,7 @@
 """Reload, hot restart and drain while streams run: none is cut, no connect is refused."""
 
 import json
+import pathlib
 import signal
 import socket
 import threading
@@ -110,6 +111,17 @@ class Lifecycle(unittest.TestCase):
             self.assertEqual(ends, [(True, "[DONE]")] * STREAMS)
             self.assertEqual(stage.gateway.wait(15), 0)
             self.assertEqual(len(stage.gateway.records()), STREAMS)  # all were written
+
+    def test_streams_outlive_their_supervisor(self):
+        with Stage(up=PATIENT) as stage:
+            worker, = stage.gateway.workers()
+            streams = Streams(stage, 10)
+            stage.gateway.process.kill()
+            wait_for(lambda: "supervisor_gone" in stage.gateway.log(), what="the worker's notice")
+            time.sleep(0.5)
+            self.assertEqual(streams.ends, {})
+            self.assertEqual(streams.finish(), [(True, "[DONE]")] * 10)
+            wait_for(lambda: not pathlib.Path(f"/proc/{worker}").exists(), what="the worker's end")
 
     def test_the_drain_has_a_deadline(self):
         with Stage(up=PATIENT, limits={"drain_timeout": "1s"}) as stage:
