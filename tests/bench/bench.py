@@ -450,6 +450,9 @@ def rows(figure, rounds):
                    "" if met is None else ("yes" if met else "**no**"))
 
 
+BUSY = ("- **Other work ran on this machine**: the CPU ratios are rough, and the latencies say nothing; "
+        "run it again on a quiet one")
+
 TITLES = {
     "request": "CPU time per request (µs) and requests per second with `wrk -c32`",
     "event": "CPU time per relayed stream event (µs), streams paced 10 ms, by number of streams",
@@ -491,6 +494,8 @@ def report(bench, results):
         f"- {options.rounds} rounds of {options.seconds} s for each subject, interleaved; one worker each; "
         "1 KB requests, 0.9 KB answers, keep-alive; the upstream on loopback",
     ]
+    if bench.load_before > 0.5:
+        text.append(BUSY)
     if hasattr(bench, "half_rate"):
         text.append(f"- Half load: {bench.half_rate} requests/s, 32 connections")
     text += ["", "`relay`: key, plugin, limits and metrics. `logged`: with the jsonl logger writing a file too. "
