@@ -18,6 +18,7 @@ import pathlib
 import platform
 import re
 import shutil
+import signal
 import socket
 import statistics
 import subprocess
@@ -229,14 +230,11 @@ class Bench:
         return Switchyard(self.directory, self.binary, self.upstream, self.certificates.ca,
                           logged=base == "logged")
 
-    def start_all(self):
-        started = {}
+    def start_all(self, started):
         for name in self.names:
             base = name.removesuffix("-tls")
-            started.setdefault(base, None)
-            if started[base] is None:
+            if base not in started:
                 started[base] = self.start(base)
-        return started
 
     def close(self):
         self.upstream.close()
@@ -379,9 +377,9 @@ class Bench:
     # -- a run
 
     def run(self, figures):
-        results = {}
-        proxies = self.start_all()
+        results, proxies = {}, {}
         try:
+            self.start_all(proxies)
             if "latency" in figures:
                 self.find_half_rate(proxies)
             for figure in figures:
@@ -532,6 +530,7 @@ def parse(arguments):
 
 def main(arguments):
     options, figures = parse(arguments)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("stopped"))  # so that the proxies are stopped too
     missing = [tool for tool in ("nginx", "wrk", "openssl") if not shutil.which(tool)]
     if missing:
         sys.exit(f"bench.py needs {', '.join(missing)}: apt-get install nginx-light wrk openssl")
