@@ -13,19 +13,39 @@ using net::Task;
 
 constexpr std::uint64_t kAnswerMax = 256u << 20;       // of an answer that is gathered whole
 constexpr std::uint64_t kErrorAnswerMax = 256u << 10;  // of an error answer
+// How long, and for how many pieces of content, an upstream is read after the client has left.
+constexpr std::chrono::seconds kDrainMax{30};
+constexpr std::uint64_t kDrainPiecesMax = 4096;
 
 // What is left of an answer whose end the plugin has seen: read it so that the connection can serve
 // again.
-Task<> drain(std::unique_ptr<net::UpstreamConnection> connection, net::UpstreamPool& pool) {
-  connection->set_timeout(std::chrono::milliseconds(250));
+Task<> drain(std::unique_ptr<net::UpstreamConnection> connection, LoopContext context) {
+  net::UpstreamPool& pool = context.pool;
+  net::Deadline deadline(context.loop, [&connection] { connection->abort(); });
+  deadline.expires_after(std::chrono::milliseconds(250));
   for (std::size_t total = 0; total < 64 * 1024;) {
     const auto slice = co_await connection->read_body();
     if (!slice) co_return;
     if (slice->empty()) {
+      deadline.disarm();
       pool.release(std::move(connection));
       co_return;
     }
     total += slice->size();
+  }
+}
+
+void redact(std::string& text, std::string_view secret) {
+  if (secret.empty()) return;
+  for (auto at = text.find(secret); at != text.npos; at = text.find(secret, at)) {
+    text.replace(at, secret.size(), "[redacted]");
+    at += std::string_view("[redacted]").size();
+  }
+  // A text that was cut to fit may end within it.
+  for (std::size_t n = secret.size() - 1; n >= 8; --n) {
+    if (!text.ends_with(secret.substr(0, n))) continue;
+    text.replace(text.size() - n, n, "[redacted]");
+    return;
   }
 }
 
@@ -39,7 +59,8 @@ Attempt::Attempt(LoopContext& context, const Snapshot& snapshot, const Request& 
       target_(target),
       writer_(writer),
       limits_(snapshot.config->limits),
-      outgoing_(request.body) {
+      outgoing_(request.body),
+      drain_deadline_(context.loop, [this] { abort(); }) {
   if (!slot_.config->credentials.empty()) {
     credential_ = &slot_.config->credentials.front();
     for (const auto& [name, value] : credential_->parts) {
@@ -55,7 +76,15 @@ Attempt::~Attempt() {
 }
 
 observe::Usage Attempt::usage() const {
-  if (usage_.reported) return usage_;
+  // What was reported on the way is not the whole of an answer that broke off later; each piece
+  // holds a token at least.
+  if (usage_.reported && (done_ || usage_.tok_out >= content_pieces_)) return usage_;
+  if (usage_.reported) {
+    observe::Usage counted = usage_;
+    counted.tok_out = content_pieces_;
+    counted.reported = false;
+    return counted;
+  }
   observe::Usage estimated = usage_;
   estimated.tok_in = estimate_tokens(request_.body.size());
   estimated.tok_out = request_.stream ? content_pieces_ : estimate_tokens(bytes_out_);
@@ -65,6 +94,17 @@ observe::Usage Attempt::usage() const {
 void Attempt::time_out(const char* what) {
   timed_out_ = what;
   abort();
+}
+
+void Attempt::client_left() {
+  // Before the request went out there is nothing to be charged for.
+  if (!slot_.config->drain_on_disconnect || calls_ == 0) return abort();
+  draining_ = true;
+  drain_deadline_.expires_after(kDrainMax);
+}
+
+bool Attempt::given_up() const {
+  return draining_ ? aborted_ : writer_.gone() || (aborted_ && timed_out_ == nullptr);
 }
 
 void Attempt::abort() {
@@ -93,30 +133,11 @@ swy_rc Attempt::req_auth(std::string_view scheme, std::string_view arg) {
 swy_rc Attempt::req_body(std::span<const swy_seg> pieces) { return outgoing_.body(pieces); }
 
 swy_rc Attempt::emit(std::uint32_t what, std::uint32_t flags, std::string_view data) {
-  if (writer_.gone()) return SWY_E_GONE;
   switch (what) {
-    case SWY_EMIT_DELTA: {
-      const bool content = (flags & SWY_EMIT_CONTENT) != 0;
-      if (content) {
-        ++content_pieces_;
-        if (request_.record->first_ns == 0) request_.record->first_ns = mono_ns();
-      }
-      bytes_out_ += data.size();
-      emitted_ = true;
-      writer_.delta(data, content);
-      return SWY_OK;
-    }
+    case SWY_EMIT_DELTA:
+      return emit_delta((flags & SWY_EMIT_CONTENT) != 0, data);
     case SWY_EMIT_WHOLE:
-      bytes_out_ += data.size();
-      emitted_ = true;
-      if (request_.record->first_ns == 0) request_.record->first_ns = mono_ns();
-      if (data.data() < event_data_.data() ||
-          data.data() + data.size() > event_data_.data() + event_data_.size()) {
-        owned_ = data;  // only what lies in the event outlives the step
-        data = owned_;
-      }
-      writer_.whole(data);
-      return SWY_OK;
+      return emit_whole(data);
     case SWY_EMIT_USAGE:
       return read_usage(data, usage_) ? SWY_OK : SWY_E_DATA;
     case SWY_EMIT_ERROR:
@@ -132,6 +153,40 @@ swy_rc Attempt::emit(std::uint32_t what, std::uint32_t flags, std::string_view d
   }
 }
 
+swy_rc Attempt::emit_delta(bool content, std::string_view data) {
+  if (!request_.stream) return SWY_E_ARG;
+  if (content) ++content_pieces_;
+  bytes_out_ += data.size();
+  if (draining_) {
+    if (content && ++drained_pieces_ > kDrainPiecesMax) abort();
+    return aborted_ ? SWY_E_GONE : SWY_OK;
+  }
+  if (writer_.gone()) return SWY_E_GONE;
+  if (content && request_.record->first_ns == 0) request_.record->first_ns = mono_ns();
+  emitted_ = true;
+  writer_.delta(data, content);
+  return SWY_OK;
+}
+
+// A second one, or one within a stream, would be read as part of another answer.
+swy_rc Attempt::emit_whole(std::string_view data) {
+  if (request_.stream || whole_) return SWY_E_ARG;
+  whole_ = true;
+  bytes_out_ += data.size();
+  if (draining_) return SWY_OK;
+  if (writer_.gone()) return SWY_E_GONE;
+  if (request_.record->first_ns == 0) request_.record->first_ns = mono_ns();
+  emitted_ = true;
+  const bool stays =
+      data.data() >= held_.data() && data.data() + data.size() <= held_.data() + held_.size();
+  if (!stays) {
+    owned_ = data;
+    data = owned_;
+  }
+  writer_.whole(data);
+  return SWY_OK;
+}
+
 // ---- driving ----
 
 Attempt::Next Attempt::step(std::uint32_t kind, std::string_view data, std::string_view name,
@@ -144,7 +199,6 @@ Attempt::Next Attempt::step(std::uint32_t kind, std::string_view data, std::stri
   event.name = to_swy(name);
   event.data = to_swy(data);
   event.now_ns = mono_ns();
-  event_data_ = data;
   return operation_->step(event, *this);
 }
 
@@ -178,8 +232,13 @@ Task<Attempt::Outcome> Attempt::run() {
   Next next = step(SWY_EV_START);
   for (;;) {
     if (!flushed()) co_await writer_.flush();
-    if (writer_.gone() || (aborted_ && timed_out_ == nullptr)) co_return Outcome::kClientGone;
-    if (next.act == SWY_ACT_DONE) break;
+    if (given_up()) co_return Outcome::kClientGone;
+    if (next.act == SWY_ACT_DONE) {
+      done_ = request_.stream || whole_;
+      if (done_) break;
+      next.act = SWY_ACT_FAIL;
+      next.fault.message = "the plugin ended without an answer";
+    }
     if (next.act == SWY_ACT_SEND) {
       next = co_await exchange();
     } else if (next.act == SWY_ACT_WAIT) {
@@ -188,25 +247,36 @@ Task<Attempt::Outcome> Attempt::run() {
       // FAIL, or FEED where nothing more can come.
       if (next.act != SWY_ACT_FAIL)
         next.fault.message = "the plugin waits for an event that can't come";
-      std::string error_json = std::move(fault_.error_json);
-      if (*fault_.code == '\0') {
-        fault_.cls = next.fault.cls;
-        fault_.http = next.fault.http;
-        fault_.retry_after_ms = next.fault.retry_after_ms;
-        fault_.message = next.fault.message;
-      }
-      fault_.error_json = std::move(error_json);
+      take_fault(next);
       release_connection();
       co_return writer_.gone() ? Outcome::kClientGone : Outcome::kFailed;
     }
   }
   release_connection();
-  co_return Outcome::kDone;
+  co_return writer_.gone() ? Outcome::kClientGone : Outcome::kDone;
+}
+
+// The host's own finding, where there is one, stays.
+void Attempt::take_fault(const Next& next) {
+  if (*fault_.code == '\0') {
+    fault_.cls = next.fault.cls;
+    fault_.http = next.fault.http;
+    fault_.retry_after_ms = next.fault.retry_after_ms;
+    fault_.message = next.fault.message;
+  }
+  redact_fault();
+}
+
+void Attempt::redact_fault() {
+  if (credential_ == nullptr) return;
+  redact(fault_.message, credential_->key.reveal());
+  redact(fault_.error_json, credential_->key.reveal());
 }
 
 bool Attempt::flushed() {
   if (!emitted_) return true;
   emitted_ = false;
+  if (draining_) return true;
   return writer_.try_flush();
 }
 
@@ -295,9 +365,11 @@ Task<Attempt::Next> Attempt::exchange() {
   deadline.expires_after(slot_.config->timeouts.connect + slot_.config->timeouts.first_byte);
   const auto head = co_await read_head();
   deadline.disarm();
-  request_.record->head_ns = mono_ns();
-  request_.record->upstream_ns += request_.record->head_ns - began_ns;
+  const std::uint64_t head_ns = mono_ns();
+  request_.record->upstream_ns += head_ns - began_ns;
   if (!head) co_return broken(head.error());
+  outgoing_.forget();
+  request_.record->head_ns = head_ns;
   connection_->set_timeout(slot_.config->timeouts.between_bytes);
 
   const net::ResponseHead& answer = **head;
@@ -313,7 +385,7 @@ Task<Attempt::Next> Attempt::exchange() {
   event.status = answer.status;
   event.hdr = headers.data();
   event.nhdr = static_cast<std::uint32_t>(headers.size());
-  event.now_ns = request_.record->head_ns;
+  event.now_ns = head_ns;
   const bool failed = answer.status >= 400;
   Next next = operation_->step(event, *this);
   if (next.act != SWY_ACT_FEED) co_return next;
@@ -349,10 +421,12 @@ Task<Attempt::Next> Attempt::feed_whole(bool error_answer) {
     if (connection_->body_complete()) break;
   }
   body_ended_ = true;
+  held_ = body;
   Next next = step(SWY_EV_DATA, body);
   if (next.act == SWY_ACT_FEED) next = step(SWY_EV_END);
   // What was emitted may lie in `gathered` or in the connection's buffer.
   if (!flushed()) co_await writer_.flush();
+  held_ = {};
   co_return next;
 }
 
@@ -418,11 +492,11 @@ Task<Attempt::Next> Attempt::feed_events() {
     // What came in one packet goes out in one.
     if (next.act == SWY_ACT_FEED && !connection_->body_buffered()) {
       if (!flushed()) co_await writer_.flush();
-      if (writer_.gone()) {
-        aborted_ = true;
-        next.act = SWY_ACT_FAIL;
-        co_return next;
-      }
+    }
+    if (given_up()) {
+      aborted_ = true;
+      next.act = SWY_ACT_FAIL;
+      co_return next;
     }
   }
   if (next.act != SWY_ACT_FEED) co_return next;
@@ -442,7 +516,7 @@ void Attempt::release_connection() {
   if (body_ended_ || connection_->body_complete()) {
     context_.pool.release(std::move(connection_));
   } else if (fault_.code[0] == '\0' && !aborted_) {
-    net::asio::co_spawn(context_.loop.context(), drain(std::move(connection_), context_.pool),
+    net::asio::co_spawn(context_.loop.context(), drain(std::move(connection_), context_),
                         net::asio::detached);
   }
   connection_.reset();

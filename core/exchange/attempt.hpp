@@ -24,8 +24,9 @@ class Attempt : public plugin::OperationSink {
   // Usage that the upstream reported, or estimated from what was relayed.
   observe::Usage usage() const;
 
-  // The client left: makes what is pending fail. On the loop.
-  void abort();
+  // The client left: makes what is pending fail; or goes on reading for the usage report, within
+  // bounds, where the provider is configured so. On the loop.
+  void client_left();
   // The same because a time is over; `what` is static: "the request took longer than ...".
   void time_out(const char* what);
 
@@ -55,6 +56,15 @@ class Attempt : public plugin::OperationSink {
   // Sends what was emitted; false: wait for the client with writer_.flush().
   bool flushed();
   void release_connection();
+  // Makes what is pending fail.
+  void abort();
+  // Nobody wants the rest any more, not even its usage.
+  bool given_up() const;
+  swy_rc emit_delta(bool content, std::string_view data);
+  swy_rc emit_whole(std::string_view data);
+  void take_fault(const Next& next);
+  // Takes out of the texts of a fault what an upstream may have echoed of the credential.
+  void redact_fault();
 
   LoopContext& context_;
   const ProviderSlot& slot_;
@@ -70,19 +80,22 @@ class Attempt : public plugin::OperationSink {
   std::unique_ptr<net::UpstreamConnection> connection_;
   std::optional<plugin::Operation> operation_;
   net::SseDecoder sse_;
-  std::string line_;             // an NDJSON line that has not ended yet
-  std::string_view event_data_;  // of the step that runs
-  std::string owned_;            // a whole answer of the plugin's own making
+  std::string line_;       // an NDJSON line that has not ended yet
+  std::string_view held_;  // an answer's body that stays where it is until it was flushed
+  std::string owned_;      // a whole answer that lies elsewhere
   bool body_ended_ = false;
 
   AttemptFault fault_;
   observe::Usage usage_;
   std::uint64_t bytes_out_ = 0, content_pieces_ = 0;
   unsigned calls_ = 0;
-  bool aborted_ = false, emitted_ = false;
+  bool aborted_ = false, emitted_ = false, whole_ = false, done_ = false;
   const char* timed_out_ = nullptr;  // which time is over
   net::Timer* timer_ = nullptr;
   net::Cancel cancel_;  // of a connect
+  bool draining_ = false;
+  std::uint64_t drained_pieces_ = 0;
+  net::Deadline drain_deadline_;
 };
 
 }  // namespace switchyard::exchange

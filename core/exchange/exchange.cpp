@@ -16,13 +16,16 @@ constexpr unsigned kAttemptsMax = 3;
 
 // Full jitter (each pause anywhere between nothing and the doubled base), or what the upstream
 // asked for.
-Task<> pause(LoopContext& context, unsigned retry, std::uint32_t retry_after_ms) {
+Task<> pause(LoopContext& context, ClientWriter& writer, unsigned retry,
+             std::uint32_t retry_after_ms) {
   thread_local std::minstd_rand random{std::random_device{}()};
   const unsigned ceiling_ms = 200u << retry;
   const unsigned jitter_ms = std::uniform_int_distribution<unsigned>(0, ceiling_ms)(random);
   net::Timer timer(context.loop.executor());
   timer.expires_after(std::chrono::milliseconds(std::max(retry_after_ms, jitter_ms)));
+  writer.on_gone([&timer] { timer.cancel(); });
   co_await timer.async_wait(net::kAwait);
+  writer.on_gone(nullptr);
 }
 
 // Which target an attempt goes to: each of the route once, in order; then those again that may
@@ -57,9 +60,8 @@ void settle_ok(observe::Record& record, const Attempt& attempt) {
   record.final_status = observe::FinalStatus::kOk;
 }
 
-void settle_gone(observe::Record& record, const Attempt& attempt) {
-  record.usage = attempt.usage();
-  record.status = record.first_ns == 0 ? 499 : 200;
+void settle_gone(observe::Record& record, const ClientWriter& writer) {
+  record.status = writer.started() ? 200 : 499;
   record.final_status = observe::FinalStatus::kClientLeft;
 }
 
@@ -78,7 +80,7 @@ Task<> run(LoopContext& context, const Snapshot& snapshot, const Request& reques
     const std::size_t before = index;
     const routing::Target* const target = next_target(*request.route, number, &last, index);
     if (target == nullptr) break;
-    if (number > 0 && index == before) co_await pause(context, number, last.retry_after_ms);
+    if (number > 0 && index == before) co_await pause(context, writer, number, last.retry_after_ms);
     if (writer.gone()) break;
 
     const ProviderSlot& slot = snapshot.providers[target->provider];
@@ -90,14 +92,15 @@ Task<> run(LoopContext& context, const Snapshot& snapshot, const Request& reques
       attempt.time_out("the request took longer than its total time");
     });
     total.expires_after(request.stream ? limits.stream_max : slot.config->timeouts.total);
-    writer.on_gone([&attempt] { attempt.abort(); });
+    writer.on_gone([&attempt] { attempt.client_left(); });
     const Attempt::Outcome outcome = co_await attempt.run();
     writer.on_gone(nullptr);
     total.disarm();
     record.attempts += attempt.calls();
 
     if (outcome == Attempt::Outcome::kClientGone) {
-      settle_gone(record, attempt);
+      record.usage = attempt.usage();
+      settle_gone(record, writer);
       co_return;
     }
     if (outcome == Attempt::Outcome::kDone) {
@@ -105,7 +108,7 @@ Task<> run(LoopContext& context, const Snapshot& snapshot, const Request& reques
       settle_ok(record, attempt);
       if (request.stream) writer.end_stream(record.usage);
       const bool listening = co_await writer.flush();
-      if (!listening) settle_gone(record, attempt);
+      if (!listening) settle_gone(record, writer);
       co_return;
     }
 
@@ -118,13 +121,12 @@ Task<> run(LoopContext& context, const Snapshot& snapshot, const Request& reques
     writer.discard();
   }
   if (writer.gone()) {
-    record.status = record.first_ns == 0 ? 499 : 200;
-    record.final_status = observe::FinalStatus::kClientLeft;
+    settle_gone(record, writer);
     co_return;
   }
 
   const Failure failure = to_failure(last, record.provider);
-  record.status = writer.committed() ? 200 : failure.status;
+  record.status = writer.started() ? 200 : failure.status;
   record.final_status = failure.status >= 500 || failure.status == 429
                             ? observe::FinalStatus::kUpstreamError
                             : observe::FinalStatus::kClientError;

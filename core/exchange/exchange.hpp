@@ -73,6 +73,8 @@ class ClientWriter {
   virtual void fail(const Failure& failure) = 0;
 
   virtual void discard() = 0;
+  // True once a head went out: the client has its status.
+  virtual bool started() const = 0;
   // True once content went out: a further attempt would repeat it.
   virtual bool committed() const = 0;
   // Sends what goes without waiting; true: nothing is left to wait for.

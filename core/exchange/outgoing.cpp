@@ -58,7 +58,14 @@ void append_query_escaped(std::string& out, std::string_view text) {
 
 }  // namespace
 
-Outgoing::~Outgoing() { OPENSSL_cleanse(head_.data(), head_.size()); }
+Outgoing::~Outgoing() { forget(); }
+
+void Outgoing::forget() {
+  OPENSSL_cleanse(head_.data(), head_.size());
+  head_ = headers_ = copied_ = std::string();
+  pieces_ = {};
+  buffers_ = {};
+}
 
 swy_rc Outgoing::begin(std::string_view method, std::string_view url, std::uint32_t xid,
                        std::uint32_t framing) {
@@ -144,8 +151,11 @@ std::span<const boost::asio::const_buffer> Outgoing::assemble(
   std::size_t length = 0;
   for (const Piece& piece : pieces_) length += piece.size;
 
+  // Room for all of it at once: growing would leave copies of the credential behind.
   head_.clear();
-  head_.reserve(512 + headers_.size());
+  head_.reserve(128 + method_.size() + slot.base_path.size() + path_.size() +
+                slot.fixed_headers.size() + headers_.size() + 2 * auth_name_.size() +
+                (credential != nullptr ? 3 * credential->key.reveal().size() : 0));
   head_.append(method_).append(" ").append(slot.base_path).append(path_);
   const std::string_view key =
       credential != nullptr ? credential->key.reveal() : std::string_view();

@@ -30,6 +30,10 @@ class Outgoing {
   std::uint32_t framing() const { return framing_; }
   std::string_view method() const { return method_; }
 
+  // The request has been answered and will not be sent again: lets its bytes go, the credential
+  // first.
+  void forget();
+
   // The request as it goes out: head and body. Valid until the next begin(). The credential appears
   // only here.
   std::span<const boost::asio::const_buffer> assemble(const ProviderSlot& slot,

@@ -16,7 +16,7 @@ namespace switchyard::net {
 namespace {
 
 constexpr std::size_t kHeadBytes =
-    4 * 1024;  // most answers fit whole, and a quiet stream holds no more
+    2 * 1024;  // most answers fit whole, and a quiet stream holds no more
 constexpr std::size_t kBulkBytes = 16 * 1024;  // while a body flows
 constexpr std::size_t kTailBytes = 1024;       // less than this behind the head is not worth a read
 constexpr unsigned kInformationalMax = 8;

@@ -9,7 +9,8 @@
 namespace switchyard::net {
 namespace {
 
-constexpr std::size_t kReadSize = 4 * 1024;
+// Most requests fit, and a long stream keeps no more for its head.
+constexpr std::size_t kReadSize = 2 * 1024;
 constexpr std::chrono::milliseconds kWatchAfter{100};
 constexpr std::chrono::milliseconds kHurry{1000};
 // What is left of a body that nobody wanted is read and dropped up to this much; beyond, closing is
@@ -122,6 +123,20 @@ void HttpExchange::hurry() {
   if (in_size_ == 0) deadline_.expires_after(kHurry);
 }
 
+bool HttpExchange::quiet() {
+  error_code ignored;
+  return in_size_ == in_used_ && stream_.socket().available(ignored) == 0;
+}
+
+// Whatever is left of the request, unread as it is, stands between it and a next one: it is dropped
+// where that is cheap. A client that waits for 100 Continue sends none.
+bool HttpExchange::can_go_on() const {
+  if (body_read_) return true;
+  if (head_.chunked || body_broken_) return false;
+  const std::uint64_t length = head_.content_length.value_or(0);
+  return length == 0 || (!head_.expect_continue && length <= kDiscardMax);
+}
+
 Task<bool> HttpExchange::read_head(bool hurried) {
   // What is left behind the last request is the beginning of the next one.
   if (in_used_ > 0) {
@@ -180,7 +195,6 @@ void HttpExchange::begin_request(bool draining) {
   body_read_ = body_broken_ = continue_sent_ = false;
   head_only_ = head_.method == "HEAD";
   keep_alive_ = head_.keep_alive && !draining;
-  if (body_.capacity() > 64 * 1024) body_ = std::string();
 }
 
 Task<> HttpExchange::linger() {
@@ -338,7 +352,7 @@ void HttpExchange::start(unsigned status, std::string_view headers, std::uint64_
     append_number(out_, length);
     out_ += "\r\n";
   }
-  out_ += keep_alive_ ? "\r\n" : "connection: close\r\n\r\n";
+  end_head();
   if (head_only_) {
     finished_ = true;
     length_left_ = 0;
@@ -352,7 +366,18 @@ void HttpExchange::start_stream(unsigned status, std::string_view headers) {
   append_status_line(status);
   out_ += headers;
   if (chunked_) out_ += "transfer-encoding: chunked\r\n";
-  out_ += keep_alive_ ? "\r\n" : "connection: close\r\n\r\n";
+  end_head();
+}
+
+void HttpExchange::end_head() {
+  // A client that is not told would send its next request into a connection that closes.
+  keep_alive_ = keep_alive_ && can_go_on();
+  if (!keep_alive_) {
+    out_ += "connection: close\r\n";
+  } else if (head_.minor == 0) {
+    out_ += "connection: keep-alive\r\n";  // a 1.0 client takes silence for a close
+  }
+  out_ += "\r\n";
 }
 
 void HttpExchange::write(std::string_view bytes) {
@@ -377,7 +402,7 @@ void HttpExchange::write_last(std::string_view bytes) {
 }
 
 void HttpExchange::finish_stream() {
-  if (chunked_) out_ += "0\r\n\r\n";
+  if (chunked_ && !head_only_) out_ += "0\r\n\r\n";
   finished_ = true;
 }
 
@@ -482,11 +507,13 @@ void HttpExchange::on_deadline() {
   watch_->exchange = this;
   stream_.socket().async_wait(tcp::socket::wait_read, [watch = watch_](error_code ec) {
     HttpExchange* const exchange = watch->exchange;
-    if (ec || exchange == nullptr) return;
+    if (exchange == nullptr) return;
     exchange->watch_.reset();
-    // Bytes may be the next request (pipelined): they wait. Only an end or a reset means that
-    // nobody listens.
-    if (exchange->stream_.peer_gone()) exchange->client_left();
+    // An error: the connection was closed from here, by close_all() or by a write that stalled.
+    if (ec || exchange->stream_.peer_gone()) return exchange->client_left();
+    // Bytes may be the next request (pipelined), or a TLS client's goodbye: they wait, and a socket
+    // that stays readable is asked again later. Only an end or a reset means that nobody listens.
+    exchange->arm_watch();
   });
 }
 
@@ -497,15 +524,15 @@ Task<bool> HttpExchange::finish_request() {
   on_gone_ = nullptr;
   if (gone_ || !finished_) co_return false;
   if (!keep_alive_ || !head_.keep_alive) co_return false;
-  if (body_read_) co_return true;
-  if (head_.chunked || body_broken_) co_return false;
-  // A body that was refused unread is dropped where that is cheap; a client that waits for 100
-  // Continue sends none.
-  const std::uint64_t length = head_.content_length.value_or(0);
-  if (length == 0) co_return true;
-  if (head_.expect_continue || length > kDiscardMax) co_return false;
-  const auto dropped = co_await read_body(kDiscardMax);
-  co_return dropped.has_value();
+  if (!can_go_on()) co_return false;
+  bool dropped = true;
+  if (!body_read_) {
+    const auto rest = co_await read_body(kDiscardMax);
+    dropped = rest.has_value();
+  }
+  // Nobody needs it while the connection is idle.
+  if (body_.capacity() > 64 * 1024) body_ = std::string();
+  co_return dropped;
 }
 
 // ---- connections ----
@@ -532,12 +559,14 @@ void HttpServer::drain() {
   draining_ = true;
   for (auto it = entries_.begin(); it != entries_.end();) {
     Entry& entry = *it++;
-    if (!entry.idle) continue;
-    // Who was let in gets one answer; who had one loses nothing by a close between requests.
-    if (!entry.fresh) {
-      entry.stream->close();
-    } else if (entry.exchange != nullptr) {
+    if (entry.exchange == nullptr) continue;  // in its TLS handshake
+    if (!entry.idle) {
+      entry.exchange->close_after();
+    } else if (entry.fresh || !entry.exchange->quiet()) {
+      // Who was let in gets one answer, and so does a request that is on its way.
       entry.exchange->hurry();
+    } else {
+      entry.stream->close();
     }
   }
 }

@@ -84,6 +84,10 @@ class HttpExchange {
   void reset_answer();
   // The answer was begun and not ended: the client must see a cut, not an end.
   bool cut_short() const { return started_ && !finished_; }
+  // Nothing of a next request has come.
+  bool quiet();
+  bool can_go_on() const;
+  void end_head();
   // Gives a client that has not begun its request little time to do so.
   void hurry();
   // Ends the connection so that what was answered still arrives.
@@ -159,6 +163,8 @@ class HttpServer {
   void close_all();
   // Counts a connection that is on its way to serve(). [any thread]
   void reserve() { connections_.fetch_add(1, std::memory_order_relaxed); }
+  // The same connection, where it does not get there. [any thread]
+  void release() { connections_.fetch_sub(1, std::memory_order_relaxed); }
   // [any thread]
   std::int64_t connections() const { return connections_.load(std::memory_order_relaxed); }
 

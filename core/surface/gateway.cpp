@@ -116,6 +116,13 @@ struct Gateway::Call {
   bool may_use(std::string_view model) const { return key == nullptr || key->may_use(model); }
 };
 
+// Names like `name` that the key may use: others are none of its business.
+std::vector<std::string> Gateway::near_names(const Call& call, std::string_view name) {
+  auto names = call.snapshot().routes->near(name);
+  std::erase_if(names, [&](const std::string& near) { return !call.may_use(near); });
+  return names;
+}
+
 Gateway::Gateway(exchange::LoopContext context, net::asio::thread_pool& compute)
     : context_(context), compute_(compute) {
   RAND_bytes(reinterpret_cast<unsigned char*>(id_state_), sizeof id_state_);
@@ -278,7 +285,7 @@ Task<> Gateway::serve(Call& call) {
         percent_decode(head.path.substr(std::string_view("/v1/models/").size()));
     const std::string message = "The model '" + name +
                                 "' does not exist or you do not have access to it." +
-                                join_near(call.snapshot().routes->near(name));
+                                join_near(near_names(call, name));
     co_await refuse(call, bad_request(404, "model_not_found", message, "model"));
     co_return;
   }
@@ -364,7 +371,7 @@ Task<> Gateway::serve_task(Call& call) {
   if (route.targets.empty()) {
     const std::string message = "The model '" + facts.model +
                                 "' does not exist or you do not have access to it." +
-                                join_near(call.snapshot().routes->near(facts.model));
+                                join_near(near_names(call, facts.model));
     co_await refuse(call, bad_request(404, "model_not_found", message, "model"));
     co_return;
   }

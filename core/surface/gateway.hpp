@@ -43,6 +43,7 @@ class Gateway : public net::HttpHandler {
   net::Task<> serve_task(Call& call);
   net::Task<> answer(Call& call, unsigned status, std::string body);
   net::Task<> refuse(Call& call, exchange::Failure failure);
+  static std::vector<std::string> near_names(const Call& call, std::string_view name);
   void list_models(const Call& call, std::string& out) const;
   void finish(Call& call);
   std::string new_request_id();

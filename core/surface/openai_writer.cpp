@@ -119,7 +119,11 @@ void OpenAiWriter::fail(const exchange::Failure& failure) {
   committed_ = true;
 }
 
-void OpenAiWriter::discard() { events_.clear(); }
+void OpenAiWriter::discard() {
+  events_.clear();
+  chunk_head_.clear();
+  usage_seen_ = false;
+}
 
 bool OpenAiWriter::try_flush() {
   if (stream_ && committed_ && !events_.empty()) {
@@ -130,8 +134,9 @@ bool OpenAiWriter::try_flush() {
     } else {
       events_.clear();
     }
+    // What is held back is nothing that a client hears.
+    if (keep_alive_.armed()) keep_alive_.expires_after(kKeepAlive);
   }
-  if (keep_alive_.armed()) keep_alive_.expires_after(kKeepAlive);
   return http_.try_flush();
 }
 

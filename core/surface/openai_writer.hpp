@@ -20,6 +20,7 @@ class OpenAiWriter : public exchange::ClientWriter {
   void end_stream(const observe::Usage& usage) override;
   void fail(const exchange::Failure& failure) override;
   void discard() override;
+  bool started() const override { return http_.started(); }
   bool committed() const override { return committed_; }
   bool try_flush() override;
   net::Task<bool> flush() override;

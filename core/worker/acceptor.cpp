@@ -6,6 +6,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <limits>
+
 #include "core/base/clock.hpp"
 #include "core/observe/log.hpp"
 
@@ -13,6 +15,8 @@ namespace switchyard {
 namespace {
 
 constexpr std::chrono::milliseconds kRetryAfter{100};
+// Connections taken in one turn: the loop has requests to serve as well.
+constexpr unsigned kTurn = 64;
 constexpr char kOverloaded[] =
     "HTTP/1.1 503 Service Unavailable\r\ncontent-type: application/json\r\nretry-after: 1\r\n"
     "connection: close\r\ncontent-length: 125\r\n\r\n"
@@ -29,7 +33,8 @@ class Acceptor::Addresses {
     const std::lock_guard lock(mutex_);
     if (counts_[address] >= max) return nullptr;
     ++counts_[address];
-    return std::shared_ptr<void>(nullptr, [self, address](void*) { self->give_back(address); });
+    // Points at something, for one that is null is how its caller hears of a refusal.
+    return std::shared_ptr<void>(self.get(), [self, address](void*) { self->give_back(address); });
   }
 
  private:
@@ -47,7 +52,6 @@ Acceptor::Acceptor(net::Loop& loop, std::vector<ServingLoop> loops)
     : loop_(loop),
       loops_(std::move(loops)),
       addresses_(std::make_shared<Addresses>()),
-      retry_(loop.executor()),
       spare_fd_(::open("/dev/null", O_RDONLY | O_CLOEXEC)) {}
 
 Acceptor::~Acceptor() {
@@ -55,7 +59,8 @@ Acceptor::~Acceptor() {
 }
 
 void Acceptor::listen(int fd) {
-  listeners_.push_back(std::make_unique<Listener>(Listener{Descriptor(loop_.executor(), fd), {}}));
+  listeners_.push_back(std::make_unique<Listener>(
+      Listener{Descriptor(loop_.executor(), fd), net::Timer(loop_.executor()), {}}));
 }
 
 void Acceptor::configure(std::vector<ListenerSettings> settings, std::size_t connections_max,
@@ -70,9 +75,9 @@ void Acceptor::configure(std::vector<ListenerSettings> settings, std::size_t con
 }
 
 void Acceptor::stop() {
-  retry_.cancel();
   for (auto& listener : listeners_) {
-    take(*listener);
+    listener->retry.cancel();
+    take(*listener, std::numeric_limits<unsigned>::max());
     net::error_code ignored;
     listener->descriptor.close(ignored);
   }
@@ -82,18 +87,19 @@ void Acceptor::wait(std::size_t index) {
   Listener& listener = *listeners_[index];
   listener.descriptor.async_wait(Descriptor::wait_read, [this, index](net::error_code ec) {
     if (ec) return;
-    if (take(*listeners_[index])) return wait(index);
+    Listener& ready = *listeners_[index];
+    if (take(ready, kTurn)) return wait(index);
     // Accepting at once again would pin the core: the queue keeps the socket readable.
-    refuse_without_descriptors(*listeners_[index]);
-    retry_.expires_after(kRetryAfter);
-    retry_.async_wait([this, index](net::error_code late) {
+    refuse_without_descriptors(ready);
+    ready.retry.expires_after(kRetryAfter);
+    ready.retry.async_wait([this, index](net::error_code late) {
       if (!late) wait(index);
     });
   });
 }
 
-bool Acceptor::take(Listener& listener) {
-  for (;;) {
+bool Acceptor::take(Listener& listener, unsigned most) {
+  while (most-- > 0) {
     sockaddr_storage peer{};
     socklen_t size = sizeof peer;
     const int fd =
@@ -111,6 +117,7 @@ bool Acceptor::take(Listener& listener) {
     }
     deal(fd, listener, address);
   }
+  return true;
 }
 
 ServingLoop& Acceptor::least_loaded() {
@@ -135,7 +142,13 @@ void Acceptor::deal(int fd, const Listener& listener, const std::string& address
   target.accepted->fetch_add(1, std::memory_order_relaxed);
   target.server->reserve();
   auto serve = [fd, target, settings = listener.settings, hold = std::move(hold)]() mutable {
-    net::Socket socket(target.loop->executor(), net::tcp::v4(), fd);
+    net::Socket socket(target.loop->executor());
+    net::error_code failed;
+    socket.assign(net::tcp::v4(), fd, failed);
+    if (failed) {
+      ::close(fd);
+      return target.server->release();
+    }
     target.server->serve(std::move(socket), std::move(settings.tls), std::move(settings.limits),
                          std::move(hold));
   };

@@ -50,13 +50,15 @@ class Acceptor {
   using Descriptor = net::asio::posix::basic_stream_descriptor<net::Executor>;
   struct Listener {
     Descriptor descriptor;
+    net::Timer retry;  // of its own: setting a timer anew drops the wait that is pending on it
     ListenerSettings settings;
   };
   class Addresses;
 
   void wait(std::size_t index);
-  // Takes connections until none is left; false: the process has no descriptors left.
-  bool take(Listener& listener);
+  // Takes connections until none is left, or `most` of them; false: the process has no descriptors
+  // left.
+  bool take(Listener& listener, unsigned most);
   void deal(int fd, const Listener& listener, const std::string& address);
   void refuse(int fd);
   void refuse_without_descriptors(Listener& listener);
@@ -67,7 +69,6 @@ class Acceptor {
   std::vector<std::unique_ptr<Listener>> listeners_;
   std::size_t connections_max_ = 0, per_address_max_ = 0;
   std::shared_ptr<Addresses> addresses_;
-  net::Timer retry_;
   int spare_fd_ = -1;
 };
 

@@ -26,14 +26,21 @@ std::string host_header(const net::Url& url) {
   return host;
 }
 
+// When a file was last written, as text; empty where there is none.
+std::string changed_at(const std::filesystem::path& file) {
+  std::error_code none;
+  const auto time = std::filesystem::last_write_time(file, none);
+  return none ? std::string() : "@" + std::to_string(time.time_since_epoch().count());
+}
+
 // All that tells one upstream from another: where these are equal, connections may be shared.
 std::string upstream_key(const config::Provider& provider, const net::Upstream& upstream) {
   std::string key = provider.id;
   for (const std::string& part :
        {upstream.host, std::to_string(upstream.port), std::string(upstream.tls ? "tls" : "plain"),
         upstream.proxy_host, std::to_string(upstream.proxy_port), upstream.proxy_authorization,
-        provider.ca_file.string(), std::to_string(provider.allow_private),
-        std::to_string(upstream.connect_timeout.count())}) {
+        provider.ca_file.string() + changed_at(provider.ca_file),
+        std::to_string(provider.allow_private), std::to_string(upstream.connect_timeout.count())}) {
     key += '\n';
     key += part;
   }
@@ -43,10 +50,10 @@ std::string upstream_key(const config::Provider& provider, const net::Upstream& 
 }  // namespace
 
 Result<std::shared_ptr<net::TlsClient>> SnapshotBuilder::tls_client(const std::string& ca_file) {
-  const auto known = tls_clients_.find(ca_file);
-  if (known != tls_clients_.end()) return known->second;
+  auto& kept = tls_clients_[ca_file + changed_at(ca_file)];
+  if (kept) return kept;
   auto created = net::TlsClient::create(ca_file);
-  if (created) tls_clients_[ca_file] = *created;
+  if (created) kept = *created;
   return created;
 }
 
@@ -117,6 +124,9 @@ Result<std::shared_ptr<const exchange::Snapshot>, config::Faults> SnapshotBuilde
     }
   }
   if (!faults.empty()) return faults;
+  // What no snapshot uses any more.
+  std::erase_if(upstreams_, [](const auto& entry) { return entry.second.use_count() <= 1; });
+  std::erase_if(tls_clients_, [](const auto& entry) { return entry.second.use_count() <= 1; });
   return std::shared_ptr<const exchange::Snapshot>(snapshot.release(), std::move(destroy));
 }
 

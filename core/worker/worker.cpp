@@ -32,6 +32,7 @@ namespace asio = boost::asio;
 
 constexpr milliseconds kHousekeeping{500};
 constexpr milliseconds kDrainPoll{20};
+constexpr char kEnding[] = "this worker is ending; it takes no new configuration";
 
 // One event loop with everything that lives on it.
 struct LoopRuntime {
@@ -125,6 +126,7 @@ class Worker {
   void begin_drain(milliseconds deadline);
   void poll_drain();
   void stop_loops();
+  void stop_admin();
 
   // Runs on the control thread, soon. [any thread]
   template <class Work>
@@ -293,6 +295,7 @@ void Worker::publish() {
 
 // Sockets and who may reach them are the supervisor's: it hears of a new configuration by SIGHUP.
 Result<std::uint64_t, config::Faults> Worker::reload_in_place() {
+  if (draining_) return config::Faults{{"", kEnding}};
   const auto next = config::load(options_.load);
   if (!next) return next.error();
   const auto same = [](const config::Listen& a, const config::Listen& b) {
@@ -421,11 +424,12 @@ int Worker::run() {
   control_.run();
   // What was published is taken back and destroyed while everything it may need still stands.
   stop_loops();
-  admin_.reset();
+  stop_admin();
   control_.restart();
   snapshot_.reset();
   loggers_.reset();
   admin_state_.reset();
+  acceptor_.reset();  // its sockets and timers are of the first loop
   loops_.clear();
   control_.poll();
   control::send(options_.control_fd, control::Tag::kDrained);
@@ -456,6 +460,11 @@ void Worker::read_control() {
 void Worker::on_message(const control::Message& message) {
   switch (message.tag) {
     case control::Tag::kReload: {
+      // The loops may be gone by the time that it is read.
+      if (draining_) {
+        control::send(options_.control_fd, control::Tag::kRefused, kEnding);
+        break;
+      }
       auto reloaded = reload();
       if (reloaded) {
         control::send(options_.control_fd, control::Tag::kReloaded);
@@ -563,6 +572,18 @@ void stop_when_empty(LoopRuntime& runtime, std::shared_ptr<net::Timer> timer, un
   timer->expires_after(kDrainPoll);
   timer->async_wait(
       [&runtime, timer, tries](net::error_code) { stop_when_empty(runtime, timer, tries - 1); });
+}
+
+// The admin's threads may be waiting for this one: it goes on until they are through.
+void Worker::stop_admin() {
+  const auto work = asio::make_work_guard(control_);
+  std::thread closing([this] {
+    admin_.reset();
+    on_control([this] { control_.stop(); });
+  });
+  control_.restart();
+  control_.run();
+  closing.join();
 }
 
 void Worker::stop_loops() {

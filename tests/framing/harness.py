@@ -388,6 +388,13 @@ class Gateway:
         with open(self.log_path, errors="replace") as file:
             return file.read()[-4000:]
 
+    def crash(self):
+        """What the log tells of a worker's death or of a sanitizer's report; the supervisor itself carries on."""
+        with open(self.log_path, errors="replace") as file:
+            log = file.read()
+        found = re.search(r"^.*(worker_died |\w+Sanitizer: |: runtime error: )", log, re.MULTILINE)
+        return log[found.start() :][:20000] if found else None
+
     def alive(self):
         return self.process.poll() is None
 

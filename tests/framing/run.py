@@ -67,8 +67,13 @@ def main():
     if code != 0:
         failed += 1
         print("FAILED the gateway's exit: %s\n%s" % (code, log))
+    crash = gateway.crash()
+    if crash is not None:
+        failed += 1
+        print("FAILED a worker crashed, or a sanitizer reported:\n%s" % crash)
+    extra = (code != 0) + (crash is not None)
     print("%d cases in %.1f s" % (len(chosen), time.monotonic() - started))
-    print("%d passed, %d failed" % (len(chosen) + (code != 0) - failed, failed))
+    print("%d passed, %d failed" % (len(chosen) + extra - failed, failed))
     return 1 if failed else 0
 
 

@@ -5,7 +5,8 @@
         gateway.records()
 
 `config` is the configuration as a dictionary; listen, admin, keys and state are filled in where it has none.
-None starts the embedded default. The binary is $SWITCHYARD_BINARY unless one is given.
+None starts the embedded default. The binary is $SWITCHYARD_BINARY unless one is given. `ports` are those of the public
+and of the admin listener, instead of free ones (embedded default) or the configuration's.
 """
 
 import json
@@ -20,6 +21,8 @@ import threading
 import time
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
+# How a sanitizer's report begins, in whichever process it was made.
+SANITIZER_REPORT = re.compile(r"^.*(\w+Sanitizer: |: runtime error: )", re.MULTILINE)
 TEST_KEY = "sy-test-0123456789abcdefghijklmnopqrstuvwxyz"
 
 
@@ -58,7 +61,7 @@ class Gateway:
     """
 
     def __init__(self, config=None, binary=None, env=None, args=(), directory=None, start=True,
-                 start_seconds=30.0):
+                 start_seconds=30.0, ports=None):
         self.binary = os.path.abspath(binary or find_binary())
         self._own_directory = directory is None
         self.directory = pathlib.Path(directory or tempfile.mkdtemp(prefix="switchyard-test-"))
@@ -73,6 +76,7 @@ class Gateway:
         self.process = None
         self.output = []  # lines of standard output
         self._args = list(args)
+        self._ports = ports
         self._start_seconds = start_seconds
         self._log_file = self.directory / "log"
         self._ready, self._ended = threading.Event(), threading.Event()
@@ -118,8 +122,9 @@ class Gateway:
         command = [self.binary, "serve"]
         if self.config_file is not None:
             command += ["--config", str(self.config_file)]
-        elif "--port" not in self._args:
-            command += ["--port", "0", "--admin-port", "0"]
+        if self._ports or (self.config_file is None and "--port" not in self._args):
+            public, admin = self._ports or (0, 0)
+            command += ["--port", str(public), "--admin-port", str(admin)]
         self.output, self.urls = [], []
         self._ready.clear()
         self._ended.clear()
@@ -184,7 +189,7 @@ class Gateway:
         return self.process.wait(seconds)
 
     def stop(self, graceful=True, seconds=15.0):
-        """Drains and stops (SIGTERM), or kills; the exit code."""
+        """Drains and stops (SIGTERM), or kills; the exit code. An AssertionError where a sanitizer reported."""
         if self.process is None:
             return None
         if self.alive():
@@ -198,12 +203,31 @@ class Gateway:
         code = self.process.wait()
         self._reader.join(5)
         self.process.stdout.close()
+        self._check_log()
         return code
 
+    def _check_log(self):
+        # A worker's exit code goes to its supervisor, which carries on: only the log tells.
+        log = self.log()
+        if report := SANITIZER_REPORT.search(log):
+            raise AssertionError(log[report.start():][:20000])
+
     def close(self):
-        self.stop(graceful=False)
-        if self._own_directory:
-            shutil.rmtree(self.directory, ignore_errors=True)
+        try:
+            if os.environ.get("SWITCHYARD_SANITIZER") and self.alive():
+                self._end_orderly()
+            self.stop(graceful=False)
+        finally:
+            if self._own_directory:
+                shutil.rmtree(self.directory, ignore_errors=True)
+
+    def _end_orderly(self):
+        # Leaks are only reported by a worker that ends by itself.
+        self.process.send_signal(signal.SIGTERM)
+        try:
+            self.process.wait(5)
+        except subprocess.TimeoutExpired:
+            pass  # connections that the test left open
 
     def __enter__(self):
         return self

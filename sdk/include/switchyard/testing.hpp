@@ -107,11 +107,11 @@ class Recorder {
   Recorder() {
     raw_.size = sizeof raw_;
     raw_.ctx = this;
-    raw_.req_begin = [](void* ctx, swy_str m, swy_str u, std::uint32_t, std::uint32_t framing) {
+    raw_.req_begin = [](void* ctx, swy_str m, swy_str u, std::uint32_t, std::uint32_t f) {
       Recorder& self = *static_cast<Recorder*>(ctx);
       self.method.assign(view(m));
       self.url.assign(view(u));
-      self.framing = framing;
+      self.framing = f;
       return swy_rc(SWY_OK);
     };
     raw_.req_header = [](void* ctx, swy_str k, swy_str v) {

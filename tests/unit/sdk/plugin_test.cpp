@@ -11,10 +11,10 @@ struct LoggedHost {
   LoggedHost() {
     raw.size = sizeof raw;
     raw.ctx = this;
-    raw.log = [](const swy_host* host, void* tag, std::int32_t level, swy_str text) {
+    raw.log = [](const swy_host* host, void* t, std::int32_t l, swy_str text) {
       auto& self = *static_cast<LoggedHost*>(host->ctx);
-      self.tag = tag;
-      self.level = level;
+      self.tag = t;
+      self.level = l;
       self.lines.emplace_back(swy::view(text));
     };
     raw.now_ns = [](const swy_host*, std::int32_t wall) -> std::uint64_t {
