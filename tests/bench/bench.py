@@ -18,6 +18,7 @@ import pathlib
 import platform
 import re
 import shutil
+import signal
 import socket
 import statistics
 import subprocess
@@ -229,14 +230,11 @@ class Bench:
         return Switchyard(self.directory, self.binary, self.upstream, self.certificates.ca,
                           logged=base == "logged")
 
-    def start_all(self):
-        started = {}
+    def start_all(self, started):
         for name in self.names:
             base = name.removesuffix("-tls")
-            started.setdefault(base, None)
-            if started[base] is None:
+            if base not in started:
                 started[base] = self.start(base)
-        return started
 
     def close(self):
         self.upstream.close()
@@ -379,9 +377,9 @@ class Bench:
     # -- a run
 
     def run(self, figures):
-        results = {}
-        proxies = self.start_all()
+        results, proxies = {}, {}
         try:
+            self.start_all(proxies)
             if "latency" in figures:
                 self.find_half_rate(proxies)
             for figure in figures:
@@ -450,6 +448,9 @@ def rows(figure, rounds):
                    "" if met is None else ("yes" if met else "**no**"))
 
 
+BUSY = ("- **Other work ran on this machine**: the CPU ratios are rough, and the latencies say nothing; "
+        "run it again on a quiet one")
+
 TITLES = {
     "request": "CPU time per request (µs) and requests per second with `wrk -c32`",
     "event": "CPU time per relayed stream event (µs), streams paced 10 ms, by number of streams",
@@ -491,6 +492,8 @@ def report(bench, results):
         f"- {options.rounds} rounds of {options.seconds} s for each subject, interleaved; one worker each; "
         "1 KB requests, 0.9 KB answers, keep-alive; the upstream on loopback",
     ]
+    if bench.load_before > 0.5:
+        text.append(BUSY)
     if hasattr(bench, "half_rate"):
         text.append(f"- Half load: {bench.half_rate} requests/s, 32 connections")
     text += ["", "`relay`: key, plugin, limits and metrics. `logged`: with the jsonl logger writing a file too. "
@@ -527,6 +530,7 @@ def parse(arguments):
 
 def main(arguments):
     options, figures = parse(arguments)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("stopped"))  # so that the proxies are stopped too
     missing = [tool for tool in ("nginx", "wrk", "openssl") if not shutil.which(tool)]
     if missing:
         sys.exit(f"bench.py needs {', '.join(missing)}: apt-get install nginx-light wrk openssl")
