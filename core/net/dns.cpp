@@ -33,11 +33,6 @@ std::vector<asio::ip::address> ask_system(const std::string& host, std::string& 
   const int fault = ::getaddrinfo(host.c_str(), nullptr, &hints, &list);
   std::vector<asio::ip::address> addresses;
   if (fault != 0) {
-    // These names mean this machine wherever they are asked (RFC 6761 6.3), also where no hosts
-    // file says so.
-    if (host == "localhost" || host.ends_with(".localhost")) {
-      return {asio::ip::address_v6::loopback(), asio::ip::address_v4::loopback()};
-    }
     why = ::gai_strerror(fault);
     return addresses;
   }
