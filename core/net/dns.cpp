@@ -14,6 +14,7 @@
 
 #include "core/base/clock.hpp"
 #include "core/net/await.hpp"
+#include "core/net/text.hpp"
 
 namespace switchyard::net {
 namespace {
@@ -24,6 +25,18 @@ constexpr std::uint64_t kFailureKept_ns = 1'000'000'000;
 // How long a question waits for the name service where an old answer is at hand.
 constexpr std::chrono::milliseconds kStaleAfter{500};
 constexpr std::size_t kNamesMax = 4096;
+
+// RFC 6761, section 6.3: these names are this machine, and nobody else may say otherwise.
+bool is_localhost(std::string_view host) {
+  if (host.ends_with('.')) host.remove_suffix(1);
+  return ('.' + to_lower(host)).ends_with(".localhost");
+}
+
+Addresses loopback() {
+  using namespace asio::ip;
+  const std::vector<address> both{address_v6::loopback(), address_v4::loopback()};
+  return std::make_shared<const std::vector<address>>(both);
+}
 
 std::vector<asio::ip::address> ask_system(const std::string& host, std::string& why) {
   addrinfo hints{};
@@ -274,6 +287,7 @@ Task<Result<Addresses>> Resolver::resolve(std::string host, Cancel& cancel) {
   if (!ec) {
     co_return std::make_shared<const std::vector<asio::ip::address>>(1, literal);
   }
+  if (is_localhost(host)) co_return loopback();
 
   const std::shared_ptr<Impl> impl = impl_;
   const Executor executor = co_await asio::this_coro::executor;

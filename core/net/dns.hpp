@@ -36,7 +36,7 @@ class Resolver {
   explicit Resolver(Options options);
   ~Resolver();
 
-  // IP literals answer at once. Resumes on the caller's loop.
+  // IP literals and localhost answer at once. Resumes on the caller's loop.
   Task<Result<Addresses>> resolve(std::string host);
   // The same until `cancel`, which must live until it returns.
   Task<Result<Addresses>> resolve(std::string host, Cancel& cancel);

@@ -102,6 +102,20 @@ TEST_CASE("dns: an address needs no question", "[unit][net]") {
   CHECK(host.names.times_asked() == 0);
 }
 
+TEST_CASE("dns: localhost is this machine, whatever the name service says", "[unit][net]") {
+  Host host;
+  for (const char* name : {"localhost", "LocalHost.", "gateway.localhost"}) {
+    CAPTURE(name);
+    host.names.set(name, {ip("192.0.2.1")});
+    const auto answer = await(host.loop, host.resolver.resolve(name));
+    REQUIRE(answer);
+    CHECK(**answer == Addresses{ip("::1"), ip("127.0.0.1")});
+  }
+  CHECK(host.names.times_asked() == 0);
+  host.names.set("notlocalhost", {ip("192.0.2.1")});
+  CHECK(host.ask("notlocalhost") == "192.0.2.1");
+}
+
 TEST_CASE("dns: an answer is kept, and refreshed in the background near its end", "[unit][net]") {
   Host host;
   host.names.set("up.example", {ip("192.0.2.1")});
