@@ -208,11 +208,12 @@ void Supervisor::start_successor(Plan plan) {
                                ms_from_now(kReadyWithinMs)});
 }
 
+// It may have accepted already, just before it says so: it drains like any other.
 void Supervisor::drop_successor() {
   if (!successor_) return;
-  kill(successor_->worker.pid, SIGKILL);
-  leaving_.push_back(std::move(successor_->worker));
-  successor_.reset();
+  WorkerProcess worker = std::move(successor_->worker);
+  successor_.reset();  // with the sockets that are its alone, see stop()
+  retire(std::move(worker));
 }
 
 void Supervisor::retire(WorkerProcess worker) {
@@ -418,10 +419,10 @@ void Supervisor::stop() {
   stopping_ = true;
   os::notify_service_manager("STOPPING=1\n");
   restart_at_ns_ = 0;
-  drop_successor();
   // Ours first: then the worker can take what is queued, close its own, and a later connect is
   // refused, not forgotten.
   sockets_ = {};
+  drop_successor();
   if (current_) retire(std::move(*current_));
   current_.reset();
 }

@@ -2,7 +2,7 @@
 // request with its process id, and misbehaves as the file `behaviour` in the state directory says:
 //   cannot-start   leaves at once, as over a bad configuration     die-at-start   crashes at once
 //   never-ready    hangs before READY                              refuse-reload  answers RELOAD
-//   with REFUSED ignore-drain   takes no notice of DRAIN
+//   with REFUSED   ignore-drain   takes no notice of DRAIN         mute           serves, never READY
 // The body of the answer to "GET /slow" waits until the file `finish` is there.
 #include <poll.h>
 #include <sys/socket.h>
@@ -70,7 +70,9 @@ int switchyard::run_worker(const WorkerOptions& options) {
   const std::string how = behaviour(options);
   if (how == "cannot-start") return kWorkerCannotStart;
   if (how == "die-at-start") std::abort();
-  if (how != "never-ready") control::send(options.control_fd, control::Tag::kReady);
+  if (how != "never-ready" && how != "mute") {
+    control::send(options.control_fd, control::Tag::kReady);
+  }
 
   for (;;) {
     std::vector<pollfd> waited{{options.control_fd, POLLIN, 0}};

@@ -305,6 +305,26 @@ class HotRestart(unittest.TestCase):
             self.assertEqual(only_worker(gateway), worker)
             self.assertEqual(get(gateway.url + "/healthz")[0], 200)
 
+    def test_a_reload_does_not_cut_what_a_successor_took_before_it_was_ready(self):
+        if not FAKE:
+            self.skipTest("needs the worker made for tests")
+        with Gateway(CONFIG) as gateway, concurrent.futures.ThreadPoolExecutor() as pool:
+            worker = only_worker(gateway)
+            misbehave(gateway, "mute")
+            gateway.signal(signal.SIGUSR2)
+            successor = wait_for(lambda: re.search(r"successor_started pid=(\d+)", gateway.log()),
+                                 what="the successor").group(1)
+            os.kill(worker, signal.SIGSTOP)  # so that the successor takes the request
+            slow = pool.submit(get, gateway.url + "/slow")
+            wait_for(lambda: len(os.listdir(f"/proc/{successor}/task")) > 1, what="the request")
+            os.kill(worker, signal.SIGCONT)
+            misbehave(gateway, "")
+            gateway.signal(signal.SIGHUP)
+            wait_for(lambda: len(re.findall("worker_ready", gateway.log())) >= 2, what="the next one")
+            (gateway.state / "finish").touch()
+            status, body = slow.result()
+            self.assertEqual((status, body.decode().strip()), (200, successor))
+
 
 class Stop(unittest.TestCase):
     def test_sigterm_finishes_what_runs_and_refuses_new_connects(self):
