@@ -126,8 +126,8 @@ swy_rc Attempt::req_header(std::string_view name, std::string_view value) {
   return outgoing_.header(name, value);
 }
 
-swy_rc Attempt::req_auth(std::string_view scheme, std::string_view arg) {
-  return outgoing_.auth(scheme, arg);
+swy_rc Attempt::req_auth(std::string_view scheme, std::string_view name, std::string_view slot) {
+  return slot.empty() ? outgoing_.auth(scheme, name) : SWY_E_UNSUP;
 }
 
 swy_rc Attempt::req_body(std::span<const swy_seg> pieces) { return outgoing_.body(pieces); }

@@ -34,7 +34,7 @@ class Attempt : public plugin::OperationSink {
   swy_rc req_begin(std::string_view method, std::string_view url, std::uint32_t xid,
                    std::uint32_t framing) override;
   swy_rc req_header(std::string_view name, std::string_view value) override;
-  swy_rc req_auth(std::string_view scheme, std::string_view arg) override;
+  swy_rc req_auth(std::string_view scheme, std::string_view name, std::string_view slot) override;
   swy_rc req_body(std::span<const swy_seg> pieces) override;
   swy_rc emit(std::uint32_t what, std::uint32_t flags, std::string_view data) override;
 

@@ -39,9 +39,9 @@ swy_rc SWY_CALL req_header(void* ctx, swy_str name, swy_str value) noexcept {
   return sink_of(ctx).req_header(view(name), view(value));
 }
 
-swy_rc SWY_CALL req_auth(void* ctx, swy_str scheme, swy_str arg) noexcept {
-  if (!readable(scheme) || !readable(arg)) return SWY_E_ARG;
-  return sink_of(ctx).req_auth(view(scheme), view(arg));
+swy_rc SWY_CALL req_auth(void* ctx, swy_str scheme, swy_str name, swy_str slot) noexcept {
+  if (!readable(scheme) || !readable(name) || !readable(slot)) return SWY_E_ARG;
+  return sink_of(ctx).req_auth(view(scheme), view(name), view(slot));
 }
 
 swy_rc SWY_CALL req_part(void*, const swy_kv*, std::uint32_t) noexcept { return SWY_E_UNSUP; }
@@ -63,6 +63,12 @@ swy_rc SWY_CALL ws_send(void*, std::uint32_t, std::uint32_t, const swy_seg*,
   return SWY_E_UNSUP;
 }
 
+swy_rc SWY_CALL req_query(void*, swy_str, swy_str) noexcept { return SWY_E_UNSUP; }
+
+swy_rc SWY_CALL req_token(void*, swy_str, swy_str, swy_str) noexcept { return SWY_E_UNSUP; }
+
+swy_rc SWY_CALL has_token(void*, swy_str) noexcept { return SWY_E_UNSUP; }
+
 swy_out out_to(OperationSink& sink) {
   return {.size = sizeof(swy_out),
           .flags = 0,
@@ -74,7 +80,10 @@ swy_out out_to(OperationSink& sink) {
           .req_body = req_body,
           .emit = emit,
           .keep = keep,
-          .ws_send = ws_send};
+          .ws_send = ws_send,
+          .req_query = req_query,
+          .req_token = req_token,
+          .has_token = has_token};
 }
 
 // ---- faults ----

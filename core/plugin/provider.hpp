@@ -21,7 +21,8 @@ class OperationSink {
   virtual swy_rc req_begin(std::string_view method, std::string_view url, std::uint32_t xid,
                            std::uint32_t framing) = 0;
   virtual swy_rc req_header(std::string_view name, std::string_view value) = 0;
-  virtual swy_rc req_auth(std::string_view scheme, std::string_view arg) = 0;
+  virtual swy_rc req_auth(std::string_view scheme, std::string_view name,
+                          std::string_view slot) = 0;
   virtual swy_rc req_body(std::span<const swy_seg> pieces) = 0;
   virtual swy_rc emit(std::uint32_t what, std::uint32_t flags, std::string_view data) = 0;
   // req_part, keep and ws_send are answered SWY_E_UNSUP by the trampoline until jobs and realtime

@@ -28,7 +28,7 @@ class Recorder : public OperationSink {
     text_ += std::string(name) + ": " + std::string(value) + "\n";
     return SWY_SLOW;
   }
-  swy_rc req_auth(std::string_view scheme, std::string_view arg) override {
+  swy_rc req_auth(std::string_view scheme, std::string_view arg, std::string_view) override {
     text_ += "auth " + std::string(scheme) + " '" + std::string(arg) + "'\n";
     return SWY_OK;
   }

@@ -17,7 +17,9 @@ class Answer : public OperationSink {
     return SWY_E_ARG;
   }
   swy_rc req_header(std::string_view, std::string_view) override { return SWY_E_ARG; }
-  swy_rc req_auth(std::string_view, std::string_view) override { return SWY_E_ARG; }
+  swy_rc req_auth(std::string_view, std::string_view, std::string_view) override {
+    return SWY_E_ARG;
+  }
   swy_rc req_body(std::span<const swy_seg>) override { return SWY_E_ARG; }
   swy_rc emit(std::uint32_t what, std::uint32_t flags, std::string_view data) override {
     text += std::to_string(what) + " " + std::to_string(flags) + " " + std::string(data) + "\n";

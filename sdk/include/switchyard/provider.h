@@ -17,9 +17,10 @@ extern "C" {
 #define SWY_PROVIDER_IFACE "swy.provider/0"
 
 /* swy_kind.caps of a provider is a JSON object:
- *   "tasks":    array of the tasks it does: "chat", "completions", "embeddings", "moderations",
- * "models", ... "dialects": array of the client dialects it takes natively, such as "openai";
- * "canonical" is always understood. */
+ *   "tasks":    array of the tasks it does, named in CANONICAL.md section 2: "chat", "embeddings",
+ *               "audio.transcriptions", "videos", "realtime", ...
+ *   "dialects": array of the client dialects it takes natively, such as "openai"; "canonical" is
+ *               always understood. */
 
 /* An upload that the host holds; the plugin names ranges of it in gather lists. Blob 0 is the
  * request's body. */
@@ -62,19 +63,35 @@ typedef struct swy_req {
  * SWY_E_UNSUP. */
 #define SWY_EV_START 1u /* begin; answered with SEND, WAIT, DONE or FAIL */
 #define SWY_EV_HEAD 2u  /* status and headers of the answer have come */
-#define SWY_EV_DATA \
-  3u /* one frame, under the framing that req_begin asked for; name is the SSE event's name */
+#define SWY_EV_DATA                                                                             \
+  3u /* one frame, under the framing that req_begin asked for; name is the SSE event's name, or \
+        the */
+     /* AWS message's :event-type */
 #define SWY_EV_END 4u /* the exchange ended well: the answer is whole */
 #define SWY_EV_IOERR \
   5u /* the exchange broke; data says how, for people; status is a SWY_CLS_* value */
 #define SWY_EV_TIMER 6u /* the delay of WAIT is over */
-#define SWY_EV_SIGN \
-  7u /* about to send: answer with req_header or req_query; needs host extension "swy.sign/1" */
+#define SWY_EV_SIGN                                                                             \
+  7u /* about to send a request whose scheme is "sign": answer with req_header or req_query and \
+        FEED; */
+     /* ev.sign has the facts, sign.h the means */
 #define SWY_EV_CANCEL \
-  8u /* the client left; the operation may send one last request; op_free follows */
+  8u /* the client left: SEND one last request (delete a job), or DONE; op_free follows */
 #define SWY_EV_UP_MSG 9u    /* WebSocket: a message from the upstream; name is "text" or "binary" */
-#define SWY_EV_DOWN_MSG 10u /* WebSocket: a message from the client */
-#define SWY_EV_CLOSED 11u   /* WebSocket: one side is gone; status is its close code */
+#define SWY_EV_DOWN_MSG 10u /* WebSocket: a message from the client; name as above */
+#define SWY_EV_CLOSED \
+  11u /* WebSocket: one side is gone: name is "upstream" or "client", status its */
+      /* close code, 1006 where it left without one */
+
+/* What a signature is made over. Borrowed for the call. */
+typedef struct swy_sign_facts {
+  uint32_t size, flags;
+  swy_str method, url; /* the absolute URL as it will be sent */
+  const swy_kv* hdr;   /* headers as they will be sent, names in lower case, host among them */
+  uint32_t nhdr, pad;
+  uint64_t unix_ms; /* wall clock */
+  uint8_t body_sha256[32];
+} swy_sign_facts;
 
 typedef struct swy_ev {
   uint32_t size, kind;
@@ -82,7 +99,8 @@ typedef struct swy_ev {
   uint32_t status, nhdr, flags;
   const swy_kv* hdr; /* names in lower case */
   swy_str name, data;
-  uint64_t now_ns; /* monotonic */
+  uint64_t now_ns;            /* monotonic */
+  const swy_sign_facts* sign; /* of SWY_EV_SIGN, else NULL */
 } swy_ev;
 
 /* What the operation wants next. */
@@ -104,15 +122,23 @@ typedef struct swy_next {
 #define SWY_FRAME_RAW 1u   /* bytes as they come */
 #define SWY_FRAME_SSE \
   2u /* one event per server-sent event: data holds its data lines joined by LF */
-#define SWY_FRAME_NDJSON 3u
-#define SWY_FRAME_AWS 4u
-#define SWY_FRAME_WEBSOCKET 5u
+#define SWY_FRAME_NDJSON 3u /* one event per line */
+#define SWY_FRAME_AWS \
+  4u /* one event per AWS event-stream message: its payload, checksums verified */
+#define SWY_FRAME_WEBSOCKET \
+  5u /* the request asks for an upgrade; HEAD has status 101, then UP_MSG, DOWN_MSG and CLOSED */
+#define SWY_FRAME_TOKEN                                                                          \
+  6u /* the answer is a credential, which the host keeps (req_token): the operation sees END, or \
+        HEAD */
+     /* and DATA of a refusal */
 
 /* What emit() hands over. */
+#define SWY_EMIT_HEAD \
+  1u /* before RAW: {"content_type":"video/mp4"} and, where it is known, "content_length" */
 #define SWY_EMIT_DELTA 2u /* one streamed piece: a chunk of the task's stream form */
 #define SWY_EMIT_USAGE \
   3u /* usage so far, cumulative: an object as in CANONICAL.md; the last report wins */
-#define SWY_EMIT_JOB 4u   /* state of a job */
+#define SWY_EMIT_JOB 4u   /* state of a job: an object as in CANONICAL.md; follows keep() */
 #define SWY_EMIT_RAW 5u   /* bytes of a binary answer */
 #define SWY_EMIT_WHOLE 6u /* the whole answer as one document */
 #define SWY_EMIT_LIMITS \
@@ -135,18 +161,22 @@ typedef struct swy_out {
   uint32_t size, flags;
   void* ctx;
   /* Opens a request. url: a path with query below the instance's base URL ("/chat/completions"), or
-   * an absolute URL on an origin that the configuration allows this instance. xid: chosen by the
-   * plugin, comes back in events. */
+   * an absolute URL. On another origin than the base URL's a request carries no credential and goes
+   * to public addresses only, unless the configuration names that origin for this instance. xid:
+   * chosen by the plugin, comes back in events. */
   swy_rc(SWY_CALL* req_begin)(void* ctx, swy_str method, swy_str url, uint32_t xid,
                               uint32_t framing);
-  /* Adds a header. Framing and hop-by-hop names, host and authorization are refused with SWY_E_ARG.
-   */
+  /* Adds a header. Framing and hop-by-hop names, host and (but in SIGN) authorization are refused
+   * with SWY_E_ARG. */
   swy_rc(SWY_CALL* req_header)(void* ctx, swy_str k, swy_str v);
-  /* How the host puts the pinned credential in when it sends: ("bearer", ""), ("header", name),
-   * ("query", name) or
-   * ("none", ""). No key ever reaches a plugin. */
-  swy_rc(SWY_CALL* req_auth)(void* ctx, swy_str scheme, swy_str arg);
-  /* Opens a multipart part; the host owns the boundary. */
+  /* How the host puts the pinned credential in when it sends. scheme and name: ("bearer", ""),
+   * ("header", NAME), ("header", "NAME: PREFIX"), ("query", NAME), ("sign", "") which asks for
+   * SWY_EV_SIGN, or ("none", ""). slot: which secret: empty for the credential's key, a JSON
+   * pointer into a key that is a JSON document, or the name of a token (req_token). No key ever
+   * reaches a plugin. */
+  swy_rc(SWY_CALL* req_auth)(void* ctx, swy_str scheme, swy_str name, swy_str slot);
+  /* Opens a multipart part, whose content the following req_body calls append; hdr: its headers,
+   * content-disposition first. The host owns the boundary and the request's content-type. */
   swy_rc(SWY_CALL* req_part)(void* ctx, const swy_kv* hdr, uint32_t n);
   /* Appends a gather list to the body. */
   swy_rc(SWY_CALL* req_body)(void* ctx, const swy_seg* seg, uint32_t n);
@@ -155,9 +185,18 @@ typedef struct swy_out {
   /* Keeps a token, at most 64 KiB, with which a later operation resumes this job over restarts and
    * swaps. */
   swy_rc(SWY_CALL* keep)(void* ctx, swy_str resume);
-  /* Sends one WebSocket message. opcode: 1 text, 2 binary, 8 close. */
+  /* Sends one WebSocket message, to the client or to the upstream. opcode: 1 text, 2 binary, 8
+   * close (two bytes of code, then a reason). */
   swy_rc(SWY_CALL* ws_send)(void* ctx, uint32_t to_client, uint32_t opcode, const swy_seg* seg,
                             uint32_t n);
+  /* Adds a query parameter to the request that is being signed, percent-encoded by the host. */
+  swy_rc(SWY_CALL* req_query)(void* ctx, swy_str k, swy_str v);
+  /* Of a request with SWY_FRAME_TOKEN: the name under which the host keeps the token, and JSON
+   * pointers to it and to its life in seconds in the answer. */
+  swy_rc(SWY_CALL* req_token)(void* ctx, swy_str name, swy_str value_at, swy_str ttl_at);
+  /* SWY_OK where the host holds a token of that name for this credential which lives a minute
+   * longer, else SWY_E_UNSUP. */
+  swy_rc(SWY_CALL* has_token)(void* ctx, swy_str name);
 } swy_out;
 
 /* Order: open { op_new op_step* op_free }* close. Operations of one instance run in parallel. */

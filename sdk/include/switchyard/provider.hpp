@@ -151,8 +151,8 @@ class Out {
   swy_rc header(std::string_view name, std::string_view value) {
     return raw_->req_header(raw_->ctx, str(name), str(value));
   }
-  swy_rc auth(std::string_view scheme, std::string_view arg = {}) {
-    return raw_->req_auth(raw_->ctx, str(scheme), str(arg));
+  swy_rc auth(std::string_view scheme, std::string_view name = {}, std::string_view slot = {}) {
+    return raw_->req_auth(raw_->ctx, str(scheme), str(name), str(slot));
   }
   swy_rc body(std::string_view bytes) {
     const swy_seg piece{SWY_SEG_BYTES, SWY_ENC_RAW, 0, 0, str(bytes)};

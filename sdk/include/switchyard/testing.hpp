@@ -118,7 +118,7 @@ class Recorder {
       static_cast<Recorder*>(ctx)->headers.emplace_back(view(k), view(v));
       return swy_rc(SWY_OK);
     };
-    raw_.req_auth = [](void* ctx, swy_str scheme, swy_str arg) {
+    raw_.req_auth = [](void* ctx, swy_str scheme, swy_str arg, swy_str) {
       static_cast<Recorder*>(ctx)->auth = std::string(view(scheme)) + " " + std::string(view(arg));
       return swy_rc(SWY_OK);
     };

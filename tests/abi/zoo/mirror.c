@@ -76,7 +76,7 @@ static swy_rc use_all(const struct operation* op, const swy_out* out) {
   piece.b = op->req->body;
   rc[0] = out->req_begin(out->ctx, str("POST"), str("/chat"), 3, SWY_FRAME_SSE);
   rc[1] = out->req_header(out->ctx, str("x-a"), str("1"));
-  rc[2] = out->req_auth(out->ctx, str("bearer"), str(""));
+  rc[2] = out->req_auth(out->ctx, str("bearer"), str(""), str(""));
   rc[3] = out->req_part(out->ctx, NULL, 0);
   rc[4] = out->req_body(out->ctx, &piece, 1);
   rc[5] = out->keep(out->ctx, str("token"));
