@@ -21,6 +21,9 @@ namespace switchyard::plugin {
 namespace {
 
 constexpr std::uint32_t kKindsMax = 64;
+// What minor 0 had: a table without what later minors append is whole.
+constexpr std::size_t kLibBytesMin = offsetof(swy_lib, self_test) + sizeof(swy_lib::self_test);
+constexpr std::size_t kKindBytesMin = offsetof(swy_kind, vt) + sizeof(swy_kind::vt);
 
 // One mandatory slot of a function table.
 struct Slot {
@@ -156,8 +159,8 @@ Result<std::vector<Kind>> read_kinds(const swy_lib& lib) {
     const std::string place = "kinds[" + std::to_string(i) + "]";
     const swy_kind* kind = lib.kinds[i];
     if (!kind) return Error{place + " is NULL"};
-    if (kind->size < sizeof(swy_kind)) {
-      return short_struct(place + ": swy_kind", kind->size, sizeof(swy_kind));
+    if (kind->size < kKindBytesMin) {
+      return short_struct(place + ": swy_kind", kind->size, kKindBytesMin);
     }
     if (!kind->iface) return Error{place + ": iface is NULL"};
     const Interface* iface = find_interface(kind->iface);
@@ -231,7 +234,7 @@ Result<Offer> negotiate(swy_entry entry) {
     return Error{"refuses this host: " SWY_ENTRY_NAME " returned NULL to an offer of minor " +
                  std::to_string(SWY_MINOR)};
   }
-  if (lib->size < sizeof(swy_lib)) return short_struct("swy_lib", lib->size, sizeof(swy_lib));
+  if (lib->size < kLibBytesMin) return short_struct("swy_lib", lib->size, kLibBytesMin);
   if (lib->need_host_minor > SWY_MINOR) {
     return Error{"needs host minor " + std::to_string(lib->need_host_minor) + ", this host has " +
                  std::to_string(SWY_MINOR)};
