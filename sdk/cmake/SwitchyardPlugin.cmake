@@ -1,6 +1,6 @@
 # switchyard_add_plugin(NAME name SOURCES file... [LIBRARIES target...])
 #
-# Builds name.so with exactly one export, swy_plugin_v1, and with the C++ runtime linked in, so that it loads into any
+# Builds name.so (name.dll for Windows) with exactly one export, swy_plugin_v1, and with the C++ runtime linked in, so that it loads into any
 # host on any distribution that is not older than the one it was built on.
 function(switchyard_add_plugin)
   cmake_parse_arguments(ARG "" "NAME" "SOURCES;LIBRARIES" ${ARGN})
@@ -11,6 +11,10 @@ function(switchyard_add_plugin)
     # For the *.hpp of the SDK; its *.h are C89.
     CXX_STANDARD 20 CXX_STANDARD_REQUIRED ON)
   if(WIN32)
+    # SWY_EXPORT marks the entry alone; the runtimes of MinGW are linked in.
+    if(MINGW)
+      target_link_options(${ARG_NAME} PRIVATE -static -Wl,--exclude-all-symbols)
+    endif()
     return()
   endif()
 

@@ -1,5 +1,5 @@
 # Installs the SDK as a package would, and builds the examples from there with nothing of this tree in sight.
-# cmake -DBUILD=... -DWORK=... -DC=... -DCXX=... -DGENERATOR=... -P sdk.cmake
+# cmake -DBUILD=... -DWORK=... -DC=... -DCXX=... -DGENERATOR=... [-DSYSTEM=Windows] -P sdk.cmake
 function(run)
   execute_process(COMMAND ${ARGN} RESULT_VARIABLE failed OUTPUT_VARIABLE text ERROR_VARIABLE text)
   if(failed)
@@ -15,14 +15,17 @@ file(GLOB examples ${WORK}/prefix/share/doc/*/examples/*/CMakeLists.txt)
 if(NOT examples)
   message(FATAL_ERROR "no example was installed below ${WORK}/prefix")
 endif()
+if(SYSTEM)
+  set(system -DCMAKE_SYSTEM_NAME=${SYSTEM})
+endif()
 foreach(list ${examples})
   get_filename_component(source ${list} DIRECTORY)
   get_filename_component(name ${source} NAME)
   run(${CMAKE_COMMAND} -S ${source} -B ${WORK}/${name} -G ${GENERATOR}
     -DCMAKE_C_COMPILER=${C} -DCMAKE_CXX_COMPILER=${CXX} -DCMAKE_PREFIX_PATH=${WORK}/prefix
-    -DCMAKE_BUILD_TYPE=RelWithDebInfo)
+    -DCMAKE_BUILD_TYPE=RelWithDebInfo ${system})
   run(${CMAKE_COMMAND} --build ${WORK}/${name})
-  file(GLOB built ${WORK}/${name}/*.so)
+  file(GLOB built ${WORK}/${name}/*.so ${WORK}/${name}/*.dll)
   file(COPY ${built} DESTINATION ${WORK}/plugins
     FILE_PERMISSIONS OWNER_READ OWNER_WRITE OWNER_EXECUTE)
 endforeach()
