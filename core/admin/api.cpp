@@ -4,6 +4,8 @@
 #include <rapidjson/stringbuffer.h>
 #include <rapidjson/writer.h>
 
+#include <optional>
+
 #include "core/observe/log.hpp"
 
 namespace switchyard::admin {
@@ -25,24 +27,63 @@ Answer log_level_answer() {
   return {200, text.GetString()};
 }
 
-Answer set_log_level(const std::string& body) {
+// The one member of a body like {"level":"info"}.
+std::optional<std::string> only_member(const std::string& body, const char* name) {
   rapidjson::Document document;
   // Iterative: a recursive parser would spend this thread's stack on what the body nests.
   document.Parse<rapidjson::kParseIterativeFlag | rapidjson::kParseValidateEncodingFlag>(
       body.data(), body.size());
   const bool fits = !document.HasParseError() && document.IsObject() &&
-                    document.MemberCount() == 1 && document.HasMember("level") &&
-                    document["level"].IsString();
-  if (!fits) {
-    return error_answer(400, R"(The body must be {"level":"..."}.)", "invalid_request_error",
-                        "bad_body");
-  }
-  const rapidjson::Value& level = document["level"];
-  const auto set = observe::set_log_level({level.GetString(), level.GetStringLength()});
+                    document.MemberCount() == 1 && document.HasMember(name) &&
+                    document[name].IsString();
+  if (!fits) return std::nullopt;
+  return std::string(document[name].GetString(), document[name].GetStringLength());
+}
+
+Answer bad_body(const std::string& name) {
+  return error_answer(400, "The body must be {\"" + name + "\":\"...\"}.", "invalid_request_error",
+                      "bad_body");
+}
+
+Answer set_log_level(const std::string& body) {
+  const auto level = only_member(body, "level");
+  if (!level) return bad_body("level");
+  const auto set = observe::set_log_level(*level);
   if (!set) {
     return error_answer(400, set.error().message, "invalid_request_error", "bad_log_level");
   }
   return log_level_answer();
+}
+
+// No path: what is outside the plugin directory can't be named.
+bool is_plugin_file(const std::string& name) {
+  return name.size() > 3 && name.size() <= 255 && name.ends_with(".so") && !name.starts_with('.') &&
+         name.find('/') == std::string::npos && name.find('\0') == std::string::npos;
+}
+
+using PluginCall = PluginResult (AdminBackend::*)(const std::string&);
+
+Answer answer_plugin(AdminBackend& backend, PluginCall call, const std::string& text) {
+  PluginResult done = (backend.*call)(text);
+  if (done) return {200, std::move(*done)};
+  const PluginRefusal& refusal = done.error();
+  return error_answer(refusal.status, refusal.message, "invalid_request_error", refusal.code);
+}
+
+Answer change_plugin(AdminBackend& backend, PluginCall call, const std::string& body) {
+  const auto file = only_member(body, "file");
+  if (!file) return bad_body("file");
+  if (!is_plugin_file(*file)) {
+    return error_answer(400, "file: expected the name of a .so file in the plugin directory.",
+                        "invalid_request_error", "bad_file_name");
+  }
+  return answer_plugin(backend, call, *file);
+}
+
+Answer release_plugin(AdminBackend& backend, const std::string& body) {
+  const auto sha256 = only_member(body, "sha256");
+  if (!sha256) return bad_body("sha256");
+  return answer_plugin(backend, &AdminBackend::release_plugin, *sha256);
 }
 
 Answer refused_answer(const config::Faults& faults) {
@@ -97,6 +138,16 @@ std::vector<Route> make_routes(AdminBackend& backend) {
       {"GET", "/admin/v1/log-level", Access::kToken,
        [](const std::string&) { return log_level_answer(); }},
       {"PUT", "/admin/v1/log-level", Access::kToken, set_log_level},
+      {"POST", "/admin/v1/plugins/swap", Access::kToken,
+       [&backend](const std::string& body) {
+         return change_plugin(backend, &AdminBackend::swap_plugin, body);
+       }},
+      {"POST", "/admin/v1/plugins/rollback", Access::kToken,
+       [&backend](const std::string& body) {
+         return change_plugin(backend, &AdminBackend::rollback_plugin, body);
+       }},
+      {"POST", "/admin/v1/plugins/release", Access::kToken,
+       [&backend](const std::string& body) { return release_plugin(backend, body); }},
       {"POST", "/admin/v1/reload", Access::kToken,
        [&backend](const std::string&) { return reload(backend); }},
   };

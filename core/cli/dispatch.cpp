@@ -26,11 +26,12 @@ int run_version(Words) {
 }
 
 int run_plugin_trial(Words arguments) {
-  if (arguments.size() != 1) {
-    std::fputs("usage: switchyard plugin-trial FILE\n", stderr);
+  const bool uses = arguments.size() == 2 && arguments[1] == "--uses";
+  if (arguments.size() != 1 && !uses) {
+    std::fputs("usage: switchyard plugin-trial FILE [--uses <USES.json]\n", stderr);
     return 2;
   }
-  return plugin::run_trial(arguments[0]);
+  return plugin::run_trial(arguments[0], uses);
 }
 
 struct Command {

@@ -480,9 +480,13 @@ class Reader {
     }
   }
 
+  static bool is_true(const Json* value) { return value != nullptr && value->IsTrue(); }
+
   void read_plugins(const Json& value) {
     const std::string directory = text_or(value, "directory", "");
     if (!directory.empty()) config_.plugins.directory = path(directory);
+    config_.plugins.watch = is_true(member(value, "watch"));
+    config_.plugins.require_pins = is_true(member(value, "require_pins"));
     const Json* pins = member(value, "pins");
     if (pins == nullptr || !pins->IsObject()) return;
     for (const auto& pin : pins->GetObject()) {

@@ -22,7 +22,7 @@ namespace switchyard::exchange {
 // A configured provider, ready to be called.
 struct ProviderSlot {
   const config::Provider* config = nullptr;
-  std::unique_ptr<plugin::ProviderInstance> instance;
+  std::shared_ptr<plugin::ProviderInstance> instance;  // shared with other snapshots
   std::shared_ptr<const net::Upstream> upstream;  // null where the plugin sends nothing
   std::string base_path;                          // of the base URL, without a trailing slash
   std::string fixed_headers;                      // lines that go with every request

@@ -105,7 +105,7 @@ constexpr unsigned kTriesAlone = 3;
 }  // namespace
 
 // One logger: its queue, and the thread that empties it.
-struct LoggerFanout::Sink {
+struct LoggerFanout::Line::Sink {
   using Batch = std::vector<std::shared_ptr<const Record>>;
 
   Sink(std::unique_ptr<plugin::LoggerInstance> instance, std::string unique_name,
@@ -146,7 +146,7 @@ struct LoggerFanout::Sink {
   void tell_drops();
 };
 
-void LoggerFanout::Sink::publish(std::shared_ptr<const Record> record) {
+void LoggerFanout::Line::Sink::publish(std::shared_ptr<const Record> record) {
   bool wake_up;
   {
     const std::lock_guard lock(mutex);
@@ -162,7 +162,7 @@ void LoggerFanout::Sink::publish(std::shared_ptr<const Record> record) {
   if (wake_up) wake.notify_one();
 }
 
-void LoggerFanout::Sink::run() {
+void LoggerFanout::Line::Sink::run() {
   for (;;) {
     const Batch batch = collect();
     if (batch.empty()) break;
@@ -178,7 +178,7 @@ void LoggerFanout::Sink::run() {
 }
 
 // Waits for records and takes all there are; none at the end.
-LoggerFanout::Sink::Batch LoggerFanout::Sink::collect() {
+LoggerFanout::Line::Sink::Batch LoggerFanout::Line::Sink::collect() {
   Batch batch;
   batch.reserve(kBatchMax);
   std::unique_lock lock(mutex);
@@ -195,7 +195,7 @@ LoggerFanout::Sink::Batch LoggerFanout::Sink::collect() {
   return batch;
 }
 
-void LoggerFanout::Sink::write(const Batch& batch) {
+void LoggerFanout::Line::Sink::write(const Batch& batch) {
   std::span<const std::shared_ptr<const Record>> rest(batch);
   std::size_t size = kBatchMax;
   unsigned tries_alone = 0;
@@ -226,8 +226,8 @@ void LoggerFanout::Sink::write(const Batch& batch) {
   }
 }
 
-std::uint32_t LoggerFanout::Sink::write_some(std::span<const std::shared_ptr<const Record>> records,
-                                             bool& fault) {
+std::uint32_t LoggerFanout::Line::Sink::write_some(
+    std::span<const std::shared_ptr<const Record>> records, bool& fault) {
   std::array<swy_rec, kBatchMax> views;
   for (std::size_t i = 0; i < records.size(); ++i) views[i] = to_plugin(*records[i]);
   const auto taken = logger->write(std::span(views).first(records.size()), deadline_ns());
@@ -240,7 +240,7 @@ std::uint32_t LoggerFanout::Sink::write_some(std::span<const std::shared_ptr<con
   return std::min(*taken, static_cast<std::uint32_t>(records.size()));
 }
 
-void LoggerFanout::Sink::flush() {
+void LoggerFanout::Line::Sink::flush() {
   const auto flushed = logger->flush(deadline_ns());
   if (!flushed) tell_fault("flush", flushed.error().message);
   dirty = false;
@@ -248,21 +248,21 @@ void LoggerFanout::Sink::flush() {
 }
 
 // steady_clock and mono_ns() read the same clock.
-std::uint64_t LoggerFanout::Sink::deadline_ns() {
+std::uint64_t LoggerFanout::Line::Sink::deadline_ns() {
   const std::lock_guard lock(mutex);
   auto at = Clock::now() + times.call_max;
   if (stopping) at = std::min(at, stop_at);
   return ns(at.time_since_epoch());
 }
 
-bool LoggerFanout::Sink::out_of_time() {
+bool LoggerFanout::Line::Sink::out_of_time() {
   const std::lock_guard lock(mutex);
   return stopping && Clock::now() >= stop_at;
 }
 
 // The end cuts it short, but pauses after that are slept: the logger is given its last seconds, not
 // a busy loop.
-void LoggerFanout::Sink::pause(std::chrono::milliseconds delay) {
+void LoggerFanout::Line::Sink::pause(std::chrono::milliseconds delay) {
   std::unique_lock lock(mutex);
   const bool was_stopping = stopping;
   auto until = Clock::now() + delay;
@@ -270,14 +270,14 @@ void LoggerFanout::Sink::pause(std::chrono::milliseconds delay) {
   wake.wait_until(lock, until, [&] { return stopping && !was_stopping; });
 }
 
-void LoggerFanout::Sink::settle(std::uint64_t written, std::uint64_t dropped) {
+void LoggerFanout::Line::Sink::settle(std::uint64_t written, std::uint64_t dropped) {
   const std::lock_guard lock(mutex);
   in_hand -= written + dropped;
   counts.written += written;
   counts.dropped += dropped;
 }
 
-void LoggerFanout::Sink::tell_fault(const char* call, const std::string& message) {
+void LoggerFanout::Line::Sink::tell_fault(const char* call, const std::string& message) {
   {
     const std::lock_guard lock(mutex);
     ++counts.failed;
@@ -288,7 +288,7 @@ void LoggerFanout::Sink::tell_fault(const char* call, const std::string& message
   }
 }
 
-void LoggerFanout::Sink::tell_drops() {
+void LoggerFanout::Line::Sink::tell_drops() {
   std::uint64_t dropped;
   {
     const std::lock_guard lock(mutex);
@@ -299,53 +299,66 @@ void LoggerFanout::Sink::tell_drops() {
   drops_told = dropped;
 }
 
+LoggerFanout::Line::Line(std::unique_ptr<plugin::LoggerInstance> logger, std::string name,
+                         const FanoutTimes& times)
+    : sink_(std::make_shared<Sink>(std::move(logger), std::move(name), times)) {
+  sink_->thread = std::thread([sink = sink_] { sink->run(); });
+}
+
+// From now on it has its last seconds.
+void LoggerFanout::Line::stop() {
+  const std::lock_guard lock(sink_->mutex);
+  if (sink_->stopping) return;
+  sink_->stopping = true;
+  sink_->stop_at = Clock::now() + sink_->times.close_max;
+  sink_->wake.notify_one();
+}
+
+LoggerFanout::Line::~Line() {
+  stop();
+  std::unique_lock lock(sink_->mutex);
+  // A call that respects its deadline is back by now; one that does not must not keep the process.
+  const auto limit = sink_->stop_at + std::chrono::milliseconds(500);
+  if (sink_->gone.wait_until(lock, limit, [this] { return sink_->done; })) {
+    lock.unlock();
+    sink_->thread.join();
+    sink_->logger.reset();
+    return;
+  }
+  sink_->thread.detach();
+  spdlog::error("logger_hangs logger={} lost={}", quote(sink_->name),
+                sink_->queue.size() + sink_->in_hand);
+}
+
 LoggerFanout::LoggerFanout(std::vector<std::unique_ptr<plugin::LoggerInstance>> loggers,
                            const FanoutTimes& times) {
   std::map<std::string, unsigned> seen;
   for (auto& logger : loggers) {
     std::string name = logger->name();
     if (const unsigned nth = ++seen[name]; nth > 1) name += "-" + std::to_string(nth);
-    sinks_.push_back(std::make_shared<Sink>(std::move(logger), std::move(name), times));
+    lines_.push_back(std::make_shared<Line>(std::move(logger), std::move(name), times));
   }
-  for (const auto& sink : sinks_) sink->thread = std::thread([sink] { sink->run(); });
 }
 
 LoggerFanout::~LoggerFanout() {
-  for (const auto& sink : sinks_) {
-    const std::lock_guard lock(sink->mutex);
-    sink->stopping = true;
-    sink->stop_at = Clock::now() + sink->times.close_max;
-    sink->wake.notify_one();
-  }
-  for (const auto& sink : sinks_) {
-    std::unique_lock lock(sink->mutex);
-    // A call that respects its deadline is back by now; one that does not must not keep the
-    // process.
-    const auto limit = sink->stop_at + std::chrono::milliseconds(500);
-    if (sink->gone.wait_until(lock, limit, [&] { return sink->done; })) {
-      lock.unlock();
-      sink->thread.join();
-      sink->logger.reset();
-      continue;
-    }
-    sink->thread.detach();
-    spdlog::error("logger_hangs logger={} lost={}", quote(sink->name),
-                  sink->queue.size() + sink->in_hand);
+  for (const auto& line : lines_) {
+    if (line.use_count() == 1) line->stop();
   }
 }
 
 void LoggerFanout::publish(std::shared_ptr<const Record> record) {
-  for (const auto& sink : sinks_) sink->publish(record);
+  for (const auto& line : lines_) line->sink_->publish(record);
 }
 
 std::vector<LoggerFanout::Stats> LoggerFanout::stats() const {
   std::vector<Stats> all;
-  all.reserve(sinks_.size());
-  for (const auto& sink : sinks_) {
-    const std::lock_guard lock(sink->mutex);
-    Stats stats = sink->counts;
-    stats.name = sink->name;
-    stats.queued = sink->queue.size() + sink->in_hand;
+  all.reserve(lines_.size());
+  for (const auto& line : lines_) {
+    Line::Sink& sink = *line->sink_;
+    const std::lock_guard lock(sink.mutex);
+    Stats stats = sink.counts;
+    stats.name = sink.name;
+    stats.queued = sink.queue.size() + sink.in_hand;
     all.push_back(std::move(stats));
   }
   return all;

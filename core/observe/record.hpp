@@ -6,6 +6,7 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "core/plugin/logger.hpp"
@@ -73,11 +74,32 @@ class LoggerFanout {
   static constexpr std::size_t kQueueMax = 16 * 1024;
   static constexpr std::size_t kBatchMax = 256;
 
-  // Takes the instances over; starts a thread for each.
+  // One logger on a thread of its own, behind its queue. The fan-outs of several configurations may
+  // share it: a logger that stays keeps its file and its queue. Its last owner goes on the control
+  // thread.
+  class Line {
+   public:
+    Line(std::unique_ptr<plugin::LoggerInstance> logger, std::string name,
+         const FanoutTimes& times = FanoutTimes());
+    // Writes what is queued (at most 5 s), flushes, closes. A logger that hangs past its deadline
+    // is left behind.
+    ~Line();
+    Line(const Line&) = delete;
+    Line& operator=(const Line&) = delete;
+
+   private:
+    friend class LoggerFanout;
+    struct Sink;
+    void stop();
+    std::shared_ptr<Sink> sink_;  // shared with its thread
+  };
+  using Lines = std::vector<std::shared_ptr<Line>>;
+
+  explicit LoggerFanout(Lines lines) : lines_(std::move(lines)) {}
+  // A line for each instance, under its own name or, where that is taken, NAME-2 and so on.
   explicit LoggerFanout(std::vector<std::unique_ptr<plugin::LoggerInstance>> loggers,
                         const FanoutTimes& times = FanoutTimes());
-  // Writes what is queued (at most 5 s), flushes, closes. A logger that hangs past its deadline is
-  // left behind.
+  // Lines that nobody else has end side by side.
   ~LoggerFanout();
   LoggerFanout(const LoggerFanout&) = delete;
   LoggerFanout& operator=(const LoggerFanout&) = delete;
@@ -85,11 +107,10 @@ class LoggerFanout {
   // Never blocks beyond a short mutex; the record is shared by all loggers. [any thread]
   void publish(std::shared_ptr<const Record> record);
   std::vector<Stats> stats() const;
-  bool empty() const { return sinks_.empty(); }
+  bool empty() const { return lines_.empty(); }
 
  private:
-  struct Sink;
-  std::vector<std::shared_ptr<Sink>> sinks_;  // shared with its thread
+  Lines lines_;
 };
 
 // As a logger plugin sees it. Every string is a view into `record`, which must outlive the result

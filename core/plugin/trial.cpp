@@ -3,8 +3,10 @@
 #include <dlfcn.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <sched.h>
 #include <signal.h>
 #include <spawn.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
@@ -23,6 +25,7 @@
 #include "core/plugin/audit.hpp"
 #include "core/plugin/library.hpp"
 #include "core/plugin/loading.hpp"
+#include "core/plugin/rehearsal.hpp"
 #include "core/plugin/table.hpp"
 
 namespace switchyard::plugin {
@@ -51,6 +54,23 @@ void limit(int resource, rlim_t value) {
   ::setrlimit(static_cast<__rlimit_resource>(resource), &both);
 }
 
+void write_text(const char* file, const std::string& text) {
+  const Descriptor opened(::open(file, O_WRONLY | O_CLOEXEC));
+  [[maybe_unused]] const ssize_t n = ::write(opened.get(), text.data(), text.size());
+}
+
+// A plugin does no network of its own, so its trial has none. Where the kernel gives no namespace
+// it goes without.
+void leave_network() {
+  if (::unshare(CLONE_NEWNET) == 0) return;
+  const std::string user = std::to_string(::geteuid()), group = std::to_string(::getegid());
+  if (::unshare(CLONE_NEWUSER | CLONE_NEWNET) != 0) return;
+  // The same user as before: a logger's open() may make files.
+  write_text("/proc/self/uid_map", user + " " + user + " 1");
+  write_text("/proc/self/setgroups", "deny");
+  write_text("/proc/self/gid_map", group + " " + group + " 1");
+}
+
 // Limits are a backstop for a child whose parent is gone; the parent's own deadline comes first.
 void confine() {
   ::prctl(PR_SET_PDEATHSIG, SIGKILL);
@@ -59,6 +79,7 @@ void confine() {
 #if !defined(SWITCHYARD_SHADOW_MEMORY)
   limit(RLIMIT_AS, rlim_t{4} << 30);
 #endif
+  leave_network();
   // A sanitizer's handler would turn the signal, which the parent reports, into an exit status.
   for (const int number : {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT, SIGTRAP}) {
     ::signal(number, SIG_DFL);
@@ -132,16 +153,32 @@ std::vector<char*> child_environment() {
   return result;
 }
 
+// A file without a name that holds the text: unlike a pipe it takes any amount at once.
+Descriptor text_file(const std::string& text) {
+  Descriptor file(::memfd_create("uses", MFD_CLOEXEC));
+  if (file.get() < 0) return file;
+  std::size_t written = 0;
+  while (written < text.size()) {
+    const ssize_t n = ::write(file.get(), text.data() + written, text.size() - written);
+    if (n <= 0) return Descriptor();
+    written += static_cast<std::size_t>(n);
+  }
+  ::lseek(file.get(), 0, SEEK_SET);
+  return file;
+}
+
 Result<pid_t> spawn(const std::filesystem::path& program, const std::filesystem::path& file,
-                    int report) {
+                    int uses, int report) {
   const std::string path = program.empty() ? "/proc/self/exe" : program.string();
-  std::string name = "switchyard", command = "plugin-trial", argument = file.string();
-  std::array<char*, 4> arguments = {name.data(), command.data(), argument.data(), nullptr};
+  std::string name = "switchyard", command = "plugin-trial", argument = file.string(),
+              option = "--uses";
+  std::array<char*, 5> arguments = {name.data(), command.data(), argument.data(), option.data(),
+                                    nullptr};
   std::vector<char*> environment = child_environment();
 
   posix_spawn_file_actions_t actions;
   ::posix_spawn_file_actions_init(&actions);
-  ::posix_spawn_file_actions_addopen(&actions, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
+  ::posix_spawn_file_actions_adddup2(&actions, uses, STDIN_FILENO);
   ::posix_spawn_file_actions_adddup2(&actions, report, STDOUT_FILENO);
   ::posix_spawn_file_actions_addclosefrom_np(&actions, 3);
 
@@ -225,18 +262,20 @@ std::string seconds(std::chrono::milliseconds time) {
   return text;
 }
 
-Result<void> judge(const Account& account, int status) {
+Result<void, TrialRefusal> judge(const Account& account, int status) {
   if (account.step.empty()) {
-    return Error{"trial: the program did not run a trial (wait status " + std::to_string(status) +
-                 ")"};
+    return TrialRefusal{"trial: the program did not run a trial (wait status " +
+                        std::to_string(status) + ")"};
   }
   if (WIFSIGNALED(status)) {
-    return Error{"crashed in " + account.step + " with " + signal_name(WTERMSIG(status))};
+    return TrialRefusal{"crashed in " + account.step + " with " + signal_name(WTERMSIG(status))};
   }
-  if (!account.reason.empty()) return Error{account.reason};
+  if (!account.reason.empty()) {
+    return TrialRefusal{account.reason, account.step.starts_with("open(")};
+  }
   if (!account.ok || WEXITSTATUS(status) != 0) {
-    return Error{"ended the process in " + account.step + " with status " +
-                 std::to_string(WEXITSTATUS(status))};
+    return TrialRefusal{"ended the process in " + account.step + " with status " +
+                        std::to_string(WEXITSTATUS(status))};
   }
   return {};
 }
@@ -250,15 +289,20 @@ int reap(pid_t pid) {
 
 }  // namespace
 
-Result<void> try_in_child(const std::filesystem::path& program, const std::filesystem::path& file,
-                          std::chrono::milliseconds max) {
+Result<void, TrialRefusal> try_in_child(const std::filesystem::path& program,
+                                        const std::filesystem::path& file, const Uses& uses,
+                                        std::chrono::milliseconds max) {
   Pipe pipe;
-  if (pipe.fds[0] < 0) return Error{std::string("trial: no pipe: ") + std::strerror(errno)};
+  if (pipe.fds[0] < 0) return TrialRefusal{std::string("trial: no pipe: ") + std::strerror(errno)};
+  const Descriptor input = text_file(to_json(uses));
+  if (input.get() < 0) {
+    return TrialRefusal{std::string("trial: no memory file: ") + std::strerror(errno)};
+  }
   const std::uint64_t deadline_ns =
       mono_ns() + static_cast<std::uint64_t>(max.count()) * 1'000'000u;
 
-  Result<pid_t> pid = spawn(program, file, pipe.fds[1]);
-  if (!pid) return std::move(pid).error();
+  Result<pid_t> pid = spawn(program, file, input.get(), pipe.fds[1]);
+  if (!pid) return TrialRefusal{pid.error().message};
   pipe.close_writer();
 
   // Not through glibc 2.36's own header, which gives the function C++ linkage.
@@ -271,15 +315,39 @@ Result<void> try_in_child(const std::filesystem::path& program, const std::files
 
   const Account account = read_report(report);
   if (!ended) {
-    return Error{"hung in " + (account.step.empty() ? "start" : account.step) +
-                 ": no answer within " + seconds(max)};
+    return TrialRefusal{"hung in " + (account.step.empty() ? "start" : account.step) +
+                        ": no answer within " + seconds(max)};
   }
   return judge(account, status);
 }
 
-int run_trial(const std::filesystem::path& file) {
+namespace {
+
+Result<Uses> read_uses() {
+  std::string text;
+  char buffer[4096];
+  for (;;) {
+    const ssize_t n = ::read(STDIN_FILENO, buffer, sizeof buffer);
+    if (n == 0) break;
+    if (n < 0) return Error{std::string("the uses can't be read: ") + std::strerror(errno)};
+    text.append(buffer, static_cast<std::size_t>(n));
+  }
+  return parse_uses(text);
+}
+
+}  // namespace
+
+int run_trial(const std::filesystem::path& file, bool uses_on_stdin) {
   confine();
   const Report report;
+  report.step("start");
+  Uses uses;
+  if (uses_on_stdin) {
+    Result<Uses> read = read_uses();
+    if (!read) return report.refused(Error{"trial: " + read.error().message});
+    uses = std::move(*read);
+  }
+
   report.step("audit");
   if (Result<void> ok = audit(file); !ok) return report.refused(ok.error());
 
@@ -296,6 +364,10 @@ int run_trial(const std::filesystem::path& file) {
 
   report.step("self_test");
   if (Result<void> ok = call_self_test(*offer->table); !ok) return report.refused(ok.error());
+
+  const auto rehearsed =
+      rehearse(*offer, uses, [&report](const std::string& name) { report.step(name); });
+  if (!rehearsed) return report.refused(rehearsed.error());
 
   report.step("fini");
   call_fini(*offer->table);

@@ -99,7 +99,7 @@ Faults refuse_wide(const Plan& plan) {
 }
 
 bool same_pins(const config::Plugins& a, const config::Plugins& b) {
-  return a.directory == b.directory && a.pins == b.pins;
+  return a.directory == b.directory && a.pins == b.pins && a.require_pins == b.require_pins;
 }
 
 // A model that answers without a credential where there is one.

@@ -3,8 +3,8 @@
 #include <unistd.h>
 
 #include "core/base/clock.hpp"
-#include "core/base/json_scan.hpp"
 #include "core/observe/log.hpp"
+#include "core/worker/json_object.hpp"
 #include "switchyard_version.hpp"
 
 namespace switchyard {
@@ -12,59 +12,14 @@ namespace {
 
 using Extra = observe::Metrics::Extra;
 
-// {"name":text, ... as they are given.
-class Object {
- public:
-  Object& text(std::string_view name, std::string_view value) {
-    begin(name);
-    append_json_string(out_, value);
-    return *this;
-  }
-  Object& raw(std::string_view name, std::string_view json) {
-    begin(name);
-    out_ += json;
-    return *this;
-  }
-  Object& number(std::string_view name, std::uint64_t value) {
-    return raw(name, std::to_string(value));
-  }
-  std::string take() { return std::move(out_) + "}"; }
-
- private:
-  void begin(std::string_view name) {
-    if (out_.size() > 1) out_ += ',';
-    append_json_string(out_, name);
-    out_ += ':';
-  }
-  std::string out_ = "{";
-};
-
-template <class Items, class Write>
-std::string array(const Items& items, Write write) {
-  std::string out = "[";
-  for (const auto& item : items) {
-    if (out.size() > 1) out += ',';
-    out += write(item);
-  }
-  return out + "]";
-}
-
-std::string json_text(std::string_view text) {
-  std::string out;
-  append_json_string(out, text);
-  return out;
-}
-
 }  // namespace
 
-AdminState::AdminState(const observe::Metrics& metrics, Reload reload)
-    : metrics_(metrics), reload_(std::move(reload)), started_ns_(mono_ns()) {}
+AdminState::AdminState(const observe::Metrics& metrics, Commands commands)
+    : metrics_(metrics), commands_(std::move(commands)), started_ns_(mono_ns()) {}
 
 void AdminState::publish(std::shared_ptr<const exchange::Snapshot> snapshot,
-                         std::shared_ptr<observe::LoggerFanout> loggers,
-                         std::vector<std::shared_ptr<const plugin::Library>> libraries,
-                         std::size_t keys) {
-  View next{std::move(snapshot), std::move(loggers), std::move(libraries), keys};
+                         std::shared_ptr<observe::LoggerFanout> loggers, std::size_t keys) {
+  View next{std::move(snapshot), std::move(loggers), keys};
   const std::lock_guard lock(mutex_);
   std::swap(view_, next);
 }
@@ -85,6 +40,14 @@ std::string AdminState::metrics_text() {
                    static_cast<double>(now.keys)});
   extra.push_back({"switchyard_config_generation", "Counts configurations put in force", "gauge",
                    "", static_cast<double>(now.snapshot->generation)});
+  {
+    const std::lock_guard lock(mutex_);
+    extra.push_back({"switchyard_plugin_libraries_mapped", "Plugin contents mapped", "gauge", "",
+                     static_cast<double>(plugins_.mapped)});
+    extra.push_back({"switchyard_plugin_generations_retained",
+                     "Plugin contents mapped that serve nothing", "gauge", "",
+                     static_cast<double>(plugins_.retained)});
+  }
   extra.push_back({"switchyard_build_info", "The running build", "gauge",
                    std::string("{version=\"") + kVersion + "\"}", 1});
   return metrics_.prometheus(extra);
@@ -92,12 +55,12 @@ std::string AdminState::metrics_text() {
 
 std::string AdminState::status_json() {
   const View now = view();
-  const std::string loops = array(loops_, [](const LoopView& loop) {
-    return Object()
+  const std::string loops = json_array(loops_, [](const LoopView& loop) {
+    return JsonObject()
         .number("connections", static_cast<std::uint64_t>(loop.server->connections()))
         .take();
   });
-  return Object()
+  return JsonObject()
       .text("version", kVersion)
       .number("pid", static_cast<std::uint64_t>(::getpid()))
       .number("uptime_s", (mono_ns() - started_ns_) / 1'000'000'000u)
@@ -112,37 +75,27 @@ std::string AdminState::status_json() {
 }
 
 std::string AdminState::plugins_json() {
-  return array(view().libraries, [](const auto& library) {
-    const std::string kinds = array(library->kinds(), [](const plugin::Kind& kind) {
-      return Object()
-          .text("interface", kind.iface)
-          .text("name", kind.name)
-          .raw("caps", kind.caps)
-          .take();
-    });
-    return Object()
-        .text("id", library->id())
-        .text("version", library->version())
-        .text("build", library->build())
-        .text("file", library->source().filename().string())
-        .text("sha256", library->sha256())
-        .raw("kinds", kinds)
-        .take();
-  });
+  const std::lock_guard lock(mutex_);
+  return plugins_.json;
+}
+
+void AdminState::publish_plugins(PluginReport report) {
+  const std::lock_guard lock(mutex_);
+  plugins_ = std::move(report);
 }
 
 std::string AdminState::providers_json() {
   const View now = view();
-  return array(now.snapshot->providers, [](const exchange::ProviderSlot& slot) {
-    return Object()
+  return json_array(now.snapshot->providers, [](const exchange::ProviderSlot& slot) {
+    return JsonObject()
         .text("id", slot.config->id)
         .text("plugin", slot.config->plugin)
         .text("base_url", slot.config->base_url)
         .number("credentials", slot.config->credentials.size())
-        .raw("models",
-             array(slot.config->models, [](const std::string& name) { return json_text(name); }))
-        .raw("tasks", array(slot.instance->caps().tasks,
-                            [](const std::string& task) { return json_text(task); }))
+        .raw("models", json_array(slot.config->models,
+                                  [](const std::string& name) { return json_text(name); }))
+        .raw("tasks", json_array(slot.instance->caps().tasks,
+                                 [](const std::string& task) { return json_text(task); }))
         .take();
   });
 }

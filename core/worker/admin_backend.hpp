@@ -1,4 +1,4 @@
-// What the admin API reads of a worker, and the one thing that it does.
+// What the admin API reads of a worker, and what it has done there.
 #pragma once
 
 #include <functional>
@@ -10,16 +10,20 @@
 #include "core/exchange/exchange.hpp"
 #include "core/net/server.hpp"
 #include "core/observe/metrics.hpp"
-#include "core/plugin/library.hpp"
+#include "core/worker/plugin_report.hpp"
 
 namespace switchyard {
 
 class AdminState : public admin::AdminBackend {
  public:
-  using Reload = std::function<Result<std::uint64_t, config::Faults>()>;
+  // Run on the admin's thread; return when the control thread has done it.
+  struct Commands {
+    std::function<Result<std::uint64_t, config::Faults>()> reload;
+    using Plugin = std::function<admin::PluginResult(const std::string&)>;
+    Plugin swap, rollback, release;
+  };
 
-  // reload: runs on the admin's thread and returns when the control thread has done it.
-  AdminState(const observe::Metrics& metrics, Reload reload);
+  AdminState(const observe::Metrics& metrics, Commands commands);
 
   // Before the API serves.
   void add_loop(net::Loop* loop, const net::HttpServer* server) {
@@ -27,21 +31,28 @@ class AdminState : public admin::AdminBackend {
   }
   // [control thread]
   void publish(std::shared_ptr<const exchange::Snapshot> snapshot,
-               std::shared_ptr<observe::LoggerFanout> loggers,
-               std::vector<std::shared_ptr<const plugin::Library>> libraries, std::size_t keys);
+               std::shared_ptr<observe::LoggerFanout> loggers, std::size_t keys);
+  // Libraries themselves stay on the control thread, where their last reference has to go.
+  void publish_plugins(PluginReport report);
 
   std::string metrics_text() override;
   std::string status_json() override;
   std::string plugins_json() override;
   std::string providers_json() override;
   std::string config_text() override;
-  Result<std::uint64_t, config::Faults> reload() override { return reload_(); }
+  Result<std::uint64_t, config::Faults> reload() override { return commands_.reload(); }
+  admin::PluginResult swap_plugin(const std::string& file) override { return commands_.swap(file); }
+  admin::PluginResult rollback_plugin(const std::string& file) override {
+    return commands_.rollback(file);
+  }
+  admin::PluginResult release_plugin(const std::string& sha256) override {
+    return commands_.release(sha256);
+  }
 
  private:
   struct View {
     std::shared_ptr<const exchange::Snapshot> snapshot;
     std::shared_ptr<observe::LoggerFanout> loggers;
-    std::vector<std::shared_ptr<const plugin::Library>> libraries;
     std::size_t keys = 0;
   };
   struct LoopView {
@@ -51,11 +62,12 @@ class AdminState : public admin::AdminBackend {
   View view();
 
   const observe::Metrics& metrics_;
-  const Reload reload_;
+  const Commands commands_;
   const std::uint64_t started_ns_;
   std::vector<LoopView> loops_;
   std::mutex mutex_;
   View view_;
+  PluginReport plugins_;
 };
 
 }  // namespace switchyard

@@ -83,11 +83,24 @@ Result<std::shared_ptr<const net::Upstream>> SnapshotBuilder::make_upstream(
   return kept;
 }
 
+Result<std::shared_ptr<plugin::ProviderInstance>> SnapshotBuilder::instance_for(
+    const config::Provider& provider) {
+  using plugin::ProviderInstance;
+  using Opened = Result<std::shared_ptr<ProviderInstance>>;
+  const auto open = [&](ProviderInstance*) -> Opened {
+    auto opened =
+        ProviderInstance::open(libraries_, provider.plugin, provider.plugin_json, provider.id);
+    if (!opened) return std::move(opened).error();
+    return std::shared_ptr<ProviderInstance>(std::move(*opened));
+  };
+  return libraries_.share<ProviderInstance>(
+      {"provider", provider.plugin, provider.id, provider.plugin_json}, plugin::Keep::kWarm, open);
+}
+
 Result<exchange::ProviderSlot> SnapshotBuilder::make_slot(const config::Provider& provider) {
   exchange::ProviderSlot slot;
   slot.config = &provider;
-  auto instance = plugin::ProviderInstance::open(libraries_, provider.plugin, provider.plugin_json,
-                                                 provider.id);
+  auto instance = instance_for(provider);
   if (!instance) return std::move(instance).error();
   slot.instance = std::move(*instance);
   if (provider.base_url.empty()) return slot;

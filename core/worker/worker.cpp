@@ -21,6 +21,10 @@
 #include "core/worker/acceptor.hpp"
 #include "core/worker/admin_backend.hpp"
 #include "core/worker/control.hpp"
+#include "core/worker/json_object.hpp"
+#include "core/worker/plugin_report.hpp"
+#include "core/worker/plugin_uses.hpp"
+#include "core/worker/plugin_watch.hpp"
 #include "core/worker/snapshot_builder.hpp"
 #include "switchyard_version.hpp"
 
@@ -107,6 +111,9 @@ class Worker {
   };
 
   Result<Next, config::Faults> prepare();
+  Result<Next, config::Faults> prepare_proposed(std::shared_ptr<const config::Config> config,
+                                                std::shared_ptr<const catalog::Catalog> catalog);
+  config::Faults propose_plugins(const config::Config& config);
   Result<std::shared_ptr<observe::LoggerFanout>, config::Faults> open_loggers(
       const config::Config& config);
   Result<std::vector<std::shared_ptr<net::TlsServer>>, config::Faults> open_tls(
@@ -116,10 +123,17 @@ class Worker {
   void publish();
   Result<std::uint64_t, config::Faults> reload();  // the new generation
   Result<std::uint64_t, config::Faults> reload_in_place();
+  admin::PluginResult swap_plugin(const std::string& file, plugin::Libraries::Intent intent);
+  admin::PluginResult rollback_plugin(const std::string& file);
+  admin::PluginResult release_plugin(const std::string& sha256);
+  admin::PluginResult put_in_force(const std::string& file);
+  void watch_plugins();
+  void swap_watched(const std::string& file);
 
   bool start();
   void start_loops();
   void start_admin();
+  AdminState::Commands commands();
   void read_control();
   void on_message(const control::Message& message);
   void housekeep();
@@ -132,6 +146,14 @@ class Worker {
   template <class Work>
   void on_control(Work work) {
     asio::post(control_, std::move(work));
+  }
+  // Waits for what the control thread answers. [admin threads]
+  template <class Work>
+  auto ask_control(Work work) {
+    auto done = std::make_shared<std::promise<decltype(work())>>();
+    auto answer = done->get_future();
+    on_control([done, work] { done->set_value(work()); });
+    return answer.get();
   }
 
   const WorkerOptions& options_;
@@ -146,6 +168,7 @@ class Worker {
   std::uint64_t store_version_ = 0;
   std::unique_ptr<plugin::Libraries> libraries_;
   std::unique_ptr<SnapshotBuilder> builder_;
+  std::unique_ptr<PluginWatch> watch_;
   observe::Metrics metrics_;
   asio::thread_pool compute_{1};
   net::Resolver resolver_{net::Resolver::Options{}};
@@ -174,19 +197,28 @@ Worker::~Worker() = default;
 
 Result<std::shared_ptr<observe::LoggerFanout>, config::Faults> Worker::open_loggers(
     const config::Config& config) {
-  std::vector<std::unique_ptr<plugin::LoggerInstance>> instances;
+  using Line = observe::LoggerFanout::Line;
+  const std::vector<std::string> names = logger_names(config);
+  observe::LoggerFanout::Lines lines;
   config::Faults faults;
   for (std::size_t i = 0; i < config.loggers.size(); ++i) {
     const config::Logger& logger = config.loggers[i];
-    auto instance = plugin::LoggerInstance::open(*libraries_, logger.plugin, logger.config_json);
-    if (instance) {
-      instances.push_back(std::move(*instance));
+    const auto open = [&](Line*) -> Result<std::shared_ptr<Line>> {
+      auto opened = plugin::LoggerInstance::open(*libraries_, logger.plugin, logger.config_json);
+      if (!opened) return std::move(opened).error();
+      return std::make_shared<Line>(std::move(*opened), names[i]);
+    };
+    // Not kept warm: what it holds open is its successor's to write.
+    auto line = libraries_->share<Line>({"logger", logger.plugin, names[i], logger.config_json},
+                                        plugin::Keep::kNot, open);
+    if (line) {
+      lines.push_back(std::move(*line));
     } else {
-      faults.push_back({"/loggers/" + std::to_string(i), instance.error().message});
+      faults.push_back({"/loggers/" + std::to_string(i), line.error().message});
     }
   }
   if (!faults.empty()) return faults;
-  return std::make_shared<observe::LoggerFanout>(std::move(instances));
+  return std::make_shared<observe::LoggerFanout>(std::move(lines));
 }
 
 Result<std::vector<std::shared_ptr<net::TlsServer>>, config::Faults> Worker::open_tls(
@@ -208,44 +240,136 @@ Result<std::vector<std::shared_ptr<net::TlsServer>>, config::Faults> Worker::ope
   return contexts;
 }
 
-Result<Worker::Next, config::Faults> Worker::prepare() {
-  Next next;
-  auto loaded = config::load(options_.load);
-  if (!loaded) return std::move(loaded).error();
-  next.config = std::move(*loaded);
-
-  const std::filesystem::path data = options_.load.data_directory.empty()
-                                         ? config::find_data_directory()
-                                         : options_.load.data_directory;
-  auto catalog = catalog::Catalog::load(data / "models");
-  if (!catalog) return config::Faults{{"", catalog.error().message}};
-  for (const auto& refused : libraries_->load_all()) {
-    spdlog::error("plugin_refused file={} reason={}", refused.file.filename().string(),
-                  observe::quote(refused.reason));
+// What the directory holds now. The error: what serves can't take this configuration.
+config::Faults Worker::propose_plugins(const config::Config& config) {
+  config::Faults unfit;
+  for (const auto& refused : libraries_->propose_all(plugin_uses(config))) {
+    const std::string file = refused.file.filename().string();
+    spdlog::error("plugin_refused file={} reason={}", file, observe::quote(refused.reason));
+    if (refused.serving) unfit.push_back({"/plugins", file + " " + refused.reason});
   }
+  return unfit;
+}
 
+// With the plugins that were proposed. TLS is not part of it.
+Result<Worker::Next, config::Faults> Worker::prepare_proposed(
+    std::shared_ptr<const config::Config> config, std::shared_ptr<const catalog::Catalog> catalog) {
+  Next next;
+  next.config = std::move(config);
   // Instances are closed on this thread, whichever loop lets the last request go.
   auto destroy = [this](const exchange::Snapshot* snapshot) {
     on_control([snapshot] { delete snapshot; });
   };
-  auto shared_catalog = std::make_shared<const catalog::Catalog>(std::move(*catalog));
-  auto snapshot = builder_->build(next.config, std::move(shared_catalog), std::move(destroy));
+  auto snapshot = builder_->build(next.config, std::move(catalog), std::move(destroy));
   if (!snapshot) return std::move(snapshot).error();
   next.snapshot = std::move(*snapshot);
-  auto tls = open_tls(*next.config);
-  if (!tls) return std::move(tls).error();
-  next.tls = std::move(*tls);
   auto loggers = open_loggers(*next.config);
   if (!loggers) return std::move(loggers).error();
   next.loggers = std::move(*loggers);
   return next;
 }
 
+Result<Worker::Next, config::Faults> Worker::prepare() {
+  auto loaded = config::load(options_.load);
+  if (!loaded) return std::move(loaded).error();
+
+  const std::filesystem::path data = options_.load.data_directory.empty()
+                                         ? config::find_data_directory()
+                                         : options_.load.data_directory;
+  auto catalog = catalog::Catalog::load(data / "models");
+  if (!catalog) return config::Faults{{"", catalog.error().message}};
+  auto tls = open_tls(**loaded);
+  if (!tls) return std::move(tls).error();
+
+  config::Faults unfit = propose_plugins(**loaded);
+  auto next = unfit.empty()
+                  ? prepare_proposed(std::move(*loaded),
+                                     std::make_shared<const catalog::Catalog>(std::move(*catalog)))
+                  : Result<Next, config::Faults>(std::move(unfit));
+  if (!next) {
+    libraries_->withdraw();
+    return next;
+  }
+  next->tls = std::move(*tls);
+  return next;
+}
+
+// From here on what was proposed serves, and new requests find it with publish().
 void Worker::adopt(Next next) {
+  libraries_->publish();
   config_ = std::move(next.config);
   snapshot_ = std::move(next.snapshot);
   loggers_ = std::move(next.loggers);
   tls_ = std::move(next.tls);
+}
+
+// ---- plugins ----
+
+admin::PluginRefusal ending() { return {409, "gateway_ending", kEnding}; }
+
+admin::PluginResult Worker::swap_plugin(const std::string& file, plugin::Libraries::Intent intent) {
+  if (draining_) return ending();
+  auto proposed =
+      libraries_->propose(libraries_->options().directory / file, plugin_uses(*config_), intent);
+  if (!proposed) {
+    const std::string& reason = proposed.error().reason;
+    spdlog::error("plugin_refused file={} reason={}", file, observe::quote(reason));
+    admin_state_->publish_plugins(report_plugins(*libraries_));
+    return admin::PluginRefusal{422, "plugin_refused", file + ": " + reason};
+  }
+  if (!proposed->changed) return report_plugin(*libraries_, file);
+  return put_in_force(file);
+}
+
+admin::PluginResult Worker::rollback_plugin(const std::string& file) {
+  if (draining_) return ending();
+  const auto proposed = libraries_->propose_previous(file);
+  if (!proposed) {
+    return admin::PluginRefusal{409, "no_rollback", file + ": " + proposed.error().message};
+  }
+  return put_in_force(file);
+}
+
+admin::PluginResult Worker::release_plugin(const std::string& sha256) {
+  if (!libraries_->release(sha256)) {
+    return admin::PluginRefusal{404, "not_quarantined",
+                                "No content of this SHA-256 is quarantined."};
+  }
+  admin_state_->publish_plugins(report_plugins(*libraries_));
+  return "{\"sha256\":" + json_text(sha256) + ",\"released\":true}";
+}
+
+// What is proposed for the file, with the configuration that is in force.
+admin::PluginResult Worker::put_in_force(const std::string& file) {
+  auto next = prepare_proposed(config_, snapshot_->catalog);
+  if (!next) {
+    const std::string reason = join(next.error());
+    libraries_->withdraw(reason);
+    spdlog::error("plugin_refused file={} reason={}", file, observe::quote(reason));
+    admin_state_->publish_plugins(report_plugins(*libraries_));
+    return admin::PluginRefusal{422, "plugin_refused", file + ": " + reason};
+  }
+  next->tls = tls_;
+  adopt(std::move(*next));
+  publish();
+  return report_plugin(*libraries_, file);
+}
+
+void Worker::watch_plugins() {
+  if (!config_->plugins.watch) return watch_.reset();
+  if (watch_) return;
+  auto started = PluginWatch::start(control_, libraries_->options().directory,
+                                    [this](const std::string& file) { swap_watched(file); });
+  if (started) {
+    watch_ = std::move(*started);
+  } else {
+    spdlog::error("plugins_not_watched reason={}", observe::quote(started.error().message));
+  }
+}
+
+// A refusal is in the log, and nobody waits for it.
+void Worker::swap_watched(const std::string& file) {
+  (void)swap_plugin(file, plugin::Libraries::Intent::kWatch).has_value();
 }
 
 bool Worker::load_keys() {
@@ -277,7 +401,8 @@ void Worker::publish() {
     asio::post(runtime->loop.context(),
                [gateway = &runtime->gateway, shared] { gateway->publish(shared); });
   }
-  admin_state_->publish(snapshot_, loggers_, libraries_->all(), keys_->size());
+  admin_state_->publish(snapshot_, loggers_, keys_->size());
+  admin_state_->publish_plugins(report_plugins(*libraries_));
 
   std::vector<ListenerSettings> settings;
   const auto limits = server_limits(config_->limits);
@@ -318,6 +443,7 @@ Result<std::uint64_t, config::Faults> Worker::reload() {
   if (options_.log_level.empty()) (void)observe::set_log_level(config_->log_level).has_value();
   load_keys();
   publish();
+  watch_plugins();
   spdlog::info("configuration_loaded generation={} providers={}", snapshot_->generation,
                snapshot_->providers.size());
   return snapshot_->generation;
@@ -356,6 +482,7 @@ bool Worker::start() {
       config_->plugins.directory.empty() ? default_plugin_directory() : config_->plugins.directory;
   libraries.private_directory = directory / "plugins";
   libraries.pins = config_->plugins.pins;
+  libraries.require_pins = config_->plugins.require_pins;
   libraries_ = std::make_unique<plugin::Libraries>(std::move(libraries));
   builder_ = std::make_unique<SnapshotBuilder>(*libraries_);
 
@@ -385,14 +512,7 @@ void Worker::start_loops() {
   acceptor_ = std::make_unique<Acceptor>(loops_.front()->loop, std::move(serving));
   for (const int fd : options_.listen_fds) acceptor_->listen(fd);
 
-  // The admin's threads may load nothing themselves: they wait for the control thread.
-  auto reload_there = [this] {
-    auto done = std::make_shared<std::promise<Result<std::uint64_t, config::Faults>>>();
-    auto answer = done->get_future();
-    on_control([this, done] { done->set_value(reload_in_place()); });
-    return answer.get();
-  };
-  admin_state_ = std::make_unique<AdminState>(metrics_, std::move(reload_there));
+  admin_state_ = std::make_unique<AdminState>(metrics_, commands());
   for (auto& runtime : loops_) admin_state_->add_loop(&runtime->loop, &runtime->server);
 
   // Published before the threads run: no connection is served without a snapshot.
@@ -401,6 +521,23 @@ void Worker::start_loops() {
     runtime->thread = std::thread([&loop = runtime->loop] { loop.run(); });
   }
   start_admin();
+}
+
+// The admin's threads may load nothing themselves: they wait for the control thread.
+AdminState::Commands Worker::commands() {
+  using Intent = plugin::Libraries::Intent;
+  AdminState::Commands commands;
+  commands.reload = [this] { return ask_control([this] { return reload_in_place(); }); };
+  commands.swap = [this](const std::string& file) {
+    return ask_control([this, &file] { return swap_plugin(file, Intent::kSwap); });
+  };
+  commands.rollback = [this](const std::string& file) {
+    return ask_control([this, &file] { return rollback_plugin(file); });
+  };
+  commands.release = [this](const std::string& sha256) {
+    return ask_control([this, &sha256] { return release_plugin(sha256); });
+  };
+  return commands;
 }
 
 void Worker::start_admin() {
@@ -419,6 +556,7 @@ int Worker::run() {
   if (!start()) return kWorkerCannotStart;
   start_loops();
   read_control();
+  watch_plugins();
   housekeep();
   control::send(options_.control_fd, control::Tag::kReady);
   // It ends by stop() alone: where the supervisor is gone and a loop is asked, nothing else is
@@ -511,6 +649,8 @@ void Worker::housekeep() {
       spdlog::info("certificate_reloaded");
     }
   }
+  libraries_->settle();
+  admin_state_->publish_plugins(report_plugins(*libraries_));
   for (auto& runtime : loops_) {
     asio::post(runtime->loop.context(), [runtime = runtime.get()] {
       const auto stats = runtime->pool.stats();
@@ -537,6 +677,7 @@ void Worker::begin_drain(milliseconds deadline) {
   draining_ = true;
   drain_deadline_ = std::chrono::steady_clock::now() + deadline;
   housekeeping_.cancel();
+  watch_.reset();
   spdlog::info("draining deadline_ms={}", deadline.count());
   // The sockets first, wholly: what is queued on them becomes connections that the loops then know
   // of.

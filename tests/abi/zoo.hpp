@@ -3,11 +3,15 @@
 
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <iterator>
+#include <regex>
+#include <sstream>
 #include <string>
+#include <vector>
 
 #include "core/plugin/library.hpp"
 
@@ -63,6 +67,27 @@ inline std::string read_file(const fs::path& file) {
 inline void write_file(const fs::path& file, const std::string& bytes) {
   std::ofstream(file, std::ios::binary) << bytes;
   fs::permissions(file, fs::perms::owner_all);
+}
+
+// The first column of the table of refusals, as expressions: what stands in braces may be anything.
+inline std::vector<std::regex> documented_refusals() {
+  std::vector<std::regex> result;
+  std::istringstream document(read_file(fs::path(SWITCHYARD_SOURCE_DIR) / "sdk/PLUGINS.md"));
+  for (std::string line; std::getline(document, line);) {
+    if (!line.starts_with("| `")) continue;
+    std::string text = line.substr(3, line.find("` |") - 3);
+    text = std::regex_replace(text, std::regex(R"(\{[a-z]+\})"), "\x01");
+    text = std::regex_replace(text, std::regex(R"([\[\]{}().*+?^$|\\])"), R"(\$&)");
+    text = std::regex_replace(text, std::regex("\x01"), ".+");
+    result.emplace_back(text);
+  }
+  return result;
+}
+
+inline bool is_documented(const std::vector<std::regex>& documented, const std::string& text) {
+  return std::any_of(documented.begin(), documented.end(), [&](const std::regex& expression) {
+    return std::regex_match(text, expression);
+  });
 }
 
 }  // namespace switchyard::plugin::test

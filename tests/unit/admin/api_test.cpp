@@ -32,6 +32,20 @@ struct FakeBackend : AdminBackend {
     if (!faults.empty()) return faults;
     return ++generation;
   }
+  PluginResult change(const std::string& what) {
+    changes.push_back(what);
+    if (refusal.status != 0) return refusal;
+    return std::string(R"({"file":"x.so"})");
+  }
+  PluginResult swap_plugin(const std::string& file) override { return change("swap " + file); }
+  PluginResult rollback_plugin(const std::string& file) override {
+    return change("rollback " + file);
+  }
+  PluginResult release_plugin(const std::string& sha256) override {
+    return change("release " + sha256);
+  }
+  std::vector<std::string> changes;
+  PluginRefusal refusal{0, "", ""};
 };
 
 config::Listen anywhere() { return {"127.0.0.1", 0, std::nullopt}; }
@@ -74,6 +88,9 @@ TEST_CASE_METHOD(Fixture, "admin: nothing under /admin answers without the token
     REQUIRE(answer->get_header_value("WWW-Authenticate") == "Bearer");
   }
   REQUIRE(client.Post("/admin/v1/reload")->status == 401);
+  REQUIRE(client.Post("/admin/v1/plugins/swap", R"({"file":"x.so"})", "application/json")->status ==
+          401);
+  REQUIRE(backend.changes.empty());
   REQUIRE(client.Put("/admin/v1/log-level", R"({"level":"debug"})", "application/json")->status ==
           401);
   REQUIRE(backend.generation == 1);
@@ -108,6 +125,37 @@ TEST_CASE_METHOD(Fixture, "admin: the token opens every route", "[unit][admin]")
   REQUIRE(text->body == "listens on 127.0.0.1:8080\n");
   REQUIRE(text->get_header_value("Content-Type") == "text/plain; charset=utf-8");
   REQUIRE(text->get_header_value("Cache-Control") == "no-store");
+}
+
+TEST_CASE_METHOD(Fixture, "admin: a plugin is named by its file, never by a path",
+                 "[unit][admin]") {
+  sign_in();
+  const auto post = [this](const char* path, const std::string& body) {
+    return client.Post(path, body, "application/json");
+  };
+  for (const char* body :
+       {"", "{}", R"({"file":1})", R"({"file":"x.so","path":"/tmp/x.so"})", R"(["x.so"])"}) {
+    CAPTURE(body);
+    CHECK(code_of(post("/admin/v1/plugins/swap", body)) == "bad_body");
+  }
+  for (const char* file :
+       {"", ".so", "x", "../x.so", "/tmp/x.so", "a/x.so", ".x.so", "x.so\\u0000"}) {
+    CAPTURE(file);
+    const auto answer = post("/admin/v1/plugins/swap", std::string(R"({"file":")") + file + "\"}");
+    CHECK(answer->status == 400);
+    CHECK(code_of(answer) == "bad_file_name");
+  }
+  CHECK(backend.changes.empty());
+
+  CHECK(post("/admin/v1/plugins/swap", R"({"file":"x.so"})")->body == R"({"file":"x.so"})");
+  CHECK(post("/admin/v1/plugins/rollback", R"({"file":"x.so"})")->status == 200);
+  CHECK(post("/admin/v1/plugins/release", R"({"sha256":"ab"})")->status == 200);
+  CHECK(backend.changes == std::vector<std::string>{"swap x.so", "rollback x.so", "release ab"});
+
+  backend.refusal = {409, "no_rollback", "x.so: no generation served before this one"};
+  const auto answer = post("/admin/v1/plugins/rollback", R"({"file":"x.so"})");
+  CHECK(answer->status == 409);
+  CHECK(code_of(answer) == "no_rollback");
 }
 
 TEST_CASE_METHOD(Fixture, "admin: metrics need the token unless the caller is local",

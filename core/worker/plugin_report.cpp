@@ -1,0 +1,96 @@
+#include "core/worker/plugin_report.hpp"
+
+#include <algorithm>
+#include <ctime>
+
+#include "core/base/clock.hpp"
+#include "core/worker/json_object.hpp"
+
+namespace switchyard {
+namespace {
+
+using plugin::Generation;
+using History = std::vector<std::shared_ptr<Generation>>;
+
+std::string utc(std::uint64_t unix_ms) {
+  const auto seconds = static_cast<std::time_t>(unix_ms / 1000);
+  std::tm broken{};
+  gmtime_r(&seconds, &broken);
+  char text[32];
+  const std::size_t size = std::strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%SZ", &broken);
+  return {text, size};
+}
+
+std::string report(const Generation& generation) {
+  JsonObject json;
+  json.number("number", generation.number)
+      .text("state", plugin::to_string(generation.state))
+      .text("sha256", generation.sha256)
+      .text("since", utc(generation.since_ms));
+  if (!generation.id.empty()) {
+    json.text("id", generation.id)
+        .text("version", generation.version)
+        .number("instances", generation.instances())
+        .number("pins", generation.pins());
+  }
+  if (!generation.reason.empty()) {
+    json.text("reason", generation.reason).number("refusals", generation.refusals);
+  }
+  const std::uint64_t now = mono_ns();
+  if (generation.warm_until_ns > now) {
+    json.number("rollback_s", (generation.warm_until_ns - now) / 1'000'000'000u);
+  }
+  return json.take();
+}
+
+std::string report(const std::string& file, const History& history) {
+  JsonObject json;
+  json.text("file", file);
+  const auto serving = std::find_if(history.begin(), history.end(), [](const auto& generation) {
+    return generation->state == plugin::State::kServing;
+  });
+  if (serving != history.end()) {
+    const plugin::Library& library = *(*serving)->library;
+    json.number("generation", (*serving)->number)
+        .text("id", library.id())
+        .text("version", library.version())
+        .text("build", library.build())
+        .text("sha256", library.sha256())
+        .raw("kinds", json_array(library.kinds(), [](const plugin::Kind& kind) {
+               return JsonObject()
+                   .text("interface", kind.iface)
+                   .text("name", kind.name)
+                   .raw("caps", kind.caps)
+                   .take();
+             }));
+  }
+  json.raw("generations",
+           json_array(history, [](const auto& generation) { return report(*generation); }));
+  return json.take();
+}
+
+}  // namespace
+
+PluginReport report_plugins(const plugin::Libraries& libraries) {
+  PluginReport result;
+  result.mapped = libraries.mapped();
+  result.retained = libraries.retained();
+  result.json =
+      JsonObject()
+          .text("directory", libraries.options().directory.string())
+          .number("mapped_libraries", result.mapped)
+          .number("mapped_libraries_max", libraries.options().mapped_max)
+          .number("retained_generations", result.retained)
+          .raw("plugins",
+               json_array(libraries.files(),
+                          [](const auto& entry) { return report(entry.first, entry.second); }))
+          .take();
+  return result;
+}
+
+std::string report_plugin(const plugin::Libraries& libraries, const std::string& file) {
+  const auto found = libraries.files().find(file);
+  return found == libraries.files().end() ? "null" : report(found->first, found->second);
+}
+
+}  // namespace switchyard

@@ -1,0 +1,35 @@
+#include "core/worker/plugin_uses.hpp"
+
+#include <algorithm>
+#include <map>
+
+namespace switchyard {
+
+std::vector<std::string> logger_names(const config::Config& config) {
+  std::vector<std::string> names;
+  std::map<std::string, unsigned> seen;
+  for (const config::Logger& logger : config.loggers) {
+    const unsigned nth = ++seen[logger.plugin];
+    names.push_back(nth == 1 ? logger.plugin : logger.plugin + "-" + std::to_string(nth));
+  }
+  return names;
+}
+
+plugin::Uses plugin_uses(const config::Config& config) {
+  plugin::Uses uses;
+  for (const config::Provider& provider : config.providers) {
+    const auto model =
+        std::find_if(provider.models.begin(), provider.models.end(),
+                     [](const std::string& name) { return name.find('*') == std::string::npos; });
+    uses.push_back({"provider", provider.plugin, provider.id, provider.plugin_json,
+                    model == provider.models.end() ? std::string() : *model});
+  }
+  const auto names = logger_names(config);
+  for (std::size_t i = 0; i < names.size(); ++i) {
+    uses.push_back(
+        {"logger", config.loggers[i].plugin, names[i], config.loggers[i].config_json, ""});
+  }
+  return uses;
+}
+
+}  // namespace switchyard

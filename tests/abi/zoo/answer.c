@@ -1,0 +1,182 @@
+/* A provider "answer" and a logger "note" for swaps: ANSWER, a macro of the build, tells one
+ * version from another, and ANSWER_<defect> gives it a defect. The provider answers with ANSWER; a
+ * request for the model "held" is answered once the file that the setting "gate" names is there.
+ * The logger appends ANSWER to the file that its setting "file" names, a line for each record. */
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <switchyard/logger.h>
+#include <switchyard/provider.h>
+#include <unistd.h>
+
+#define TEXT_(x) #x
+#define TEXT(x) TEXT_(x)
+
+struct instance {
+  char path[512];
+};
+
+static swy_str str(const char* text) {
+  swy_str s;
+  s.p = text;
+  s.n = strlen(text);
+  return s;
+}
+
+/* The text of a member, which is taken to be the only one of its name and to hold no escape. */
+static void member_of(swy_str json, const char* name, char* out, size_t size) {
+  char quoted[64], copy[4096];
+  const char *found, *end;
+  snprintf(copy, sizeof copy, "%.*s", (int)json.n, json.p);
+  snprintf(quoted, sizeof quoted, "\"%s\":\"", name);
+  out[0] = '\0';
+  found = strstr(copy, quoted);
+  if (!found) return;
+  found += strlen(quoted);
+  end = strchr(found, '"');
+  if (end) snprintf(out, size, "%.*s", (int)(end - found), found);
+}
+
+static swy_rc open_with(swy_str cfg, const char* name, void** inst, swy_err* err) {
+  struct instance* made;
+  char wish[32];
+  (void)err;
+  member_of(cfg, "do", wish, sizeof wish);
+  if (strcmp(wish, "crash") == 0) raise(SIGSEGV);
+  if (strcmp(wish, "refuse") == 0) {
+    strcpy(err->msg, "do: it does not");
+    return SWY_E_DATA;
+  }
+#if defined(ANSWER_open_crashes)
+  raise(SIGSEGV);
+#elif defined(ANSWER_open_hangs)
+  for (;;) pause();
+#elif defined(ANSWER_open_refuses)
+  strcpy(err->msg, "settings: expected something else");
+  return SWY_E_DATA;
+#endif
+  made = calloc(1, sizeof *made);
+  member_of(cfg, name, made->path, sizeof made->path);
+  *inst = made;
+  return SWY_OK;
+}
+
+/* ---- provider ---- */
+
+struct operation {
+  const struct instance* instance;
+  int held;
+};
+
+static swy_rc answer_open(swy_str cfg, const swy_host* host, void* tag, void** inst, swy_err* err) {
+  (void)host, (void)tag;
+  return open_with(cfg, "gate", inst, err);
+}
+
+static void answer_close(void* inst) {
+#if defined(ANSWER_close_crashes)
+  raise(SIGSEGV);
+#endif
+  free(inst);
+}
+
+static swy_rc answer_op_new(void* inst, const swy_req* req, void** op, swy_err* err) {
+  struct operation* made = calloc(1, sizeof *made);
+  (void)err;
+#if defined(ANSWER_op_new_fails)
+  strcpy(err->msg, "no more operations");
+  return SWY_E_LIMIT;
+#endif
+  made->instance = inst;
+  made->held = req->model.n == 4 && memcmp(req->model.p, "held", 4) == 0;
+  *op = made;
+  return SWY_OK;
+}
+
+static swy_rc answer_op_step(void* state, const swy_ev* ev, const swy_out* out, swy_next* next,
+                             swy_err* err) {
+  const struct operation* op = state;
+  (void)ev, (void)err;
+#if defined(ANSWER_step_crashes)
+  raise(SIGSEGV);
+#elif defined(ANSWER_step_nonsense)
+  next->act = 77;
+  return SWY_OK;
+#elif defined(ANSWER_step_feeds)
+  next->act = SWY_ACT_FEED;
+  return SWY_OK;
+#elif defined(ANSWER_step_sends_nothing)
+  next->act = SWY_ACT_SEND;
+  return SWY_OK;
+#elif defined(ANSWER_step_says_nothing)
+  next->act = SWY_ACT_DONE;
+  return SWY_OK;
+#elif defined(ANSWER_step_garbles)
+  next->act = SWY_ACT_DONE;
+  return out->emit(out->ctx, SWY_EMIT_WHOLE, 0, str("{\"choices\":["));
+#endif
+  if (op->held && access(op->instance->path, F_OK) != 0) {
+    next->act = SWY_ACT_WAIT;
+    next->delay_ns = 5000000;
+    return SWY_OK;
+  }
+  next->act = SWY_ACT_DONE;
+  return out->emit(out->ctx, SWY_EMIT_WHOLE, 0,
+                   str("{\"id\":\"a\",\"object\":\"chat.completion\",\"created\":0,\"model\":\"m\","
+                       "\"choices\":[{\"index\":0,\"message\":{\"role\":\"assistant\","
+                       "\"content\":\"" TEXT(ANSWER) "\"},\"finish_reason\":\"stop\"}]}"));
+}
+
+static void answer_op_free(void* op) { free(op); }
+
+static const swy_provider provider = {
+    sizeof(swy_provider), 0, answer_open, answer_close, answer_op_new, answer_op_step,
+    answer_op_free};
+
+/* ---- logger ---- */
+
+static swy_rc note_open(swy_str cfg, const swy_host* host, void* tag, void** inst, swy_err* err) {
+  (void)host, (void)tag;
+  return open_with(cfg, "file", inst, err);
+}
+
+static void note_close(void* inst) { free(inst); }
+
+static swy_rc note_write(void* inst, const swy_rec* rec, uint32_t n, uint32_t stride,
+                         uint64_t deadline_ns, uint32_t* taken, swy_err* err) {
+  FILE* file = fopen(((const struct instance*)inst)->path, "a");
+  uint32_t i;
+  (void)rec, (void)stride, (void)deadline_ns;
+  if (!file) {
+    strcpy(err->msg, "the file can't be opened");
+    return SWY_E_LIMIT;
+  }
+  for (i = 0; i < n; ++i) fputs(TEXT(ANSWER) "\n", file);
+  fclose(file);
+  *taken = n;
+  return SWY_OK;
+}
+
+static swy_rc note_flush(void* inst, uint64_t deadline_ns, swy_err* err) {
+  (void)inst, (void)deadline_ns, (void)err;
+  return SWY_OK;
+}
+
+static const swy_logger logger = {sizeof(swy_logger), 0,          note_open,
+                                  note_close,         note_write, note_flush};
+
+/* ---- library ---- */
+
+static const swy_kind provider_kind = {
+    sizeof(swy_kind), 0, SWY_PROVIDER_IFACE, "answer", NULL, "{\"tasks\":[\"chat\"]}", &provider};
+static const swy_kind logger_kind = {sizeof(swy_kind), 0, SWY_LOGGER_IFACE, "note", NULL, "{}",
+                                     &logger};
+static const swy_kind* const kinds[] = {&provider_kind, &logger_kind};
+static const swy_lib lib = {sizeof(swy_lib), SWY_MINOR, 0,     0,    2,    "zoo.answer",
+                            TEXT(ANSWER),    "test",    kinds, NULL, NULL, NULL};
+
+const swy_lib* swy_plugin_v1(const swy_hello* hello) {
+  (void)hello;
+  return &lib;
+}
