@@ -8,6 +8,7 @@
 
 #include <cerrno>
 #include <cstring>
+#include <fstream>
 #include <optional>
 
 #include "core/store/store.hpp"
@@ -188,6 +189,28 @@ Result<State> open_state(const fs::path& directory) {
                  ": shorter than 32 characters; remove it to have a new one made"};
   }
   return State{directory, std::move(pepper->bytes), std::move(token->bytes), token->fresh};
+}
+
+Result<void> write_admin_url(const fs::path& directory, const std::string& url) {
+  const fs::path path = directory / "admin.url";
+  const fs::path draft = directory / ("admin.url." + std::to_string(getpid()) + ".new");
+  {
+    std::ofstream file(draft);
+    file << url << '\n';
+    if (!file.flush()) return system_error(draft, "write");
+  }
+  if (rename(draft.c_str(), path.c_str()) != 0) return system_error(path, "rename");
+  return {};
+}
+
+Result<std::string> read_admin_url(const fs::path& directory) {
+  const fs::path path = directory / "admin.url";
+  std::ifstream file(path);
+  std::string url;
+  if (!std::getline(file, url)) {
+    return Error{path.string() + ": not there: no gateway has served with this state directory"};
+  }
+  return url;
 }
 
 }  // namespace switchyard::store

@@ -55,4 +55,9 @@ struct State {
 };
 Result<State> open_state(const std::filesystem::path& directory);
 
+// `admin.url`: where the admin API of the gateway with this state answers, "http://127.0.0.1:8081".
+// Each worker that starts replaces it; it says nothing about whether one is alive.
+Result<void> write_admin_url(const std::filesystem::path& directory, const std::string& url);
+Result<std::string> read_admin_url(const std::filesystem::path& directory);
+
 }  // namespace switchyard::store

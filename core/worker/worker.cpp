@@ -74,6 +74,15 @@ std::filesystem::path default_plugin_directory() {
   return std::filesystem::is_directory(built, ignored) ? built : prefix / kPluginDirectory;
 }
 
+// As a program on this machine reaches it.
+std::string admin_url(const config::Listen& listen, std::uint16_t port) {
+  std::string host = listen.address;
+  if (host == "0.0.0.0") host = "127.0.0.1";
+  if (host == "::") host = "::1";
+  if (host.find(':') != std::string::npos) host = "[" + host + "]";
+  return (listen.tls ? "https://" : "http://") + host + ":" + std::to_string(port);
+}
+
 std::size_t descriptor_limit() {
   rlimit limit{};
   ::getrlimit(RLIMIT_NOFILE, &limit);
@@ -547,6 +556,10 @@ void Worker::start_admin() {
       admin::Server::start(listen, Secret(state_.admin_token), admin::make_routes(*admin_state_));
   if (started) {
     admin_ = std::move(*started);
+    const auto written =
+        store::write_admin_url(state_.directory, admin_url(listen, admin_->port()));
+    if (!written)
+      spdlog::warn("admin_url_not_kept reason={}", observe::quote(written.error().message));
   } else {
     spdlog::error("admin_not_started reason={}", observe::quote(started.error().message));
   }

@@ -117,6 +117,11 @@ static swy_rc answer_op_step(void* state, const swy_ev* ev, const swy_out* out, 
   return out->emit(out->ctx, SWY_EMIT_WHOLE, 0, str("{\"choices\":["));
 #endif
   if (op->held && access(op->instance->path, F_OK) != 0) {
+    char begun[600];
+    FILE* file;
+    snprintf(begun, sizeof begun, "%s.begun", op->instance->path);
+    file = fopen(begun, "w");
+    if (file) fclose(file);
     next->act = SWY_ACT_WAIT;
     next->delay_ns = 5000000;
     return SWY_OK;
