@@ -10,6 +10,7 @@
 #include "core/cli/arguments.hpp"
 #include "core/cli/command.hpp"
 #include "core/cli/plugin_file.hpp"
+#include "core/cli/plugin_new.hpp"
 #include "core/cli/state_directory.hpp"
 
 namespace switchyard::cli {
@@ -25,7 +26,9 @@ constexpr char kUsage[] =
     "serves;\n"
     "                                           a path elsewhere is installed there first\n"
     "       switchyard plugin rollback NAME.so  the generation before serves again\n"
-    "each with [--state DIR | --config FILE] [--ca-file FILE] [--json]\n";
+    "each with [--state DIR | --config FILE] [--ca-file FILE] [--json]\n"
+    "       switchyard plugin new provider|strategy|logger NAME [DIRECTORY]\n"
+    "                                           a project of your own, from the template\n";
 
 struct Streams {
   std::ostream& out;
@@ -226,6 +229,7 @@ struct Verb {
 };
 
 constexpr Verb kVerbs[] = {
+    {"new", [](Words words, const Streams& to) { return run_plugin_new(words, to.out, to.err); }},
     {"list", [](Words words, const Streams& to) { return ask_gateway(words, 0, list, to); }},
     {"swap", [](Words words, const Streams& to) { return ask_gateway(words, 1, swap, to); }},
     {"rollback",
@@ -236,7 +240,7 @@ constexpr Verb kVerbs[] = {
 
 int run_plugin(Words args, std::ostream& out, std::ostream& err) {
   const Streams streams{out, err};
-  if (args.empty()) return misuse(streams, "plugin: list, swap or rollback?");
+  if (args.empty()) return misuse(streams, "plugin: new, list, swap or rollback?");
   if (args[0] == "--help") {
     out << kUsage;
     return 0;

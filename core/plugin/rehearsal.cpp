@@ -49,7 +49,7 @@ class Witness : public OperationSink {
     return SWY_OK;
   }
   swy_rc req_header(std::string_view, std::string_view) override { return SWY_OK; }
-  swy_rc req_auth(std::string_view, std::string_view) override { return SWY_OK; }
+  swy_rc req_auth(std::string_view, std::string_view, std::string_view) override { return SWY_OK; }
   swy_rc req_body(std::span<const swy_seg>) override { return SWY_OK; }
   swy_rc emit(std::uint32_t what, std::uint32_t, std::string_view data) override {
     if (what != SWY_EMIT_WHOLE) return SWY_OK;
