@@ -8,6 +8,7 @@
 #include <system_error>
 
 #include "core/base/clock.hpp"
+#include "core/plugin/call_note.hpp"
 #include "core/plugin/host.hpp"
 #include "core/plugin/loading.hpp"
 #include "core/plugin/table.hpp"
@@ -50,6 +51,7 @@ class CopyGuard {
   bool kept_ = false;
 };
 
+constexpr char kLastGood[] = "good";        // below the private directory
 constexpr unsigned kRefusalsMax = 3;        // of one content, then it is quarantined
 constexpr std::size_t kFinishedMax = 16;    // generations of a file that are over, for people
 constexpr std::size_t kRetainedStep = 200;  // each so many are worth a warning
@@ -84,7 +86,9 @@ bool same_hex(std::string_view a, std::string_view b) {
 }  // namespace
 
 Library::~Library() {
-  if (table_) call_fini(*table_);
+  if (!table_) return;
+  const CallNote note(note_, Call::kFini);
+  call_fini(*table_);
 }
 
 const char* to_string(State state) {
@@ -151,7 +155,12 @@ std::vector<Libraries::Refused> Libraries::propose_all(const Uses& uses) {
   std::vector<Refused> refused;
   for (const std::filesystem::path& file : files) {
     auto proposed = propose(file, uses, Intent::kReload);
-    if (!proposed) refused.push_back(std::move(proposed).error());
+    if (proposed) continue;
+    refused.push_back(std::move(proposed).error());
+    const bool nothing_serves = !serving_.contains(file.filename().string());
+    if (nothing_serves && propose_last_good(file, uses)) {
+      spdlog::warn("plugin_last_good_serves file={}", file.filename().string());
+    }
   }
   return refused;
 }
@@ -170,8 +179,35 @@ Result<Libraries::Proposed, Libraries::Refused> Libraries::propose(
   if (!std::filesystem::equivalent(file.parent_path(), options_.directory, failed)) {
     return Refused{file, "is not in the plugin directory " + options_.directory.string()};
   }
+  return propose_from(file, options_.directory, uses, intent);
+}
+
+// What this file's content was before the one that is refused now.
+bool Libraries::propose_last_good(const std::filesystem::path& file, const Uses& uses) {
+  const auto kept = options_.private_directory / kLastGood;
+  std::error_code failed;
+  if (!std::filesystem::exists(kept / file.filename(), failed)) return false;
+  return propose_from(file, kept, uses, Intent::kReload).has_value();
+}
+
+// A link, for the copy itself goes with this process.
+void Libraries::keep_last_good(const Generation& served) const {
+  const auto kept = options_.private_directory / kLastGood;
+  std::error_code failed;
+  std::filesystem::create_directory(kept, failed);
+  std::filesystem::permissions(kept, std::filesystem::perms::owner_all, failed);
+  const auto fresh = kept / ("." + served.file);
+  std::filesystem::remove(fresh, failed);
+  std::filesystem::create_hard_link(served.copy, fresh, failed);
+  if (!failed) std::filesystem::rename(fresh, kept / served.file, failed);
+  if (failed) spdlog::warn("plugin_not_kept file={} reason=\"{}\"", served.file, failed.message());
+}
+
+Result<Libraries::Proposed, Libraries::Refused> Libraries::propose_from(
+    const std::filesystem::path& file, const std::filesystem::path& from, const Uses& uses,
+    Intent intent) {
   const std::string name = file.filename().string();
-  Result<Descriptor> directory = open_directory(options_.directory);
+  Result<Descriptor> directory = open_directory(from);
   if (!directory) return refuse(file, "", directory.error().message, false);
   Result<Descriptor> source = open_file(*directory, name);
   if (!source) return refuse(file, "", source.error().message, false);
@@ -219,6 +255,7 @@ Result<Libraries::Proposed, Libraries::Refused> Libraries::propose(
   next->id = (*loaded)->id();
   next->version = (*loaded)->version();
   next->library = *loaded;
+  next->copy = copy->path;
   proposed_[name] = std::move(next);
   return Proposed{*loaded, true};
 }
@@ -273,6 +310,7 @@ void Libraries::put(std::shared_ptr<Generation> next) {
     if (back) rolled_back_[name] = before->sha256;
     before->state = State::kDraining;
     before->since_ms = unix_ms();
+    if (!before->copy.empty()) keep_last_good(*before);
     before->warm_until_ns =
         mono_ns() + static_cast<std::uint64_t>(options_.warm.count()) * 1'000'000u;
     for (Generation::Shared& entry : before->shared) {
@@ -340,7 +378,9 @@ Libraries::Refused Libraries::refuse(const std::filesystem::path& file, const st
   refused.since_ms = unix_ms();
   // Of a quarantined content the reason stays that put it there.
   if (refused.state != State::kQuarantined) refused.reason = reason;
-  if (counts && ++refused.refusals >= kRefusalsMax) refused.state = State::kQuarantined;
+  const bool crashed = options_.quarantined.contains(sha256);
+  if (crashed || (counts && ++refused.refusals >= kRefusalsMax))
+    refused.state = State::kQuarantined;
   prune(name);
   return {file, reason};
 }
@@ -353,7 +393,19 @@ bool Libraries::refused_before(const std::string& name, const std::string& sha25
          });
 }
 
+bool Libraries::has_quarantined() const {
+  if (!options_.quarantined.empty()) return true;
+  return std::any_of(files_.begin(), files_.end(), [](const auto& file) {
+    return std::any_of(file.second.begin(), file.second.end(), [](const auto& generation) {
+      return generation->state == State::kQuarantined;
+    });
+  });
+}
+
 Result<void> Libraries::check_quarantine(const std::string& sha256) const {
+  if (const auto why = options_.quarantined.find(sha256); why != options_.quarantined.end()) {
+    return Error{"is quarantined: it " + why->second};
+  }
   for (const auto& [name, history] : files_) {
     for (const auto& generation : history) {
       if (generation->state != State::kQuarantined || generation->sha256 != sha256) continue;
@@ -365,7 +417,8 @@ Result<void> Libraries::check_quarantine(const std::string& sha256) const {
 }
 
 bool Libraries::release(const std::string& sha256) {
-  bool found = false;
+  bool found = std::erase_if(options_.quarantined,
+                             [&](const auto& entry) { return same_hex(entry.first, sha256); }) > 0;
   for (const auto& [name, history] : files_) {
     for (const auto& generation : history) {
       if (generation->state != State::kQuarantined || !same_hex(generation->sha256, sha256)) {
@@ -469,6 +522,8 @@ Result<std::shared_ptr<const Library>> Libraries::begin(const std::filesystem::p
   library->sha256_ = sha256;
   library->source_ = file;
   library->kinds_ = std::move(offer->kinds);
+  library->note_ = note_library(file.filename().string(), sha256);
+  const CallNote note(library->note_, Call::kInit);
   if (Result<void> ok = check_unique(file.filename().string(), *library); !ok) {
     return std::move(ok).error();
   }

@@ -18,6 +18,7 @@
 
 #include "core/base/result.hpp"
 #include "core/plugin/generation.hpp"
+#include "core/plugin/health.hpp"
 #include "core/plugin/use.hpp"
 
 namespace switchyard::plugin {
@@ -47,11 +48,15 @@ class Library {
   const std::string& sha256() const { return sha256_; }
   const std::filesystem::path& source() const { return source_; }
   const std::vector<Kind>& kinds() const { return kinds_; }
+  Health& health() const { return health_; }
+  std::uint32_t note() const { return note_; }  // its number in call notes
 
  private:
   friend class Libraries;
   Library() = default;
   const swy_lib* table_ = nullptr;
+  std::uint32_t note_ = 0;
+  mutable Health health_;
   std::string id_, version_, build_, sha256_;
   std::filesystem::path source_;
   std::vector<Kind> kinds_;
@@ -68,6 +73,8 @@ struct LibraryOptions {
   bool require_pins = false;  // only pinned files load, also where there is no pin
   std::chrono::milliseconds warm{600'000};  // how long a rollback can have the generation before
   unsigned mapped_max = 2000;               // libraries in one process; more are refused
+  std::map<std::string, std::string>
+      quarantined;  // SHA-256 -> why: contents that crashed in service
 };
 
 // Whether an instance outlives its last snapshot while its generation is kept warm.
@@ -123,6 +130,8 @@ class Libraries {
   Result<std::shared_ptr<const Library>> load(const std::filesystem::path& file);
   std::vector<Refused> load_all();
 
+  // Contents that are not loaded: refused too often, or for what they did in service.
+  bool has_quarantined() const;
   // The content is tried again. False where nothing with this hash is quarantined.
   bool release(const std::string& sha256);
 
@@ -165,6 +174,11 @@ class Libraries {
   Result<void> check_unique(const std::string& name, const Library& incoming) const;
   bool refused_before(const std::string& name, const std::string& sha256) const;
   Result<void> check_quarantine(const std::string& sha256) const;
+  Result<Proposed, Refused> propose_from(const std::filesystem::path& file,
+                                         const std::filesystem::path& directory, const Uses& uses,
+                                         Intent intent);
+  bool propose_last_good(const std::filesystem::path& file, const Uses& uses);
+  void keep_last_good(const Generation& served) const;
   Result<void, Refused> try_again(const Generation& serving, const std::filesystem::path& copy,
                                   const Uses& uses);
   struct LoadRequest;

@@ -5,7 +5,9 @@
 #include <algorithm>
 #include <utility>
 
+#include "core/base/clock.hpp"
 #include "core/base/json_scan.hpp"
+#include "core/plugin/call_note.hpp"
 #include "core/plugin/host.hpp"
 #include "core/plugin/table.hpp"
 
@@ -14,6 +16,9 @@ namespace switchyard::plugin {
 struct ProviderInstance::LogTag : InstanceTag {};
 
 namespace {
+
+// Far over the contract's 1 ms, so that a busy machine is not blamed on the plugin.
+constexpr std::uint64_t kStepSlowNs = 10'000'000, kStepFaultNs = 1'000'000'000;
 
 // ---- swy_out, on its way to the sink ----
 
@@ -179,6 +184,7 @@ Result<std::unique_ptr<ProviderInstance>> ProviderInstance::open(const Libraries
 
   swy_err err = empty_err();
   InstanceTag* tag = instance->tag_.get();
+  const CallNote note(found.library->note(), Call::kOpen);
   const swy_rc rc =
       instance->table_->open(to_swy(config_json), host_table(), tag, &instance->instance_, &err);
   if (rc < 0) {
@@ -191,7 +197,9 @@ Result<std::unique_ptr<ProviderInstance>> ProviderInstance::open(const Libraries
 }
 
 ProviderInstance::~ProviderInstance() {
-  if (table_) table_->close(instance_);
+  if (!table_) return;
+  const CallNote note(library_->note(), Call::kClose);
+  table_->close(instance_);
 }
 
 Operation::Operation(ProviderInstance& instance, void* operation)
@@ -201,23 +209,41 @@ Operation::Operation(Operation&& other) noexcept
     : instance_(std::exchange(other.instance_, nullptr)), operation_(other.operation_) {}
 
 Operation::~Operation() {
-  if (instance_) instance_->table_->op_free(operation_);
+  if (!instance_) return;
+  const CallNote note(instance_->library_->note(), Call::kOpFree);
+  instance_->table_->op_free(operation_);
 }
 
 Result<Operation, Fault> Operation::start(ProviderInstance& instance, const swy_req& request) {
   swy_err err = empty_err();
   void* operation = nullptr;
+  const CallNote note(instance.library_->note(), Call::kOpNew);
   const swy_rc rc = instance.table_->op_new(instance.instance_, &request, &operation, &err);
   if (rc < 0) {
     // op_new may say that the request itself is at fault, as a step may.
     Fault fault = upstream_fault(err);
     if (fault.message.empty()) fault.message = fault_text(rc, err);
+    if (fault.cls == SWY_CLS_PLUGIN) instance.library_->health().fault(mono_ns());
     return fault;
   }
   return Operation(instance, operation);
 }
 
 Operation::Next Operation::step(const swy_ev& event, OperationSink& sink) {
+  Next next = call_step(event, sink);
+  const std::uint64_t now = mono_ns();
+  const std::uint64_t took = now - event.now_ns;
+  Health& health = instance_->library_->health();
+  if (took > kStepSlowNs && event.now_ns != 0) {
+    health.slow();
+    if (took > kStepFaultNs) health.fault(now);
+  }
+  if (next.act == SWY_ACT_FAIL && next.fault.cls == SWY_CLS_PLUGIN) health.fault(now);
+  return next;
+}
+
+Operation::Next Operation::call_step(const swy_ev& event, OperationSink& sink) {
+  const CallNote note(instance_->library_->note(), Call::kOpStep);
   const swy_out out = out_to(sink);
   swy_next next{};
   next.size = sizeof next;

@@ -96,6 +96,7 @@ class Operation {
 
  private:
   Operation(ProviderInstance& instance, void* operation);
+  Next call_step(const swy_ev& event, OperationSink& sink);
   ProviderInstance* instance_;
   void* operation_;
 };
