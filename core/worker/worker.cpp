@@ -178,7 +178,13 @@ Result<std::shared_ptr<observe::LoggerFanout>, config::Faults> Worker::open_logg
   config::Faults faults;
   for (std::size_t i = 0; i < config.loggers.size(); ++i) {
     const config::Logger& logger = config.loggers[i];
-    auto instance = plugin::LoggerInstance::open(*libraries_, logger.plugin, logger.config_json);
+    auto destinations = plugin::Destinations::make(config, logger.destinations);
+    if (!destinations) {
+      faults.push_back({"/loggers/" + std::to_string(i), destinations.error().message});
+      continue;
+    }
+    auto instance = plugin::LoggerInstance::open(*libraries_, logger.plugin, logger.config_json,
+                                                 std::move(*destinations));
     if (instance) {
       instances.push_back(std::move(*instance));
     } else {
