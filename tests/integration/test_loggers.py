@@ -38,7 +38,7 @@ def metric(stage, name, logger):
 class Otlp(unittest.TestCase):
     def test_a_request_arrives_as_span_log_record_and_metrics(self):
         with Collector() as collector, Stage(
-                env={"OTLP_TOKEN": TOKEN},
+                env={"OTLP_TOKEN": TOKEN}, log={"level": "trace"},
                 **otlp(collector.url, {"service_name": "gate", "resource": {"deployment.environment.name": "test"}},
                        headers={"X-Tenant": "t1"},
                        credential={"value": "${OTLP_TOKEN}", "prefix": "Bearer "})) as stage:
@@ -86,7 +86,8 @@ class Otlp(unittest.TestCase):
 
             record = stage.record(answer)
             self.assertEqual(record["trace_id"], TRACE)
-            self.assertNotIn(TOKEN, stage.gateway.log() + stage.gateway.records_file.read_text()
+            shown = urllib.request.urlopen(stage.gateway.admin_url + "/metrics").read().decode()
+            self.assertNotIn(TOKEN, stage.gateway.log() + stage.gateway.records_file.read_text() + shown
                              + "".join(body for _, body in collector.bodies))
 
     def test_a_collector_that_comes_late_gets_everything(self):

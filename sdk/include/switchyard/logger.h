@@ -66,8 +66,8 @@ typedef struct swy_logger {
    * counted, requests never wait. deadline_ns: monotonic. Everything is borrowed for the call.
    * A fault takes nothing. With err.cls SWY_CLS_OVERLOADED it is where the records go that fails (a
    * full disk, a collector that is down): the host keeps all of them and tries again after
-   * err.retry_after_ms, or as it backs off. After any other fault it looks for the record that can't
-   * be stomached by offering fewer, and drops one that fails alone three times. [logger] */
+   * err.retry_after_ms, or as it backs off. After any other fault it looks for the record that
+   * can't be stomached by offering fewer, and drops one that fails alone three times. [logger] */
   swy_rc(SWY_CALL* write)(void* inst, const swy_rec* rec, uint32_t n, uint32_t stride,
                           uint64_t deadline_ns, uint32_t* taken, swy_err* err);
 

@@ -300,8 +300,9 @@ TEST_CASE("config: destinations, and the loggers that may post to them", "[unit]
   const auto has = [&](const std::string& one) {
     return std::find(warned.begin(), warned.end(), one) != warned.end();
   };
-  CHECK(has("destination remote: records and its credential go to collector.example:4318 in clear; "
-            "https:// would protect them"));
+  CHECK(
+      has("destination remote: records and its credential go to collector.example:4318 in clear; "
+          "https:// would protect them"));
   CHECK(has("destination idle: no logger lists it"));
   CHECK(std::none_of(warned.begin(), warned.end(), [](const std::string& one) {
     return one.find("plain") != std::string::npos;
@@ -311,7 +312,8 @@ TEST_CASE("config: destinations, and the loggers that may post to them", "[unit]
 TEST_CASE("config: faults of destinations are told, without what is secret", "[unit][config]") {
   World world;
   world.environment = {"HOME=/h", "TOKEN=canary-1234"};
-  CHECK(world.faults(R"({
+  CHECK(
+      world.faults(R"({
     "destinations": {
       "Bad": {"url": "https://h"},
       "a": {"url": "collector:4318", "timeout": "soon", "hedaers": {}},
@@ -321,7 +323,7 @@ TEST_CASE("config: faults of destinations are told, without what is secret", "[u
       "d": {"url": "https://h", "credential": {"header": "content-length", "value": "file:none"}},
       "e": {"url": "https://h", "tls": {"ca_file": "none.pem"}, "credential": {"prefix": "x"}}},
     "loggers": [{"plugin": "otlp", "destinations": ["a", "f", "collector"]}]})") ==
-        R"(/destinations/Bad: not an id: expected 1 to 63 characters of a-z, 0-9, - and _, the first a letter or digit
+      R"(/destinations/Bad: not an id: expected 1 to 63 characters of a-z, 0-9, - and _, the first a letter or digit
 /destinations/a/hedaers: unknown key; did you mean "headers"?
 /destinations/a/timeout: found "soon", expected a duration such as "500ms", "10s", "5m" or "1h"
 /destinations/a/url: "collector:4318": not a URL that starts with https:// or http://
@@ -333,10 +335,10 @@ TEST_CASE("config: faults of destinations are told, without what is secret", "[u
 /destinations/c/headers/host: this header field is the gateway's own
 /destinations/d/credential/header: this header field is the gateway's own
 /destinations/d/credential/value: )" +
-            (world.scratch().path() / "none").string() + R"(: No such file or directory
+          (world.scratch().path() / "none").string() + R"(: No such file or directory
 /destinations/e/credential: "value" is missing
 /destinations/e/tls/ca_file: )" +
-            (world.scratch().path() / "none.pem").string() + R"(: No such file or directory
+          (world.scratch().path() / "none.pem").string() + R"(: No such file or directory
 /loggers/0/destinations/1: there is no destination "f"
 /loggers/0/destinations/2: there is no destination "collector")");
 }
