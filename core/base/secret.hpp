@@ -48,4 +48,7 @@ class Secret {
   std::string text_;
 };
 
+// Takes a revealed secret out of a text that somebody else wrote.
+void redact(std::string& text, std::string_view secret);
+
 }  // namespace switchyard

@@ -90,9 +90,23 @@ struct Limits {
   std::size_t connections_per_ip_max = 0;  // 0: no cap
 };
 
+// Where loggers may post to. No plugin ever sees its credential.
+struct Destination {
+  std::string name;
+  std::string url;
+  std::map<std::string, std::string> headers;  // added to each post
+  std::string credential_header;               // empty: none is sent
+  std::string credential_prefix;               // "Bearer ", or empty
+  Secret credential;
+  std::string proxy;  // as of a provider
+  std::filesystem::path ca_file;
+  std::chrono::milliseconds timeout{10'000};  // of one post, connecting included
+};
+
 struct Logger {
-  std::string plugin;       // "jsonl"
-  std::string config_json;  // what open() gets
+  std::string plugin;                     // "jsonl"
+  std::string config_json;                // what open() gets
+  std::vector<std::string> destinations;  // names of those it may post to
 };
 
 struct Plugins {
@@ -115,6 +129,7 @@ struct Config {
   Limits limits;
   std::vector<std::string> cors_origins;
   Plugins plugins;
+  std::vector<Destination> destinations;
   std::vector<Logger> loggers;
   std::string log_level = "info";
   std::filesystem::path source;  // empty: the embedded default
@@ -152,6 +167,10 @@ Result<std::shared_ptr<const Config>, Faults> load_text(std::string_view text,
 // What a configuration means, for `switchyard check`: listeners, providers, models and where they
 // go; no secret.
 std::string describe(const Config& config);
+
+// A hash over all that these destinations are made of, their credentials too: equal where nothing
+// has changed. A file counts by its time.
+std::string fingerprint(const Config& config, const std::vector<std::string>& destinations);
 
 // What is legal but hardly meant, a sentence each.
 std::vector<std::string> warnings(const Config& config);

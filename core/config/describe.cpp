@@ -54,6 +54,16 @@ void add_line(std::string& text, std::string_view name, std::string_view value) 
   text += '\n';
 }
 
+// Where a destination is, and what goes along.
+std::string place(const Destination& destination) {
+  std::string text = destination.url;
+  if (!destination.credential_header.empty()) {
+    text += ", credential in " + destination.credential_header;
+  }
+  if (!destination.proxy.empty()) text += ", proxy " + destination.proxy;
+  return text;
+}
+
 std::string kind(const Provider& provider) {
   if (provider.plugin == provider.family) return "plugin " + provider.plugin;
   return "plugin " + provider.plugin + ", dialect " + provider.family;
@@ -105,12 +115,31 @@ void warn_of_providers(const Config& config, std::vector<std::string>& found) {
   }
 }
 
+void warn_of_destinations(const Config& config, std::vector<std::string>& found) {
+  for (const Destination& destination : config.destinations) {
+    const auto url = parse_base_url(destination.url);
+    if (url && !url->tls && !is_loopback(url->host)) {
+      found.push_back("destination " + destination.name + ": records " +
+                      (destination.credential_header.empty() ? "" : "and its credential ") +
+                      "go to " + url->host + ':' + std::to_string(url->port) +
+                      " in clear; https:// would protect them");
+    }
+    const bool used =
+        std::any_of(config.loggers.begin(), config.loggers.end(), [&](const Logger& logger) {
+          const auto& names = logger.destinations;
+          return std::find(names.begin(), names.end(), destination.name) != names.end();
+        });
+    if (!used) found.push_back("destination " + destination.name + ": no logger lists it");
+  }
+}
+
 }  // namespace
 
 std::vector<std::string> warnings(const Config& config) {
   std::vector<std::string> found;
   warn_of_listeners(config, found);
   warn_of_providers(config, found);
+  warn_of_destinations(config, found);
   return found;
 }
 
@@ -146,7 +175,12 @@ std::string describe(const Config& config) {
     add_line(text, key.name, key.models.empty() ? "any model" : joined(key.models, 8));
   }
   text += counted(config.loggers.size(), "logger") + '\n';
-  for (const Logger& logger : config.loggers) add_line(text, logger.plugin, logger.config_json);
+  for (const Logger& logger : config.loggers) {
+    add_line(text, logger.plugin, logger.config_json);
+    if (!logger.destinations.empty()) add_line(text, "  posts to", joined(logger.destinations, 8));
+  }
+  if (!config.destinations.empty()) text += "destinations\n";
+  for (const Destination& each : config.destinations) add_line(text, each.name, place(each));
   return text;
 }
 

@@ -47,7 +47,7 @@ std::string lower(std::string text) {
   return text;
 }
 
-bool is_provider_id(std::string_view id) {
+bool is_id(std::string_view id) {
   constexpr std::string_view kAllowed = "abcdefghijklmnopqrstuvwxyz0123456789_-";
   return !id.empty() && id.size() <= 63 && id.front() != '_' && id.front() != '-' &&
          id.find_first_not_of(kAllowed) == std::string_view::npos;
@@ -73,6 +73,11 @@ class Reader {
     if (const Json* limits = object("limits")) read_limits(*limits);
     if (const Json* cors = object("cors")) config_.cors_origins = texts(member(*cors, "origins"));
     if (const Json* plugins = object("plugins")) read_plugins(*plugins);
+    if (const Json* destinations = object("destinations")) {
+      for (const auto& entry : destinations->GetObject()) {
+        read_destination(std::string(text_of(entry.name)), entry.value);
+      }
+    }
     read_loggers();
     if (const Json* log = object("log")) {
       config_.log_level = text_or(*log, "level", config_.log_level);
@@ -186,15 +191,18 @@ class Reader {
     }
   }
 
+  void check_id(std::string_view id, const std::string& pointer) {
+    if (is_id(id)) return;
+    fault(pointer,
+          "not an id: expected 1 to 63 characters of a-z, 0-9, - and _, the first a letter or "
+          "digit");
+  }
+
   // --- providers -------------------------------------------------------------------------------
 
   void read_provider(const std::string& id, const Json& value) {
     const std::string pointer = child("/providers", id);
-    if (!is_provider_id(id)) {
-      fault(pointer,
-            "not an id: expected 1 to 63 characters of a-z, 0-9, - and _, the first a letter or "
-            "digit");
-    }
+    check_id(id, pointer);
     if (!value.IsObject()) return;
     Provider provider;
     provider.id = id;
@@ -211,8 +219,8 @@ class Reader {
                          dialect.key_env + "}\"}]");
     }
     provider.models = texts(member(value, "models"));
-    read_headers(value, pointer, provider);
-    read_proxy(value, pointer, provider);
+    read_headers(value, pointer, provider.headers);
+    read_proxy(value, pointer, provider.proxy);
     if (const Json* tls = member(value, "tls")) {
       provider.ca_file = readable_file(*tls, "ca_file", child(pointer, "tls"));
     }
@@ -323,7 +331,7 @@ class Reader {
         fault(text_member(each, "name") != nullptr ? child(here, "name") : here,
               "a second credential named \"" + credential.name + "\"");
       }
-      read_secret(each, here, credential.key);
+      read_secret(each, "key", here, credential.key);
       const Json* parts = member(each, "parts");
       if (parts != nullptr && parts->IsObject()) {
         for (const auto& part : parts->GetObject()) {
@@ -336,31 +344,38 @@ class Reader {
     }
   }
 
-  void read_secret(const Json& value, const std::string& pointer, Secret& secret) {
-    const Json* text = text_member(value, "key");
+  void read_secret(const Json& value, std::string_view name, const std::string& pointer,
+                   Secret& secret) {
+    const Json* text = text_member(value, name);
     if (text == nullptr || text->GetStringLength() == 0) return;
     auto found = sources_.references.secret(text_of(*text));
     if (found) {
       secret = std::move(found).value();
     } else {
-      fault(child(pointer, "key"), found.error().message);
+      fault(child(pointer, name), found.error().message);
     }
   }
 
-  void read_headers(const Json& value, const std::string& pointer, Provider& provider) {
-    const Json* headers = member(value, "headers");
-    if (headers == nullptr || !headers->IsObject()) return;
+  // "" where the gateway may send a header field of that name, else what is wrong with it.
+  static std::string name_fault(const std::string& name) {
     static const std::set<std::string> kOurs{"host",       "content-length", "transfer-encoding",
                                              "connection", "upgrade",        "te",
                                              "trailer",    "expect",         "keep-alive"};
+    if (!is_token(name)) return "not a header field's name";
+    if (kOurs.contains(lower(name))) return "this header field is the gateway's own";
+    return {};
+  }
+
+  void read_headers(const Json& value, const std::string& pointer,
+                    std::map<std::string, std::string>& found) {
+    const Json* headers = member(value, "headers");
+    if (headers == nullptr || !headers->IsObject()) return;
     std::set<std::string> folded;
     for (const auto& entry : headers->GetObject()) {
       const std::string name(text_of(entry.name));
       const std::string at = child(child(pointer, "headers"), name);
-      if (!is_token(name)) {
-        fault(at, "not a header field's name");
-      } else if (kOurs.contains(lower(name))) {
-        fault(at, "this header field is the gateway's own");
+      if (std::string wrong = name_fault(name); !wrong.empty()) {
+        fault(at, std::move(wrong));
       } else if (!folded.insert(lower(name)).second) {
         fault(at, "given twice; case makes no difference in these names");
       }
@@ -370,23 +385,23 @@ class Reader {
         return c == '\t' || (static_cast<unsigned char>(c) >= 0x20 && c != 0x7f);
       });
       if (!printable) fault(at, "holds a line break or another control character");
-      provider.headers.emplace(name, text);
+      found.emplace(name, text);
     }
   }
 
-  void read_proxy(const Json& value, const std::string& pointer, Provider& provider) {
+  void read_proxy(const Json& value, const std::string& pointer, std::string& found) {
     const Json* proxy = text_member(value, "proxy");
     if (proxy == nullptr || proxy->GetStringLength() == 0) return;
     const std::string_view text = text_of(*proxy);
     const auto url = parse_base_url(text);
     if (text == "none") {
-      provider.proxy = "none";
+      found = "none";
     } else if (!url) {
       fault(child(pointer, "proxy"), url.error().message);
     } else if (url->tls || url->text.find('/', 7) != std::string::npos) {
       fault(child(pointer, "proxy"), "expected http://HOST:PORT or none");
     } else {
-      provider.proxy = url->text;
+      found = url->text;
     }
   }
 
@@ -448,7 +463,7 @@ class Reader {
         fault(pointer, has_key ? "has both \"key\" and \"mac\"; one of them is wanted"
                                : "has neither \"key\" nor \"mac\"");
       }
-      read_secret(value, pointer, key.key);
+      read_secret(value, "key", pointer, key.key);
       key.mac = lower(text_or(value, "mac", ""));
       key.models = texts(member(value, "models"));
       read_number(value, "body_bytes_max", key.body_bytes_max);
@@ -498,20 +513,78 @@ class Reader {
     }
   }
 
+  void read_destination(const std::string& name, const Json& value) {
+    const std::string pointer = child("/destinations", name);
+    check_id(name, pointer);
+    if (!value.IsObject()) return;
+    Destination destination;
+    destination.name = name;
+    const std::string text = text_or(value, "url", "");
+    const auto url = parse_base_url(text);
+    if (url) {
+      destination.url = url->text;
+    } else if (text_member(value, "url") != nullptr) {
+      const std::string at = child(pointer, "url");
+      fault(at, shown_at(at, text) + ": " + url.error().message);
+    }
+    read_headers(value, pointer, destination.headers);
+    read_credential(value, pointer, destination);
+    read_proxy(value, pointer, destination.proxy);
+    if (const Json* tls = member(value, "tls")) {
+      destination.ca_file = readable_file(*tls, "ca_file", child(pointer, "tls"));
+    }
+    read_duration(value, "timeout", pointer, destination.timeout);
+    config_.destinations.push_back(std::move(destination));
+  }
+
+  void read_credential(const Json& value, const std::string& pointer, Destination& destination) {
+    const Json* credential = member(value, "credential");
+    if (credential == nullptr || !credential->IsObject()) return;
+    const std::string at = child(pointer, "credential");
+    const std::string header = text_or(*credential, "header", "authorization");
+    if (std::string wrong = name_fault(header); !wrong.empty()) {
+      fault(child(at, "header"), std::move(wrong));
+    }
+    for (const auto& [name, given] : destination.headers) {
+      if (lower(name) != lower(header)) continue;
+      fault(child(child(pointer, "headers"), name), "the header field of the credential");
+    }
+    destination.credential_header = header;
+    destination.credential_prefix = text_or(*credential, "prefix", "");
+    read_secret(*credential, "value", at, destination.credential);
+  }
+
+  void read_logger_destinations(const Json& value, const std::string& pointer, Logger& logger) {
+    std::vector<std::string> known;
+    for (const Destination& each : config_.destinations) known.push_back(each.name);
+    const std::string at = child(pointer, "destinations");
+    logger.destinations = texts(member(value, "destinations"));
+    for (std::size_t i = 0; i < logger.destinations.size(); ++i) {
+      const std::string& name = logger.destinations[i];
+      if (std::find(known.begin(), known.end(), name) != known.end()) continue;
+      fault(child(at, i), "there is no destination \"" + name + "\"" + did_you_mean(name, known));
+    }
+  }
+
   void read_loggers() {
     const Json* loggers = list("loggers");
     if (member(document_, "loggers") == nullptr && !config_.state.empty()) {
       rapidjson::Document config(rapidjson::kObjectType);
       const std::string file = (config_.state / "records.jsonl").string();
       config.AddMember("path", Json(file, config.GetAllocator()), config.GetAllocator());
-      config_.loggers.push_back({"jsonl", to_json(config)});
+      config_.loggers.push_back({"jsonl", to_json(config), {}});
     }
     if (loggers == nullptr) return;
-    for (const Json& each : loggers->GetArray()) {
+    for (rapidjson::SizeType i = 0; i < loggers->Size(); ++i) {
+      const Json& each = (*loggers)[i];
       if (!each.IsObject()) continue;
       const Json* config = member(each, "config");
       const bool given = config != nullptr && config->IsObject();
-      config_.loggers.push_back({text_or(each, "plugin", ""), given ? to_json(*config) : "{}"});
+      Logger logger;
+      logger.plugin = text_or(each, "plugin", "");
+      logger.config_json = given ? to_json(*config) : "{}";
+      read_logger_destinations(each, child("/loggers", i), logger);
+      config_.loggers.push_back(std::move(logger));
     }
   }
 

@@ -26,6 +26,9 @@ using Path = std::vector<std::string>;
 
 bool holds_secret(const Path& path) {
   if (path.size() == 3) return path[0] == "keys" && path[2] == "key";
+  if (path.size() == 4) {
+    return path[0] == "destinations" && path[2] == "credential" && path[3] == "value";
+  }
   return path.size() == 5 && path[0] == "providers" && path[2] == "credentials" && path[4] == "key";
 }
 

@@ -3,6 +3,7 @@
 #include <boost/asio/detached.hpp>
 
 #include "core/base/clock.hpp"
+#include "core/base/secret.hpp"
 #include "core/exchange/usage.hpp"
 #include "core/net/await.hpp"
 
@@ -32,20 +33,6 @@ Task<> drain(std::unique_ptr<net::UpstreamConnection> connection, LoopContext co
       co_return;
     }
     total += slice->size();
-  }
-}
-
-void redact(std::string& text, std::string_view secret) {
-  if (secret.empty()) return;
-  for (auto at = text.find(secret); at != text.npos; at = text.find(secret, at)) {
-    text.replace(at, secret.size(), "[redacted]");
-    at += std::string_view("[redacted]").size();
-  }
-  // A text that was cut to fit may end within it.
-  for (std::size_t n = secret.size() - 1; n >= 8; --n) {
-    if (!text.ends_with(secret.substr(0, n))) continue;
-    text.replace(text.size() - n, n, "[redacted]");
-    return;
   }
 }
 
@@ -202,7 +189,19 @@ Attempt::Next Attempt::step(std::uint32_t kind, std::string_view data, std::stri
   return operation_->step(event, *this);
 }
 
+// True where the plugin is not to be asked: it is in quarantine, or its breaker is open.
+bool Attempt::plugin_rests() {
+  const bool rests = !slot_.instance || slot_.instance->library().health().resting(mono_ns());
+  if (!rests) return false;
+  fault_.cls = SWY_CLS_PLUGIN;
+  fault_.code = "plugin_unavailable";
+  fault_.message = slot_.instance ? "the provider's plugin failed again and again and rests"
+                                  : "the provider's plugin is in quarantine";
+  return true;
+}
+
 Task<Attempt::Outcome> Attempt::run() {
+  if (plugin_rests()) co_return Outcome::kFailed;
   abi_request_.size = sizeof abi_request_;
   const bool native = slot_.instance->caps().takes_dialect(request_.dialect);
   abi_request_.flags = (native ? SWY_REQ_NATIVE : 0u) | (request_.stream ? SWY_REQ_STREAM : 0u) |

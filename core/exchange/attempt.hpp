@@ -41,6 +41,7 @@ class Attempt : public plugin::OperationSink {
  private:
   using Next = plugin::Operation::Next;
 
+  bool plugin_rests();
   Next step(std::uint32_t kind, std::string_view data = {}, std::string_view name = {},
             unsigned status = 0);
   net::Task<Next> wait(std::uint64_t delay_ns);

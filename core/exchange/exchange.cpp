@@ -85,6 +85,7 @@ Task<> run(LoopContext& context, const Snapshot& snapshot, const Request& reques
 
     const ProviderSlot& slot = snapshot.providers[target->provider];
     record.provider = slot.config->id;
+    record.provider_family = slot.config->family;
     record.model_used = target->model;
     Attempt attempt(context, snapshot, request, *target, writer);
     // A stream may run for long; an answer that comes whole has its total time.

@@ -22,6 +22,7 @@ namespace switchyard::exchange {
 // A configured provider, ready to be called.
 struct ProviderSlot {
   const config::Provider* config = nullptr;
+  // Null where its plugin is in quarantine: attempts fail, others may serve.
   std::shared_ptr<plugin::ProviderInstance> instance;  // shared with other snapshots
   std::shared_ptr<const net::Upstream> upstream;  // null where the plugin sends nothing
   std::string base_path;                          // of the base URL, without a trailing slash

@@ -84,7 +84,9 @@ AttemptFault from_net(const net::NetError& error) {
 Failure to_failure(const AttemptFault& fault, std::string_view provider) {
   const std::string at = " (provider " + std::string(provider) + ")";
   if (*fault.code != '\0') {
-    const unsigned status = fault.cls == SWY_CLS_TIMEOUT ? 504 : 502;
+    const unsigned status = fault.cls == SWY_CLS_TIMEOUT  ? 504
+                            : fault.cls == SWY_CLS_PLUGIN ? 503
+                                                          : 502;
     return make(status, "upstream_error", fault.code, fault.message + at);
   }
   Failure failure;

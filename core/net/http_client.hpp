@@ -141,5 +141,7 @@ struct Url {
   std::string path;
 };
 Result<Url> parse_url(std::string_view url);
+// What the Host header says: the port where it is not the scheme's own.
+std::string host_header(const Url& url);
 
 }  // namespace switchyard::net

@@ -2,6 +2,7 @@
 
 #include <boost/asio/ip/address.hpp>
 #include <charconv>
+#include <cstdlib>
 #include <optional>
 
 #include "core/net/text.hpp"
@@ -138,7 +139,18 @@ bool covers(std::string_view entry, std::string_view host, std::uint16_t port) {
   return before == 0 || host[before - 1] == '.';
 }
 
+std::string variable(const char* name, const char* other) {
+  const char* value = std::getenv(name);
+  if (value == nullptr && other != nullptr) value = std::getenv(other);
+  return value != nullptr ? value : "";
+}
+
 }  // namespace
+
+ProxyEnvironment proxy_environment() {
+  return {variable("https_proxy", "HTTPS_PROXY"), variable("http_proxy", nullptr),
+          variable("no_proxy", "NO_PROXY")};
+}
 
 bool bypasses_proxy(std::string_view no_proxy, std::string_view host, std::uint16_t port) {
   while (!no_proxy.empty()) {

@@ -16,11 +16,12 @@ struct ProxyChoice {
   std::string authorization;  // "Basic ...", or empty; never logged
 };
 
-// What the environment says; also the lower-case forms of the variables, which the caller reads
-// first (and of HTTP_PROXY only the lower-case form, for a CGI caller could set the other one).
+// What the environment says; also the lower-case forms of the variables, which are read first (and
+// of HTTP_PROXY only the lower-case form, for a CGI caller could set the other one).
 struct ProxyEnvironment {
   std::string https_proxy, http_proxy, no_proxy;
 };
+ProxyEnvironment proxy_environment();
 
 // `configured`: "http://user:password@host:port", "none", or empty for the environment. What is
 // configured holds for every host; NO_PROXY tempers the environment's proxies alone.

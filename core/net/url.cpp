@@ -84,4 +84,11 @@ Result<Url> parse_url(std::string_view url) {
   return out;
 }
 
+std::string host_header(const Url& url) {
+  std::string host = url.host.find(':') != std::string::npos ? "[" + url.host + "]" : url.host;
+  const std::uint16_t usual = url.tls ? 443 : 80;
+  if (url.port != usual) host += ":" + std::to_string(url.port);
+  return host;
+}
+
 }  // namespace switchyard::net

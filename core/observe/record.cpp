@@ -54,6 +54,19 @@ void cut_texts(Record& record) {
   }
 }
 
+std::string_view provider_name(std::string_view family) {
+  static constexpr std::pair<std::string_view, std::string_view> kNames[] = {
+      {"azure", "azure.ai.openai"},  {"bedrock", "aws.bedrock"},
+      {"gemini", "gcp.gemini"},      {"grok", "x_ai"},
+      {"mistral", "mistral_ai"},     {"vertex", "gcp.vertex_ai"},
+      {"watsonx", "ibm.watsonx.ai"},
+  };
+  for (const auto& [ours, theirs] : kNames) {
+    if (family == ours) return theirs;
+  }
+  return family;
+}
+
 swy_rec to_plugin(const Record& record) {
   const auto since_start = [&](std::uint64_t ns) {
     return ns > record.start_ns ? ns - record.start_ns : 0;
@@ -89,6 +102,9 @@ swy_rec to_plugin(const Record& record) {
   out.finish_reason = to_swy(record.finish_reason);
   out.fallback_path = to_swy(record.fallback_path);
   out.route_reason = to_swy(record.route_reason);
+  out.parent_span = to_swy(record.parent_span);
+  out.provider_name = to_swy(provider_name(record.provider_family));
+  out.trace_flags = record.trace_flags;
   return out;
 }
 
@@ -107,6 +123,11 @@ constexpr unsigned kTriesAlone = 3;
 // One logger: its queue, and the thread that empties it.
 struct LoggerFanout::Line::Sink {
   using Batch = std::vector<std::shared_ptr<const Record>>;
+  struct Taken {
+    std::uint32_t records = 0;
+    bool fault = false;                 // one of the records may be what it can't stomach
+    std::chrono::milliseconds wait{0};  // before it is asked again
+  };
 
   Sink(std::unique_ptr<plugin::LoggerInstance> instance, std::string unique_name,
        const FanoutTimes& fanout_times)
@@ -136,8 +157,8 @@ struct LoggerFanout::Line::Sink {
   void run();
   Batch collect();
   void write(const Batch& batch);
-  void flush();
-  std::uint32_t write_some(std::span<const std::shared_ptr<const Record>> records, bool& fault);
+  std::chrono::milliseconds flush();
+  Taken write_some(std::span<const std::shared_ptr<const Record>> records);
   std::uint64_t deadline_ns();
   bool out_of_time();
   void pause(std::chrono::milliseconds delay);
@@ -183,10 +204,12 @@ LoggerFanout::Line::Sink::Batch LoggerFanout::Line::Sink::collect() {
   batch.reserve(kBatchMax);
   std::unique_lock lock(mutex);
   const auto due = [this] { return stopping || !queue.empty(); };
-  if (dirty && !wake.wait_for(lock, times.window, due)) {
+  auto delay = times.window;
+  while (dirty && !wake.wait_for(lock, delay, due)) {
     lock.unlock();
-    flush();
+    const auto wait = flush();
     lock.lock();
+    delay = std::max(std::min(delay * 2, times.back_off_max), wait);
   }
   wake.wait(lock, due);
   wake.wait_for(lock, times.window, [this] { return stopping || queue.size() >= kBatchMax; });
@@ -203,20 +226,19 @@ void LoggerFanout::Line::Sink::write(const Batch& batch) {
   while (!rest.empty()) {
     if (out_of_time()) return settle(0, rest.size());
     const auto part = rest.first(std::min(size, rest.size()));
-    bool fault = false;
-    const std::uint32_t taken = write_some(part, fault);
-    settle(taken, 0);
-    rest = rest.subspan(taken);
-    if (taken == part.size()) {
+    const Taken taken = write_some(part);
+    settle(taken.records, 0);
+    rest = rest.subspan(taken.records);
+    if (taken.records == part.size()) {
       size = kBatchMax;
       tries_alone = 0;
       delay = times.back_off_min;
       continue;
     }
-    if (taken != 0) delay = times.back_off_min;
-    pause(delay);
+    if (taken.records != 0) delay = times.back_off_min;
+    pause(std::max(delay, taken.wait));
     delay = std::min(delay * 2, times.back_off_max);
-    if (!fault) continue;
+    if (!taken.fault) continue;
     // One record may be what it can't stomach: halve until it stands alone.
     size = std::max<std::size_t>(part.size() / 2, 1);
     if (part.size() > 1 || ++tries_alone < kTriesAlone) continue;
@@ -226,25 +248,30 @@ void LoggerFanout::Line::Sink::write(const Batch& batch) {
   }
 }
 
-std::uint32_t LoggerFanout::Line::Sink::write_some(
-    std::span<const std::shared_ptr<const Record>> records, bool& fault) {
+LoggerFanout::Line::Sink::Taken LoggerFanout::Line::Sink::write_some(
+    std::span<const std::shared_ptr<const Record>> records) {
   std::array<swy_rec, kBatchMax> views;
   for (std::size_t i = 0; i < records.size(); ++i) views[i] = to_plugin(*records[i]);
   const auto taken = logger->write(std::span(views).first(records.size()), deadline_ns());
   if (!taken) {
-    fault = true;
     tell_fault("write", taken.error().message);
-    return 0;
+    return {.records = 0,
+            .fault = !taken.error().overloaded,
+            .wait = std::chrono::milliseconds(taken.error().retry_after_ms)};
   }
   if (*taken != 0) dirty = true;
-  return std::min(*taken, static_cast<std::uint32_t>(records.size()));
+  return {.records = std::min(*taken, static_cast<std::uint32_t>(records.size()))};
 }
 
-void LoggerFanout::Line::Sink::flush() {
+// How long to wait before the next one, where the logger says.
+std::chrono::milliseconds LoggerFanout::Line::Sink::flush() {
   const auto flushed = logger->flush(deadline_ns());
-  if (!flushed) tell_fault("flush", flushed.error().message);
-  dirty = false;
   flushed_at = Clock::now();
+  dirty = false;
+  if (flushed) return {};
+  tell_fault("flush", flushed.error().message);
+  dirty = flushed.error().overloaded;
+  return std::chrono::milliseconds(flushed.error().retry_after_ms);
 }
 
 // steady_clock and mono_ns() read the same clock.

@@ -22,8 +22,11 @@ struct Usage {
 };
 
 struct Record {
-  std::string id, trace, key_id, account, feature;
+  std::string id, key_id, account, feature;
+  std::string trace, parent_span;  // of the client's traceparent, or empty
+  unsigned trace_flags = 0;
   std::string task, surface, model_asked, model_used, provider;
+  std::string provider_family;  // "openai", "deepseek" ... as config::Provider has it
   bool stream = false;
   unsigned status = 0;    // as the client got it; 499 where it left before any
   unsigned attempts = 0;  // calls made upstream
@@ -60,7 +63,8 @@ struct FanoutTimes {
 
 // Fans records out to logger plugins, each on its own thread behind a bounded queue. A full queue
 // drops and counts. A logger that takes fewer than it was given, or fails, is asked again later; a
-// record that it fails on alone, three times over, is dropped.
+// record that it fails on alone, three times over, is dropped, unless it says that where records go
+// is overloaded: then they wait, for the time that it names.
 class LoggerFanout {
  public:
   struct Stats {
@@ -112,6 +116,10 @@ class LoggerFanout {
  private:
   Lines lines_;
 };
+
+// OpenTelemetry's gen_ai.provider.name of a provider's family; the family's own where it has none.
+// (GenAI conventions, registry of 2026.)
+std::string_view provider_name(std::string_view family);
 
 // As a logger plugin sees it. Every string is a view into `record`, which must outlive the result
 // unmoved.

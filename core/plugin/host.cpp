@@ -2,10 +2,12 @@
 
 #include <spdlog/spdlog.h>
 
+#include <cstring>
 #include <string_view>
 
 #include "core/base/clock.hpp"
 #include "core/base/json_scan.hpp"
+#include "core/plugin/http.hpp"
 
 namespace switchyard::plugin {
 namespace {
@@ -45,7 +47,10 @@ std::uint64_t SWY_CALL now_ns(const swy_host*, std::int32_t wall) noexcept {
   return wall ? unix_ns() : mono_ns();
 }
 
-const void* SWY_CALL ext(const swy_host*, const char*) noexcept { return nullptr; }
+const void* SWY_CALL ext(const swy_host*, const char* id) noexcept {
+  if (id != nullptr && std::strcmp(id, SWY_HTTP_EXT) == 0) return http_table();
+  return nullptr;
+}
 
 constexpr swy_host kHost = {.size = sizeof(swy_host),
                             .minor = SWY_MINOR,

@@ -7,9 +7,12 @@
 
 namespace switchyard::plugin {
 
-// What `tag` points to: who is logging.
+class Destinations;
+
+// What `tag` points to: who is calling.
 struct InstanceTag {
   std::string name;
+  Destinations* destinations = nullptr;  // where it may post to; null: nowhere
 };
 
 const swy_host* host_table();

@@ -1,6 +1,9 @@
 #include "core/plugin/logger.hpp"
 
 #include "core/base/json_scan.hpp"
+#include "core/config/schema.hpp"
+#include "core/plugin/call_note.hpp"
+#include "core/plugin/http.hpp"
 #include "core/plugin/table.hpp"
 
 namespace switchyard::plugin {
@@ -12,14 +15,36 @@ swy_err empty_err() {
   return err;
 }
 
+// The configuration against the schema that the plugin brings; empty where nothing is wrong.
+std::string config_fault(const Kind& kind, std::string_view config_json) {
+  if (kind.schema.empty()) return {};
+  rapidjson::Document schema, document;
+  schema.Parse(kind.schema.data(), kind.schema.size());
+  document.Parse(config_json.data(), config_json.size());
+  const auto rules = config::Schema::make(std::move(schema));
+  if (!rules) return "its schema: " + rules.error().front().message;
+  config::Faults faults;
+  // What a reference became may be nobody's business.
+  rules->check(document, [](const std::string&, std::string_view) { return "a text"; }, faults);
+  std::string text;
+  for (const config::Fault& fault : faults) {
+    text += (text.empty() ? "config" : "; config") + fault.pointer + ": " + fault.message;
+  }
+  return text;
+}
+
 }  // namespace
 
-Result<std::unique_ptr<LoggerInstance>> LoggerInstance::from_table(const swy_logger* table,
-                                                                   std::string name,
-                                                                   std::string_view config_json) {
+LoggerInstance::LoggerInstance() = default;
+
+Result<std::unique_ptr<LoggerInstance>> LoggerInstance::from_table(
+    const swy_logger* table, std::string name, std::string_view config_json,
+    std::unique_ptr<Destinations> destinations) {
   std::unique_ptr<LoggerInstance> logger(new LoggerInstance);
   logger->name_ = std::move(name);
-  logger->tag_ = std::make_unique<InstanceTag>(InstanceTag{logger->name_});
+  logger->destinations_ = std::move(destinations);
+  logger->tag_ =
+      std::make_unique<InstanceTag>(InstanceTag{logger->name_, logger->destinations_.get()});
   swy_err err = empty_err();
   const swy_rc rc =
       table->open(to_swy(config_json), host_table(), logger->tag_.get(), &logger->instance_, &err);
@@ -29,42 +54,60 @@ Result<std::unique_ptr<LoggerInstance>> LoggerInstance::from_table(const swy_log
   return logger;
 }
 
-Result<std::unique_ptr<LoggerInstance>> LoggerInstance::open(const Libraries& libraries,
-                                                             std::string_view kind_name,
-                                                             std::string_view config_json) {
+Result<std::unique_ptr<LoggerInstance>> LoggerInstance::open(
+    const Libraries& libraries, std::string_view kind_name, std::string_view config_json,
+    std::unique_ptr<Destinations> destinations) {
   const Libraries::Found found = libraries.find("logger", kind_name);
   if (!found.kind) {
     return Error{"logger \"" + std::string(kind_name) + "\": no plugin of that name is loaded"};
   }
+  if (const std::string wrong = config_fault(*found.kind, config_json); !wrong.empty()) {
+    return Error{"logger \"" + std::string(kind_name) + "\": " + wrong};
+  }
+  const CallNote note(found.library->note(), Call::kOpen);
   auto logger = from_table(static_cast<const swy_logger*>(found.kind->vt), std::string(kind_name),
-                           config_json);
-  if (logger) (*logger)->library_ = found.library;
+                           config_json, std::move(destinations));
+  if (!logger) return logger;
+  (*logger)->library_ = found.library;
+  (*logger)->note_ = found.library->note();
   return logger;
 }
 
 LoggerInstance::~LoggerInstance() {
-  if (table_) table_->close(instance_);
+  if (!table_) return;
+  const CallNote note(note_, Call::kClose);
+  table_->close(instance_);
 }
 
-Result<std::uint32_t> LoggerInstance::write(std::span<const swy_rec> records,
-                                            std::uint64_t deadline_ns) {
+LoggerFault LoggerInstance::fault(const char* call, swy_rc rc, const swy_err& err) const {
+  const bool overloaded = err.cls == SWY_CLS_OVERLOADED;
+  return {"logger \"" + name_ + "\": " + call + ": " + fault_text(rc, err), overloaded,
+          overloaded ? err.retry_after_ms : 0};
+}
+
+Result<std::uint32_t, LoggerFault> LoggerInstance::write(std::span<const swy_rec> records,
+                                                         std::uint64_t deadline_ns) {
+  const PostingCall call(*tag_, deadline_ns);
+  const CallNote note(note_, Call::kWrite);
   swy_err err = empty_err();
   std::uint32_t taken = 0;
   const auto n = static_cast<std::uint32_t>(records.size());
   const swy_rc rc =
       table_->write(instance_, records.data(), n, sizeof(swy_rec), deadline_ns, &taken, &err);
-  const std::string place = "logger \"" + name_ + "\": write: ";
-  if (rc < 0) return Error{place + fault_text(rc, err)};
+  if (rc < 0) return fault("write", rc, err);
   if (taken > n) {
-    return Error{place + "took " + std::to_string(taken) + " of " + std::to_string(n) + " records"};
+    return LoggerFault{"logger \"" + name_ + "\": write: took " + std::to_string(taken) + " of " +
+                       std::to_string(n) + " records"};
   }
   return taken;
 }
 
-Result<void> LoggerInstance::flush(std::uint64_t deadline_ns) {
+Result<void, LoggerFault> LoggerInstance::flush(std::uint64_t deadline_ns) {
+  const PostingCall call(*tag_, deadline_ns);
+  const CallNote note(note_, Call::kFlush);
   swy_err err = empty_err();
   const swy_rc rc = table_->flush(instance_, deadline_ns, &err);
-  if (rc < 0) return Error{"logger \"" + name_ + "\": flush: " + fault_text(rc, err)};
+  if (rc < 0) return fault("flush", rc, err);
   return {};
 }
 

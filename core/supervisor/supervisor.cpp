@@ -15,6 +15,7 @@
 #include "core/base/clock.hpp"
 #include "core/base/os_process.hpp"
 #include "core/observe/log.hpp"
+#include "core/plugin/crashes.hpp"
 #include "core/worker/control.hpp"
 #include "core/worker/worker.hpp"
 
@@ -358,10 +359,28 @@ void Supervisor::tell_ready() {
   os::notify_service_manager("READY=1\nMAINPID=" + std::to_string(getpid()) + '\n');
 }
 
+// Names the plugin whose code a worker died in. The second time within ten minutes its content is
+// not loaded again until an operator releases it.
+void Supervisor::blame_plugin(pid_t pid, int status) {
+  if (!plan_) return;
+  const auto directory = plan_->config->state / "plugins";
+  const auto blame = plugin::take_notes(directory, pid);
+  const bool killed = !WIFSIGNALED(status) || WTERMSIG(status) == SIGKILL;
+  if (!blame || killed) return;
+  const char* name = sigabbrev_np(WTERMSIG(status));
+  const std::string signal = "SIG" + std::string(name != nullptr ? name : "?");
+  plugin::CrashList crashes(directory);
+  const unsigned count = crashes.add(*blame, signal, unix_ns() / kNsPerMs);
+  spdlog::error("plugin_crashed file={} sha256={} in={} signal={} times={}{}", blame->file,
+                blame->sha256, to_string(blame->call), signal, count,
+                count >= 2 ? " action=quarantine" : "");
+}
+
 void Supervisor::reap() {
   int status = 0;
   pid_t pid;
   while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
+    blame_plugin(pid, status);
     if (current_ && current_->pid == pid) {
       on_current_death(status);
     } else if (successor_ && successor_->worker.pid == pid) {

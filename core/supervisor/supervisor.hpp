@@ -53,6 +53,7 @@ class Supervisor {
   void on_control(WorkerProcess& worker);
   void on_ready(WorkerProcess& worker);
   void reap();
+  void blame_plugin(pid_t pid, int status);
   void on_current_death(int status);
   void on_timers();
 

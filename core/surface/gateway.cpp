@@ -9,6 +9,7 @@
 #include "core/surface/endpoints.hpp"
 #include "core/surface/openai_error.hpp"
 #include "core/surface/openai_writer.hpp"
+#include "core/surface/traceparent.hpp"
 
 namespace switchyard::surface {
 namespace {
@@ -41,13 +42,6 @@ bool valid_request_id(std::string_view id) {
     return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '-' ||
            c == '_' || c == '.';
   });
-}
-
-// The trace id of a W3C traceparent, or empty.
-std::string_view trace_id(std::string_view traceparent) {
-  return traceparent.size() >= 55 && traceparent[2] == '-' && traceparent[35] == '-'
-             ? traceparent.substr(3, 32)
-             : std::string_view();
 }
 
 std::string_view bearer(std::string_view authorization) {
@@ -160,6 +154,11 @@ Task<> Gateway::handle(net::HttpExchange& http) {
     record.id = new_request_id();
   }
   call.headers = "x-request-id: " + record.id + "\r\n";
+  if (const auto trace = parse_traceparent(call.head().find("traceparent"))) {
+    record.trace = trace->trace;
+    record.parent_span = trace->parent;
+    record.trace_flags = trace->flags;
+  }
 
   const Gauge open(context_.metrics.open_requests);
   co_await serve(call);
@@ -376,7 +375,8 @@ Task<> Gateway::serve_task(Call& call) {
     co_return;
   }
   std::erase_if(route.targets, [&](const routing::Target& target) {
-    return !call.snapshot().providers[target.provider].instance->caps().has_task(endpoint.task);
+    const auto& instance = call.snapshot().providers[target.provider].instance;
+    return instance && !instance->caps().has_task(endpoint.task);
   });
   if (route.targets.empty()) {
     const std::string message =
@@ -390,8 +390,6 @@ Task<> Gateway::serve_task(Call& call) {
     const std::string_view value = call.head().find(name);
     if (!value.empty()) forwarded.push_back({to_swy(name), to_swy(value)});
   }
-  record.trace = trace_id(call.head().find("traceparent"));
-
   exchange::Request request;
   request.task = endpoint.task;
   request.dialect = "openai";

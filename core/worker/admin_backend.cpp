@@ -94,8 +94,9 @@ std::string AdminState::providers_json() {
         .number("credentials", slot.config->credentials.size())
         .raw("models", json_array(slot.config->models,
                                   [](const std::string& name) { return json_text(name); }))
-        .raw("tasks", json_array(slot.instance->caps().tasks,
-                                 [](const std::string& task) { return json_text(task); }))
+        .raw("tasks",
+             json_array((slot.instance ? slot.instance->caps() : plugin::ProviderCaps()).tasks,
+                        [](const std::string& task) { return json_text(task); }))
         .take();
   });
 }

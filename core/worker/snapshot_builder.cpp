@@ -1,30 +1,12 @@
 #include "core/worker/snapshot_builder.hpp"
 
-#include <cstdlib>
+#include <spdlog/spdlog.h>
 
 #include "core/net/proxy.hpp"
 #include "switchyard_version.hpp"
 
 namespace switchyard {
 namespace {
-
-std::string variable(const char* name, const char* other) {
-  const char* value = std::getenv(name);
-  if (value == nullptr && other != nullptr) value = std::getenv(other);
-  return value != nullptr ? value : "";
-}
-
-net::ProxyEnvironment proxy_environment() {
-  return {variable("https_proxy", "HTTPS_PROXY"), variable("http_proxy", nullptr),
-          variable("no_proxy", "NO_PROXY")};
-}
-
-std::string host_header(const net::Url& url) {
-  std::string host = url.host.find(':') != std::string::npos ? "[" + url.host + "]" : url.host;
-  const std::uint16_t usual = url.tls ? 443 : 80;
-  if (url.port != usual) host += ":" + std::to_string(url.port);
-  return host;
-}
 
 // When a file was last written, as text; empty where there is none.
 std::string changed_at(const std::filesystem::path& file) {
@@ -63,10 +45,10 @@ Result<std::shared_ptr<const net::Upstream>> SnapshotBuilder::make_upstream(
   upstream->tls = url.tls;
   upstream->host = url.host;
   upstream->port = url.port;
-  upstream->host_header = host_header(url);
+  upstream->host_header = net::host_header(url);
   upstream->allow_private = provider.allow_private;
   upstream->connect_timeout = provider.timeouts.connect;
-  auto proxy = net::choose_proxy(url, provider.proxy, proxy_environment());
+  auto proxy = net::choose_proxy(url, provider.proxy, net::proxy_environment());
   if (!proxy) return std::move(proxy).error();
   upstream->proxy_host = std::move(proxy->host);
   upstream->proxy_port = proxy->port;

@@ -16,6 +16,8 @@
 #include "core/base/os_process.hpp"
 #include "core/net/dns.hpp"
 #include "core/observe/log.hpp"
+#include "core/plugin/call_note.hpp"
+#include "core/plugin/crashes.hpp"
 #include "core/store/store.hpp"
 #include "core/surface/gateway.hpp"
 #include "core/worker/acceptor.hpp"
@@ -134,6 +136,7 @@ class Worker {
   Result<std::uint64_t, config::Faults> reload_in_place();
   admin::PluginResult swap_plugin(const std::string& file, plugin::Libraries::Intent intent);
   admin::PluginResult rollback_plugin(const std::string& file);
+  void leave_resting_plugins();
   admin::PluginResult release_plugin(const std::string& sha256);
   admin::PluginResult put_in_force(const std::string& file);
   void watch_plugins();
@@ -213,12 +216,17 @@ Result<std::shared_ptr<observe::LoggerFanout>, config::Faults> Worker::open_logg
   for (std::size_t i = 0; i < config.loggers.size(); ++i) {
     const config::Logger& logger = config.loggers[i];
     const auto open = [&](Line*) -> Result<std::shared_ptr<Line>> {
-      auto opened = plugin::LoggerInstance::open(*libraries_, logger.plugin, logger.config_json);
+      auto destinations = plugin::Destinations::make(config, logger.destinations);
+      if (!destinations) return std::move(destinations).error();
+      auto opened = plugin::LoggerInstance::open(*libraries_, logger.plugin, logger.config_json,
+                                                 std::move(*destinations));
       if (!opened) return std::move(opened).error();
       return std::make_shared<Line>(std::move(*opened), names[i]);
     };
+    const std::string made_of =
+        logger.config_json + config::fingerprint(config, logger.destinations);
     // Not kept warm: what it holds open is its successor's to write.
-    auto line = libraries_->share<Line>({"logger", logger.plugin, names[i], logger.config_json},
+    auto line = libraries_->share<Line>({"logger", logger.plugin, names[i], made_of},
                                         plugin::Keep::kNot, open);
     if (line) {
       lines.push_back(std::move(*line));
@@ -339,8 +347,25 @@ admin::PluginResult Worker::rollback_plugin(const std::string& file) {
   return put_in_force(file);
 }
 
+// A plugin that rests and has a predecessor which is warm still gives way to it.
+void Worker::leave_resting_plugins() {
+  std::vector<std::string> resting;
+  for (const auto& [file, history] : libraries_->files()) {
+    for (const auto& generation : history) {
+      if (generation->state != plugin::State::kServing) continue;
+      if (generation->library->health().resting(mono_ns())) resting.push_back(file);
+    }
+  }
+  for (const std::string& file : resting) {
+    const auto back = rollback_plugin(file);
+    if (back)
+      spdlog::error("plugin_rolled_back file={} reason=\"it failed again and again\"", file);
+  }
+}
+
 admin::PluginResult Worker::release_plugin(const std::string& sha256) {
-  if (!libraries_->release(sha256)) {
+  const bool crashed = plugin::CrashList(libraries_->options().private_directory).release(sha256);
+  if (!libraries_->release(sha256) && !crashed) {
     return admin::PluginRefusal{404, "not_quarantined",
                                 "No content of this SHA-256 is quarantined."};
   }
@@ -492,6 +517,12 @@ bool Worker::start() {
   libraries.private_directory = directory / "plugins";
   libraries.pins = config_->plugins.pins;
   libraries.require_pins = config_->plugins.require_pins;
+  libraries.quarantined = plugin::CrashList(libraries.private_directory).quarantined();
+  std::error_code ignored;  // where it can't be made no plugin loads, and says why
+  std::filesystem::create_directory(libraries.private_directory, ignored);
+  std::filesystem::permissions(libraries.private_directory, std::filesystem::perms::owner_all,
+                               ignored);
+  plugin::keep_notes(libraries.private_directory);
   libraries_ = std::make_unique<plugin::Libraries>(std::move(libraries));
   builder_ = std::make_unique<SnapshotBuilder>(*libraries_);
 
@@ -653,6 +684,7 @@ void Worker::housekeep() {
       spdlog::info("keys_loaded count={}", keys_->size());
     }
   }
+  leave_resting_plugins();
   for (const auto& tls : tls_) {
     if (!tls) continue;
     const auto changed = tls->reload_if_changed();

@@ -116,7 +116,7 @@ class Record:
     NAMES = {
         "id": "switchyard.request_id", "status": "http.response.status_code",
         "final_status": "switchyard.status", "error_code": "error.type",
-        "error_text": "switchyard.error_text", "provider": "gen_ai.provider.name",
+        "error_text": "switchyard.error_text", "provider": "switchyard.provider",
         "model_asked": "gen_ai.request.model", "model_used": "gen_ai.response.model",
         "tokens_in": "gen_ai.usage.input_tokens", "tokens_out": "gen_ai.usage.output_tokens",
         "attempts": "switchyard.attempts", "fallback_path": "switchyard.fallback_path",

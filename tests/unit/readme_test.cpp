@@ -41,7 +41,8 @@ config::LoadOptions options_for(std::filesystem::path file) {
   options.file = std::move(file);
   options.data_directory = source("config");
   options.environment = {"SWITCHYARD_KEY=sy-test-0123456789abcdefghijklmnopqrstuvwxyz",
-                         "OPENAI_API_KEY=key-a", "DEEPSEEK_API_KEY=key-b", "HOME=/nonexistent"};
+                         "OPENAI_API_KEY=key-a", "DEEPSEEK_API_KEY=key-b", "OTLP_TOKEN=token-c",
+                         "HOME=/nonexistent"};
   return options;
 }
 
@@ -59,7 +60,7 @@ std::shared_ptr<const config::Config> load(const std::filesystem::path& file) {
 TEST_CASE("readme: its configuration and its dialect file are valid", "[unit][docs]") {
   const Scratch scratch;
   const auto shown = blocks("json");
-  REQUIRE(shown.size() == 2);
+  REQUIRE(shown.size() == 3);
   const auto small = load(scratch.write("switchyard.json", shown[0]));
   REQUIRE(small->providers.size() == 3);
   REQUIRE(small->models.size() == 2);
@@ -69,6 +70,10 @@ TEST_CASE("readme: its configuration and its dialect file are valid", "[unit][do
       "example.json",
       R"({"providers": {"example": {"credentials": [{"key": "${OPENAI_API_KEY}"}]}}})"));
   REQUIRE(example->providers.at(0).base_url == "https://api.example.com/v1");
+
+  const auto logging = load(scratch.write("logging.json", shown[2]));
+  REQUIRE(logging->destinations.at(0).credential.reveal() == "token-c");
+  REQUIRE(logging->loggers.at(1).destinations == std::vector<std::string>{"collector"});
 }
 
 TEST_CASE("readme: its plugin is the example, in under 40 lines", "[unit][docs]") {

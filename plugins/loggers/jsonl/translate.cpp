@@ -59,9 +59,14 @@ void append_line(std::string& out, const swy_rec& record) {
   Line line(out);
   line.text("timestamp", timestamp(record.start_unix_ns));
   line.text("trace_id", view(record.trace));
+  if (SWY_HAS(&record, swy_rec, parent_span)) {
+    line.text("parent_span_id", view(record.parent_span));
+  }
   line.text("switchyard.request_id", view(record.id));
   line.text("gen_ai.operation.name", operation(view(record.task)));
-  line.text("gen_ai.provider.name", view(record.provider));
+  const bool named = SWY_HAS(&record, swy_rec, provider_name) && record.provider_name.n > 0;
+  line.text("gen_ai.provider.name", view(named ? record.provider_name : record.provider));
+  line.text("switchyard.provider", view(record.provider));
   line.text("gen_ai.request.model", view(record.model_asked));
   line.text("gen_ai.response.model", view(record.model_used));
   if (record.finish_reason.n > 0) {
@@ -71,7 +76,7 @@ void append_line(std::string& out, const swy_rec& record) {
   line.count("gen_ai.usage.input_tokens", record.tok_in);
   line.count("gen_ai.usage.output_tokens", record.tok_out);
   line.count("gen_ai.usage.cache_read.input_tokens", record.tok_cached);
-  line.count("switchyard.usage.reasoning_tokens", record.tok_reasoning);
+  line.count("gen_ai.usage.reasoning.output_tokens", record.tok_reasoning);
   line.flag("switchyard.usage.estimated", has(SWY_REC_USAGE_ESTIMATED));
   line.count("http.response.status_code", record.status);
   line.text("switchyard.status", view(record.final_status));

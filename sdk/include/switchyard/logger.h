@@ -45,6 +45,10 @@ typedef struct swy_rec {
   swy_str route_reason;  /* why this target was chosen */
   const swy_kv* kv;      /* further facts */
   uint64_t nkv;
+  swy_str parent_span;   /* W3C parent id that came with `trace`, or empty */
+  swy_str provider_name; /* OpenTelemetry's gen_ai.provider.name: "openai", "aws.bedrock", ... */
+  uint32_t trace_flags;  /* W3C trace flags that came with `trace` */
+  uint32_t reserved;
 } swy_rec;
 
 typedef struct swy_logger {
@@ -60,7 +64,10 @@ typedef struct swy_logger {
   /* Takes records rec[0..n), element size `stride`. *taken receives how many were taken, a prefix;
    * the host keeps the rest and backs off. Its queue is bounded: what does not fit is dropped and
    * counted, requests never wait. deadline_ns: monotonic. Everything is borrowed for the call.
-   * [logger] */
+   * A fault takes nothing. With err.cls SWY_CLS_OVERLOADED it is where the records go that fails (a
+   * full disk, a collector that is down): the host keeps all of them and tries again after
+   * err.retry_after_ms, or as it backs off. After any other fault it looks for the record that
+   * can't be stomached by offering fewer, and drops one that fails alone three times. [logger] */
   swy_rc(SWY_CALL* write)(void* inst, const swy_rec* rec, uint32_t n, uint32_t stride,
                           uint64_t deadline_ns, uint32_t* taken, swy_err* err);
 

@@ -3,17 +3,21 @@
 //
 //   class Mine {
 //    public:
-//     static swy::Result<Mine> open(std::string_view config_json, swy::Host host);  // or a default
-//     constructor swy::Result<std::uint32_t> write(const swy::Records& records, std::uint64_t
-//     deadline_ns);  // how many were taken swy::Result<> flush(std::uint64_t deadline_ns); //
-//     optional
+//     // Or a default constructor.
+//     static swy::Result<Mine> open(std::string_view config_json, swy::Host host);
+//     // How many were taken. swy::overloaded() where it is not the records' fault.
+//     swy::Result<std::uint32_t> write(const swy::Records& records, std::uint64_t deadline_ns);
+//     swy::Result<> flush(std::uint64_t deadline_ns);  // optional
 //   };
 //   SWY_PLUGIN("vendor.mine", "1.0.0", swy::logger<Mine>("mine", schema));
+//
+// A logger that sends its records over the network opens a swy::Destination.
 #pragma once
 
+#include <switchyard/http.h>
 #include <switchyard/logger.h>
 
-#include <memory>
+#include <span>
 #include <switchyard/plugin.hpp>
 
 namespace swy {
@@ -32,47 +36,83 @@ class Records {
   std::uint32_t count_, stride_;
 };
 
+// What write() and flush() return where the records wait for better times: all of them are offered
+// again, after `retry_after_ms` where it is not 0.
+inline Error overloaded(std::string message, std::uint32_t retry_after_ms = 0) {
+  return {SWY_CLS_OVERLOADED, std::move(message), 0, retry_after_ms};
+}
+
+// A named destination of the configuration (http.h): address, credential and TLS are the host's.
+class Destination {
+ public:
+  struct Answer {
+    std::uint32_t status = 0;
+    std::uint32_t retry_after_ms = 0;  // 0 where the answer names no time
+    std::string body;                  // at most kAnswerMax bytes of it
+  };
+  static constexpr std::size_t kAnswerMax = 16 * 1024;
+
+  // Fails where this logger's entry of the configuration does not list the destination.
+  static Result<Destination> open(Host host, std::string_view name) {
+    const auto* table = static_cast<const swy_http*>(host.extension(SWY_HTTP_EXT));
+    if (table == nullptr) return Error{SWY_CLS_PLUGIN, "this host has no swy.http/1"};
+    swy_err err{};
+    err.size = sizeof err;
+    if (table->check(host.raw(), host.tag(), str(name), &err) < 0) {
+      return Error{SWY_CLS_PLUGIN, err.msg};
+    }
+    return Destination(host, table, name);
+  }
+
+  // Posts and waits; only inside write() and flush(). An answer of any status is no Error.
+  Result<Answer> post(std::string_view path, std::span<const swy_kv> headers, std::string_view body,
+                      std::uint64_t deadline_ns) {
+    swy_http_post post{};
+    post.size = sizeof post;
+    post.destination = str(name_);
+    post.path = str(path);
+    post.hdr = headers.data();
+    post.nhdr = static_cast<std::uint32_t>(headers.size());
+    post.body = str(body);
+    post.deadline_ns = deadline_ns;
+    Answer answer;
+    answer.body.resize(kAnswerMax);
+    swy_http_answer raw{};
+    raw.size = sizeof raw;
+    raw.body = answer.body.data();
+    raw.body_max = answer.body.size();
+    swy_err err{};
+    err.size = sizeof err;
+    if (table_->post(host_.raw(), host_.tag(), &post, &raw, &err) < 0) {
+      return Error{err.cls, err.msg, err.http, err.retry_after_ms};
+    }
+    answer.status = raw.status;
+    answer.retry_after_ms = raw.retry_after_ms;
+    answer.body.resize(raw.body_n);
+    return answer;
+  }
+  Result<Answer> post_json(std::string_view path, std::string_view json,
+                           std::uint64_t deadline_ns) {
+    const swy_kv type{str("content-type"), str("application/json")};
+    return post(path, {&type, 1}, json, deadline_ns);
+  }
+
+  const std::string& name() const { return name_; }
+
+ private:
+  Destination(Host host, const swy_http* table, std::string_view name)
+      : host_(host), table_(table), name_(name) {}
+
+  Host host_;
+  const swy_http* table_;
+  std::string name_;
+};
+
 namespace detail {
 
 template <class L>
-struct LoggerTable {
-  struct Instance {
-    std::unique_ptr<L> logger;
-    Host host;
-  };
-
-  static Result<std::unique_ptr<L>> make(std::string_view config, Host host) {
-    if constexpr (requires { L::open(config, host); }) {
-      auto opened = as_result(L::open(config, host));
-      if (!opened) return opened.error();
-      if constexpr (std::is_same_v<std::decay_t<decltype(*opened)>, std::unique_ptr<L>>) {
-        return *std::move(opened);
-      } else {
-        return std::make_unique<L>(*std::move(opened));
-      }
-    } else {
-      return std::make_unique<L>();
-    }
-  }
-
-  static swy_rc SWY_CALL open(swy_str config, const swy_host* host, void* tag, void** instance,
-                              swy_err* err) noexcept {
-    const Host mine(host, tag);
-    return guarded(mine, err, [&] {
-      auto made = make(view(config), mine);
-      if (!made) return put_error(err, made.error(), SWY_E_ARG);
-      *instance = new Instance{*std::move(made), mine};
-      return SWY_OK;
-    });
-  }
-
-  static void SWY_CALL close(void* instance) noexcept {
-    const Host host = static_cast<Instance*>(instance)->host;
-    guarded(host, nullptr, [&] {
-      delete static_cast<Instance*>(instance);
-      return SWY_OK;
-    });
-  }
+struct LoggerTable : Instances<L> {
+  using Instance = typename Instances<L>::Instance;
 
   static swy_rc SWY_CALL write(void* instance, const swy_rec* rec, std::uint32_t n,
                                std::uint32_t stride, std::uint64_t deadline_ns,
@@ -81,7 +121,7 @@ struct LoggerTable {
     *taken = 0;
     return guarded(self.host, err, [&] {
       const Result<std::uint32_t> wrote =
-          as_result(self.logger->write(Records(rec, n, stride), deadline_ns));
+          as_result(deref(self.held).write(Records(rec, n, stride), deadline_ns));
       if (!wrote) return put_error(err, wrote.error(), SWY_E_DATA);
       *taken = *wrote;
       return SWY_OK;
@@ -91,8 +131,8 @@ struct LoggerTable {
   static swy_rc SWY_CALL flush(void* instance, std::uint64_t deadline_ns, swy_err* err) noexcept {
     auto& self = *static_cast<Instance*>(instance);
     return guarded(self.host, err, [&] {
-      if constexpr (requires { self.logger->flush(deadline_ns); }) {
-        const Result<> flushed = self.logger->flush(deadline_ns);
+      if constexpr (requires { deref(self.held).flush(deadline_ns); }) {
+        const Result<> flushed = deref(self.held).flush(deadline_ns);
         if (!flushed) return put_error(err, flushed.error(), SWY_E_DATA);
       }
       return SWY_OK;
@@ -100,7 +140,7 @@ struct LoggerTable {
   }
 
   static constexpr swy_logger table = {
-      sizeof(swy_logger), 0, &open, &close, &write, &flush,
+      sizeof(swy_logger), 0, &Instances<L>::open, &Instances<L>::close, &write, &flush,
   };
 };
 

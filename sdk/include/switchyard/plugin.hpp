@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <cstring>
 #include <exception>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -75,10 +76,13 @@ class Host {
   }
   std::uint64_t monotonic_ns() const { return now(0); }
   std::uint64_t unix_ns() const { return now(1); }
-  // The table of a host extension, nullptr where this host has none.
+  // The table of a host extension, nullptr where this host has none; its functions take raw() and
+  // tag().
   const void* extension(const char* id) const {
     return host_ != nullptr && SWY_FN(host_, swy_host, ext) ? host_->ext(host_, id) : nullptr;
   }
+  const swy_host* raw() const { return host_; }
+  void* tag() const { return tag_; }
 
  private:
   std::uint64_t now(std::int32_t wall) const {
@@ -146,6 +150,56 @@ decltype(auto) as_result(T&& value) {
     return Result<std::decay_t<T>>(std::forward<T>(value));
   }
 }
+
+// An instance is held as what open() returns, or a smart pointer to it; a class without open() is
+// made by its default constructor.
+template <class T>
+auto open_instance(std::string_view config, Host host) {
+  if constexpr (requires { T::open(config, host); }) {
+    return as_result(T::open(config, host));
+  } else {
+    return Result<std::unique_ptr<T>>(std::make_unique<T>());
+  }
+}
+
+template <class T>
+T& deref(T& value) {
+  return value;
+}
+template <class T>
+T& deref(std::unique_ptr<T>& value) {
+  return *value;
+}
+
+// open() and close(), which every kind's table has.
+template <class T>
+struct Instances {
+  using Held = std::decay_t<decltype(*open_instance<T>({}, {}))>;
+
+  struct Instance {
+    Held held;
+    Host host;
+  };
+
+  static swy_rc SWY_CALL open(swy_str config, const swy_host* host, void* tag, void** instance,
+                              swy_err* err) noexcept {
+    const Host mine(host, tag);
+    return guarded(mine, err, [&] {
+      auto opened = open_instance<T>(view(config), mine);
+      if (!opened) return put_error(err, opened.error(), SWY_E_ARG);
+      *instance = new Instance{*std::move(opened), mine};
+      return SWY_OK;
+    });
+  }
+
+  static void SWY_CALL close(void* instance) noexcept {
+    const Host host = static_cast<Instance*>(instance)->host;
+    guarded(host, nullptr, [&] {
+      delete static_cast<Instance*>(instance);
+      return SWY_OK;
+    });
+  }
+};
 
 }  // namespace detail
 

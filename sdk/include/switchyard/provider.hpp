@@ -198,58 +198,16 @@ struct Next {
 
 namespace detail {
 
-// Instances are owned as P, or as what a smart pointer returned by open() or start() points to.
 template <class P>
-auto open_instance(std::string_view config, Host host) {
-  if constexpr (requires { P::open(config, host); }) {
-    return as_result(P::open(config, host));
-  } else {
-    return Result<P>(P());
-  }
-}
-
-template <class T>
-T& deref(T& value) {
-  return value;
-}
-template <class T>
-T& deref(std::unique_ptr<T>& value) {
-  return *value;
-}
-
-template <class P>
-struct ProviderTable {
-  using Held = std::decay_t<decltype(*open_instance<P>({}, {}))>;
+struct ProviderTable : Instances<P> {
+  using Instance = typename Instances<P>::Instance;
   using Operation =
       std::decay_t<decltype(*as_result(std::declval<P&>().start(std::declval<const Request&>())))>;
 
-  struct Instance {
-    Held held;
-    Host host;
-  };
   struct Running {
     Operation operation;
     const Instance* instance;
   };
-
-  static swy_rc SWY_CALL open(swy_str config, const swy_host* host, void* tag, void** instance,
-                              swy_err* err) noexcept {
-    const Host mine(host, tag);
-    return guarded(mine, err, [&] {
-      auto opened = open_instance<P>(view(config), mine);
-      if (!opened) return put_error(err, opened.error(), SWY_E_ARG);
-      *instance = new Instance{*std::move(opened), mine};
-      return SWY_OK;
-    });
-  }
-
-  static void SWY_CALL close(void* instance) noexcept {
-    const Host host = static_cast<Instance*>(instance)->host;
-    guarded(host, nullptr, [&] {
-      delete static_cast<Instance*>(instance);
-      return SWY_OK;
-    });
-  }
 
   static swy_rc SWY_CALL op_new(void* instance, const swy_req* req, void** op,
                                 swy_err* err) noexcept {
@@ -284,7 +242,13 @@ struct ProviderTable {
   }
 
   static constexpr swy_provider table = {
-      sizeof(swy_provider), 0, &open, &close, &op_new, &op_step, &op_free,
+      sizeof(swy_provider),
+      0,
+      &Instances<P>::open,
+      &Instances<P>::close,
+      &op_new,
+      &op_step,
+      &op_free,
   };
 };
 

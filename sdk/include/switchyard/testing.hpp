@@ -1,11 +1,12 @@
-// testing.hpp - fakes for an author's tests: a request made from JSON, events, and a host side that
-// notes what an operation writes.
+// testing.hpp - fakes for an author's tests: a request made from JSON, events, a host side that
+// notes what an operation writes, and a host with a log, a clock and destinations.
 #pragma once
 
 #include <deque>
 #include <string>
 #include <string_view>
 #include <switchyard/json.hpp>
+#include <switchyard/logger.hpp>
 #include <switchyard/provider.hpp>
 #include <utility>
 #include <vector>
@@ -168,6 +169,92 @@ class Recorder {
 
  private:
   swy_out raw_{};
+};
+
+// The host as an instance sees it: a log, a clock that the test sets, and destinations that answer
+// what the test lays out.
+class FakeHost {
+ public:
+  struct Post {
+    std::string destination, path;
+    Headers headers;
+    std::string body;
+    std::uint64_t deadline_ns;
+  };
+  // rc < 0: no answer came, cls and message say why.
+  struct Reply {
+    std::uint32_t status = 200;
+    std::string body = "{}";
+    std::uint32_t retry_after_ms = 0;
+    swy_rc rc = SWY_OK;
+    std::int32_t cls = SWY_CLS_OVERLOADED;
+    std::string message;
+  };
+
+  FakeHost() {
+    raw_.size = sizeof raw_;
+    raw_.minor = SWY_MINOR;
+    raw_.ctx = this;
+    raw_.log = [](const swy_host* host, void*, std::int32_t level, swy_str text) {
+      self(host).log.emplace_back(level, view(text));
+    };
+    raw_.now_ns = [](const swy_host* host, std::int32_t wall) {
+      return wall != 0 ? self(host).unix_ns : self(host).monotonic_ns;
+    };
+    raw_.ext = [](const swy_host*, const char* id) -> const void* {
+      return std::string_view(id) == SWY_HTTP_EXT ? &kHttp : nullptr;
+    };
+  }
+  FakeHost(const FakeHost&) = delete;
+  FakeHost& operator=(const FakeHost&) = delete;
+
+  Host host() const { return Host(&raw_, nullptr); }
+  const swy_host* raw() const { return &raw_; }
+
+  std::uint64_t monotonic_ns = 1'000'000'000, unix_ns = 1'800'000'000'000'000'000;
+  std::vector<std::pair<std::int32_t, std::string>> log;
+  std::vector<std::string> destinations;  // which the instance may post to
+  std::deque<Reply> replies;              // of the next posts; 200 and {} once there are none
+  std::vector<Post> posts;
+
+ private:
+  static FakeHost& self(const swy_host* host) { return *static_cast<FakeHost*>(host->ctx); }
+
+  static swy_rc SWY_CALL check(const swy_host* host, void*, swy_str destination, swy_err* err) {
+    for (const std::string& name : self(host).destinations) {
+      if (name == view(destination)) return SWY_OK;
+    }
+    return detail::put_error(err, {SWY_CLS_PLUGIN, "no such destination"}, SWY_E_ARG);
+  }
+
+  static swy_rc SWY_CALL post(const swy_host* host, void* tag, const swy_http_post* post,
+                              swy_http_answer* answer, swy_err* err) {
+    FakeHost& fake = self(host);
+    if (check(host, tag, post->destination, err) < 0) return SWY_E_ARG;
+    Post noted{std::string(view(post->destination)),
+               std::string(view(post->path)),
+               {},
+               std::string(view(post->body)),
+               post->deadline_ns};
+    for (std::uint32_t i = 0; i < post->nhdr; ++i) {
+      noted.headers.emplace_back(view(post->hdr[i].k), view(post->hdr[i].v));
+    }
+    fake.posts.push_back(std::move(noted));
+    Reply reply;
+    if (!fake.replies.empty()) {
+      reply = std::move(fake.replies.front());
+      fake.replies.pop_front();
+    }
+    if (reply.rc < 0) return detail::put_error(err, {reply.cls, reply.message}, reply.rc);
+    answer->status = reply.status;
+    answer->retry_after_ms = reply.retry_after_ms;
+    answer->body_n = reply.body.copy(answer->body, answer->body_max);
+    return SWY_OK;
+  }
+
+  static constexpr swy_http kHttp{sizeof(swy_http), 0, &check, &post};
+
+  swy_host raw_{};
 };
 
 }  // namespace swy::testing

@@ -266,3 +266,79 @@ TEST_CASE("config: a missing file or schema is told, not thrown", "[unit][config
   std::filesystem::remove(world.scratch().path() / "data/switchyard.schema.json");
   CHECK(world.faults("{}").find("the schema can't be read") != std::string::npos);
 }
+
+TEST_CASE("config: destinations, and the loggers that may post to them", "[unit][config]") {
+  World world;
+  world.environment = {"HOME=/h", "TOKEN=canary-1234", "TENANT=t1"};
+  const auto config = world.config(R"({
+    "destinations": {
+      "plain": {"url": "http://127.0.0.1:4318/"},
+      "remote": {"url": "http://collector.example:4318", "headers": {"X-Tenant": "${TENANT}"},
+                 "credential": {"value": "${TOKEN}", "prefix": "Bearer "}, "timeout": "3s", "proxy": "none"},
+      "idle": {"url": "https://idle.example", "credential": {"header": "Api-Key", "value": "${TOKEN}"}}},
+    "loggers": [{"plugin": "jsonl"}, {"plugin": "otlp", "destinations": ["remote", "plain"]}]})");
+  REQUIRE(config.destinations.size() == 3);
+  CHECK(config.destinations[0].url == "http://127.0.0.1:4318");
+  CHECK(config.destinations[0].credential_header.empty());
+  CHECK(config.destinations[0].timeout == 10s);
+  const auto& remote = config.destinations[1];
+  CHECK(remote.headers.at("X-Tenant") == "t1");
+  CHECK(remote.credential_header == "authorization");
+  CHECK(remote.credential_prefix == "Bearer ");
+  CHECK(remote.credential.reveal() == "canary-1234");
+  CHECK(remote.timeout == 3s);
+  CHECK(remote.proxy == "none");
+  CHECK(config.loggers[0].destinations.empty());
+  CHECK(config.loggers[1].destinations == std::vector<std::string>{"remote", "plain"});
+
+  const std::string described = config::describe(config);
+  CHECK(described.find("posts to    remote, plain\n") != std::string::npos);
+  CHECK(described.find("  idle        https://idle.example, credential in Api-Key\n") !=
+        std::string::npos);
+  CHECK(described.find("canary") == std::string::npos);
+  const auto warned = config::warnings(config);
+  const auto has = [&](const std::string& one) {
+    return std::find(warned.begin(), warned.end(), one) != warned.end();
+  };
+  CHECK(
+      has("destination remote: records and its credential go to collector.example:4318 in clear; "
+          "https:// would protect them"));
+  CHECK(has("destination idle: no logger lists it"));
+  CHECK(std::none_of(warned.begin(), warned.end(), [](const std::string& one) {
+    return one.find("plain") != std::string::npos;
+  }));
+}
+
+TEST_CASE("config: faults of destinations are told, without what is secret", "[unit][config]") {
+  World world;
+  world.environment = {"HOME=/h", "TOKEN=canary-1234"};
+  CHECK(
+      world.faults(R"({
+    "destinations": {
+      "Bad": {"url": "https://h"},
+      "a": {"url": "collector:4318", "timeout": "soon", "hedaers": {}},
+      "b": {"credential": {"value": "canary-5678"}},
+      "c": {"url": "https://h", "headers": {"api-key": "x", "host": "y", "ok": "1", "OK": "2"},
+            "credential": {"header": "Api-Key", "value": "${TOKEN:-canary-9}"}},
+      "d": {"url": "https://h", "credential": {"header": "content-length", "value": "file:none"}},
+      "e": {"url": "https://h", "tls": {"ca_file": "none.pem"}, "credential": {"prefix": "x"}}},
+    "loggers": [{"plugin": "otlp", "destinations": ["a", "f", "collector"]}]})") ==
+      R"(/destinations/Bad: not an id: expected 1 to 63 characters of a-z, 0-9, - and _, the first a letter or digit
+/destinations/a/hedaers: unknown key; did you mean "headers"?
+/destinations/a/timeout: found "soon", expected a duration such as "500ms", "10s", "5m" or "1h"
+/destinations/a/url: "collector:4318": not a URL that starts with https:// or http://
+/destinations/b/credential/value: a secret in clear; name where it is instead: "${VARIABLE}" or "file:PATH"
+/destinations/b: "url" is missing
+/destinations/c/credential/value: a default would be a secret in clear; write "${VARIABLE}" or "file:PATH"
+/destinations/c/headers/OK: given twice; case makes no difference in these names
+/destinations/c/headers/api-key: the header field of the credential
+/destinations/c/headers/host: this header field is the gateway's own
+/destinations/d/credential/header: this header field is the gateway's own
+/destinations/d/credential/value: )" +
+          (world.scratch().path() / "none").string() + R"(: No such file or directory
+/destinations/e/credential: "value" is missing
+/destinations/e/tls/ca_file: )" +
+          (world.scratch().path() / "none.pem").string() + R"(: No such file or directory
+/loggers/0/destinations/1: there is no destination "f"
+/loggers/0/destinations/2: there is no destination "collector")");
+}

@@ -5,6 +5,7 @@
 
 #include <condition_variable>
 #include <functional>
+#include <future>
 #include <mutex>
 #include <sstream>
 
@@ -27,6 +28,16 @@ struct FakeLogger {
   std::size_t taken_at_close = 0;
   std::function<std::int64_t(const swy_rec*, std::uint32_t)> behave =
       [](const swy_rec*, std::uint32_t n) { return std::int64_t{n}; };
+  // Whether a write or a flush that fails says that where records go is overloaded, and for how
+  // long.
+  bool overloaded = false;
+  std::uint32_t retry_after_ms = 0;
+  unsigned failing_flushes = 0;
+
+  void excuse(swy_err* err) const {
+    err->cls = overloaded ? SWY_CLS_OVERLOADED : SWY_CLS_PLUGIN;
+    err->retry_after_ms = retry_after_ms;
+  }
 
   void wait(const std::function<bool()>& condition) {
     std::unique_lock lock(mutex);
@@ -61,17 +72,21 @@ swy_rc SWY_CALL fake_write(void* inst, const swy_rec* rec, std::uint32_t n, std:
   fake.changed.notify_all();
   if (result < 0) {
     std::snprintf(err->msg, sizeof err->msg, "disk\nfull");
+    fake.excuse(err);
     return static_cast<swy_rc>(result);
   }
   *taken = static_cast<std::uint32_t>(result);
   return SWY_OK;
 }
-swy_rc SWY_CALL fake_flush(void* inst, std::uint64_t, swy_err*) {
+swy_rc SWY_CALL fake_flush(void* inst, std::uint64_t, swy_err* err) {
   auto& fake = *static_cast<FakeLogger*>(inst);
   const std::lock_guard lock(fake.mutex);
   ++fake.flushes;
   fake.changed.notify_all();
-  return SWY_OK;
+  if (fake.failing_flushes == 0) return SWY_OK;
+  --fake.failing_flushes;
+  fake.excuse(err);
+  return SWY_E_DATA;
 }
 constexpr swy_logger kTable{sizeof(swy_logger), 0, fake_open, fake_close, fake_write, fake_flush};
 
@@ -245,6 +260,75 @@ TEST_CASE("observe: one record that a logger fails on does not take others with 
   REQUIRE(fake.ids == expected);
 }
 
+TEST_CASE("observe: a logger that is overloaded loses nothing while the queue has room",
+          "[unit][observe]") {
+  FakeLogger fake;
+  fake.overloaded = true;
+  unsigned calls = 0;
+  std::vector<std::uint32_t> offered;
+  // Far more faults than one record alone is given.
+  fake.behave = [&](const swy_rec*, std::uint32_t n) {
+    offered.push_back(n);
+    return ++calls <= 40 ? std::int64_t{SWY_E_GONE} : std::int64_t{n};
+  };
+  auto fanout = fan_out(quick(), fake);
+  publish(*fanout, 100);
+  fake.wait([&] { return fake.ids.size() == 100; });
+  const auto stats = fanout->stats()[0];
+  fanout.reset();
+  REQUIRE(fake.ids == names(100));
+  REQUIRE(stats.failed == 40);
+  REQUIRE(stats.dropped == 0);
+  // The batch comes again as it was: the plugin may know what of it went out.
+  for (unsigned i = 1; i <= 40; ++i) REQUIRE(offered[i] == offered[0]);
+}
+
+TEST_CASE("observe: an overloaded logger is left alone for as long as it says", "[unit][observe]") {
+  FakeLogger fake;
+  fake.overloaded = true;
+  fake.retry_after_ms = 3'600'000;
+  std::promise<void> failed;
+  unsigned calls = 0;
+  fake.behave = [&](const swy_rec*, std::uint32_t) {
+    if (++calls == 1) failed.set_value();
+    return std::int64_t{SWY_E_GONE};
+  };
+  auto times = quick();
+  times.close_max = 0ms;
+  auto fanout = fan_out(times, fake);
+  publish(*fanout, 1);
+  failed.get_future().wait();
+  fanout.reset();  // the end does not wait for it
+  REQUIRE(calls == 1);
+}
+
+TEST_CASE("observe: a flush that found its place overloaded is made again", "[unit][observe]") {
+  FakeLogger fake;
+  fake.overloaded = true;
+  fake.failing_flushes = 3;
+  auto fanout = fan_out(quick(), fake);
+  publish(*fanout, 1);
+  fake.wait([&] { return fake.flushes == 4; });
+  fanout.reset();
+  REQUIRE(fake.flushes == 4);
+
+  FakeLogger broken;
+  broken.failing_flushes = 1;
+  fanout = fan_out(quick(), broken);
+  publish(*fanout, 1);
+  broken.wait([&] { return broken.flushes == 1; });
+  fanout.reset();
+  REQUIRE(broken.flushes == 1);
+}
+
+TEST_CASE("observe: providers go by OpenTelemetry's names", "[unit][observe]") {
+  REQUIRE(provider_name("openai") == "openai");
+  REQUIRE(provider_name("grok") == "x_ai");
+  REQUIRE(provider_name("gemini") == "gcp.gemini");
+  REQUIRE(provider_name("mine") == "mine");
+  REQUIRE(provider_name("").empty());
+}
+
 TEST_CASE("observe: the end waits for a failing logger only so long", "[unit][observe]") {
   FakeLogger fake;
   fake.behave = [](const swy_rec*, std::uint32_t) { return std::int64_t{0}; };
@@ -282,6 +366,9 @@ TEST_CASE("observe: a record reaches a plugin whole", "[unit][observe]") {
   record.model_asked = "fast";
   record.model_used = "gpt-x";
   record.provider = "openai";
+  record.provider_family = "mistral";
+  record.parent_span = "00f067aa0ba902b7";
+  record.trace_flags = 1;
   record.stream = true;
   record.status = 200;
   record.attempts = 2;
@@ -326,6 +413,9 @@ TEST_CASE("observe: a record reaches a plugin whole", "[unit][observe]") {
   REQUIRE(view(out.fallback_path) == record.fallback_path);
   REQUIRE(view(out.route_reason) == record.route_reason);
   REQUIRE(out.nkv == 0);
+  REQUIRE(view(out.provider_name) == "mistral_ai");
+  REQUIRE(view(out.parent_span) == record.parent_span);
+  REQUIRE(out.trace_flags == 1);
 
   Record refused;
   refused.start_ns = 1000;

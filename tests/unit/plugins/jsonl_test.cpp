@@ -1,4 +1,6 @@
+#include <fcntl.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 
 #include <filesystem>
 #include <fstream>
@@ -42,16 +44,28 @@ struct Folder {
   fs::path path;
 };
 
-jsonl::LogFile open(const fs::path& path, std::uint64_t rotate_bytes = 0, unsigned keep = 2) {
-  auto file = jsonl::LogFile::open({path.string(), rotate_bytes, keep});
+constexpr std::uint64_t kHour = 3600, kDay = 24 * kHour;
+constexpr std::uint64_t kNoon = 20'000 * kDay + 12 * kHour;  // in 2024
+
+jsonl::LogFile open(jsonl::FileOptions options) {
+  auto file = jsonl::LogFile::open(std::move(options));
   REQUIRE(file);
   return *std::move(file);
 }
+jsonl::LogFile open(const fs::path& path, std::uint64_t rotate_bytes = 0, unsigned keep = 2) {
+  return open({path.string(), rotate_bytes, keep});
+}
 
-void append(jsonl::LogFile& file, std::string_view lines) {
+void append(jsonl::LogFile& file, std::string_view lines, std::uint64_t now_s = kNoon) {
   std::size_t written = 0;
-  REQUIRE(file.append(lines, written));
+  REQUIRE(file.append(lines, written, now_s * 1'000'000'000));
   REQUIRE(written == lines.size());
+}
+
+void set_time(const fs::path& path, std::uint64_t seconds) {
+  const timespec time{static_cast<std::time_t>(seconds), 0};
+  const timespec both[] = {time, time};
+  REQUIRE(utimensat(AT_FDCWD, path.c_str(), both, 0) == 0);
 }
 
 }  // namespace
@@ -73,6 +87,8 @@ TEST_CASE("jsonl: a record is one line with the names of OpenTelemetry", "[unit]
   record.cost_currency = swy::str("USD");
   record.task = swy::str("completions");
   record.provider = swy::str("openai-eu");
+  record.provider_name = swy::str("openai");
+  record.parent_span = swy::str("00f067aa0ba902b7");
   record.model_asked = swy::str("fast");
   record.model_used = swy::str("gpt-x");
   record.finish_reason = swy::str("stop");
@@ -83,7 +99,9 @@ TEST_CASE("jsonl: a record is one line with the names of OpenTelemetry", "[unit]
   const std::string line = line_of(record);
   REQUIRE(text(line, "timestamp") == "2026-11-20T12:00:00.123456Z");
   REQUIRE(text(line, "gen_ai.operation.name") == "text_completion");
-  REQUIRE(text(line, "gen_ai.provider.name") == "openai-eu");
+  REQUIRE(text(line, "gen_ai.provider.name") == "openai");
+  REQUIRE(text(line, "switchyard.provider") == "openai-eu");
+  REQUIRE(text(line, "parent_span_id") == "00f067aa0ba902b7");
   REQUIRE(text(line, "gen_ai.request.model") == "fast");
   REQUIRE(text(line, "gen_ai.response.model") == "gpt-x");
   REQUIRE(json::find(line, "gen_ai.response.finish_reasons") == R"(["stop"])");
@@ -172,7 +190,7 @@ TEST_CASE("jsonl: a path that can't be opened is named with the reason", "[unit]
   jsonl::LogFile moved = open(folder.path / "log");
   fs::remove_all(folder.path);
   std::size_t written = 1;
-  REQUIRE_FALSE(moved.append("a\n", written));
+  REQUIRE_FALSE(moved.append("a\n", written, 0));
   REQUIRE(written == 0);
 }
 
@@ -180,8 +198,90 @@ TEST_CASE("jsonl: a full disk is told, nothing counts as written", "[unit][jsonl
   if (!fs::exists("/dev/full")) return;
   jsonl::LogFile full = open("/dev/full");
   std::size_t written = 1;
-  const auto appended = full.append("a\n", written);
+  const auto appended = full.append("a\n", written, 0);
   REQUIRE_FALSE(appended);
   REQUIRE(written == 0);
   REQUIRE(appended.error().message.find("No space left") != std::string::npos);
+}
+
+TEST_CASE("jsonl: files rotate where a period of UTC ends", "[unit][jsonl]") {
+  const Folder folder;
+  const fs::path path = folder.path / "log";
+  jsonl::LogFile file = open({path.string(), 0, 3, kDay});
+  append(file, "noon\n");
+  append(file, "evening\n", kNoon + 12 * kHour - 1);
+  REQUIRE_FALSE(fs::exists(path.string() + ".1"));
+  append(file, "midnight\n", kNoon + 12 * kHour);
+  append(file, "morning\n", kNoon + 20 * kHour);
+  REQUIRE(read(path) == "midnight\nmorning\n");
+  REQUIRE(read(path.string() + ".1") == "noon\nevening\n");
+  // Days without a line make no empty files.
+  append(file, "later\n", kNoon + 9 * kDay);
+  REQUIRE(read(path) == "later\n");
+  REQUIRE(read(path.string() + ".1") == "midnight\nmorning\n");
+  REQUIRE_FALSE(fs::exists(path.string() + ".3"));
+}
+
+TEST_CASE("jsonl: a period that ended while nobody wrote is noticed", "[unit][jsonl]") {
+  const Folder folder;
+  const fs::path path = folder.path / "log";
+  {
+    jsonl::LogFile file = open(path);
+    append(file, "old\n");
+  }
+  set_time(path, kNoon - 30 * 60);
+  jsonl::LogFile file = open({path.string(), 0, 2, kHour});
+  append(file, "new\n");
+  REQUIRE(read(path) == "new\n");
+  REQUIRE(read(path.string() + ".1") == "old\n");
+}
+
+TEST_CASE("jsonl: old files go by their age", "[unit][jsonl]") {
+  const Folder folder;
+  const fs::path path = folder.path / "log";
+  const auto old = [&](int n) { return path.string() + "." + std::to_string(n); };
+  for (int n = 1; n <= 3; ++n) {
+    std::ofstream(old(n)) << n;
+    set_time(old(n), kNoon - static_cast<std::uint64_t>(n) * kDay);
+  }
+  jsonl::LogFile file = open({path.string(), 0, 9, 0, 2 * kDay + kHour});
+  append(file, "a\n");
+  REQUIRE(fs::exists(old(2)));
+  REQUIRE_FALSE(fs::exists(old(3)));
+  // Again an hour later, and not with every batch.
+  append(file, "b\n", kNoon + kHour - 1);
+  REQUIRE(fs::exists(old(2)));
+  append(file, "b\n", kNoon + 2 * kHour);
+  REQUIRE_FALSE(fs::exists(old(2)));
+  REQUIRE(fs::exists(old(1)));
+}
+
+TEST_CASE("jsonl: where a rotation fails lines go on into the old file", "[unit][jsonl]") {
+  const Folder folder;
+  const fs::path path = folder.path / "log";
+  jsonl::LogFile file = open(path, 4, 1);
+  append(file, "1\n");
+  // Nothing can be renamed to the name of a folder that has something in it.
+  fs::create_directories(folder.path / "log.1" / "in the way");
+  append(file, "2\n");
+  append(file, "3\n");
+  REQUIRE(read(path) == "1\n2\n3\n");
+  REQUIRE(file.trouble().find("log: can't be rotated: ") != std::string::npos);
+  fs::remove_all(folder.path / "log.1");
+  append(file, "4\n");
+  REQUIRE(file.trouble().empty());
+  REQUIRE(read(path) == "4\n");
+  REQUIRE(read(path.string() + ".1") == "1\n2\n3\n");
+}
+
+TEST_CASE("jsonl: what a failing shift would overwrite stays", "[unit][jsonl]") {
+  const Folder folder;
+  const fs::path path = folder.path / "log";
+  jsonl::LogFile file = open(path, 2);
+  append(file, "1\n");
+  append(file, "2\n");
+  fs::create_directories(folder.path / "log.2" / "in the way");
+  append(file, "3\n");
+  REQUIRE(read(path) == "2\n3\n");
+  REQUIRE(read(path.string() + ".1") == "1\n");
 }
