@@ -33,6 +33,12 @@ std::string report(const Generation& generation) {
         .number("instances", generation.instances())
         .number("pins", generation.pins());
   }
+  if (generation.library) {
+    const plugin::Health& health = generation.library->health();
+    json.number("faults", health.faults()).number("slow_calls", health.slow_calls());
+    const std::uint64_t now = mono_ns(), until = health.open_until_ns();
+    if (until > now) json.number("rests_s", (until - now) / 1'000'000'000u);
+  }
   if (!generation.reason.empty()) {
     json.text("reason", generation.reason).number("refusals", generation.refusals);
   }

@@ -83,8 +83,15 @@ Result<exchange::ProviderSlot> SnapshotBuilder::make_slot(const config::Provider
   exchange::ProviderSlot slot;
   slot.config = &provider;
   auto instance = instance_for(provider);
-  if (!instance) return std::move(instance).error();
-  slot.instance = std::move(*instance);
+  if (instance) {
+    slot.instance = std::move(*instance);
+  } else if (libraries_.find("provider", provider.plugin).kind || !libraries_.has_quarantined()) {
+    return std::move(instance).error();
+  } else {
+    // The others serve on without it.
+    spdlog::error("provider_unavailable provider={} reason=\"plugin {} is in quarantine\"",
+                  provider.id, provider.plugin);
+  }
   if (provider.base_url.empty()) return slot;
 
   const auto url = net::parse_url(provider.base_url);

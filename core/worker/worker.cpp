@@ -228,8 +228,13 @@ Result<std::shared_ptr<observe::LoggerFanout>, config::Faults> Worker::open_logg
     // Not kept warm: what it holds open is its successor's to write.
     auto line = libraries_->share<Line>({"logger", logger.plugin, names[i], made_of},
                                         plugin::Keep::kNot, open);
+    const bool set_aside =
+        !libraries_->find("logger", logger.plugin).kind && libraries_->has_quarantined();
     if (line) {
       lines.push_back(std::move(*line));
+    } else if (set_aside) {
+      spdlog::error("logger_unavailable logger={} reason=\"its plugin is in quarantine\"",
+                    names[i]);
     } else {
       faults.push_back({"/loggers/" + std::to_string(i), line.error().message});
     }
@@ -685,6 +690,7 @@ void Worker::housekeep() {
     }
   }
   leave_resting_plugins();
+  admin_state_->publish_plugins(report_plugins(*libraries_));
   for (const auto& tls : tls_) {
     if (!tls) continue;
     const auto changed = tls->reload_if_changed();

@@ -33,7 +33,7 @@ class Setting:
         self.notes = self.scratch / "notes"
         self.put(first)
         self.config = {
-            "providers": {"a": {"plugin": "answer", "models": ["m", "held"],
+            "providers": {"a": {"plugin": "answer", "models": ["m", "held", "crash", "bug"],
                                 "settings": {"gate": str(self.gate)}}},
             "loggers": [{"plugin": "note", "config": {"file": str(self.notes)}}],
             "plugins": {"directory": str(self.directory), **(plugins or {})},

@@ -1,6 +1,7 @@
 /* A provider "answer" and a logger "note" for swaps: ANSWER, a macro of the build, tells one
  * version from another, and ANSWER_<defect> gives it a defect. The provider answers with ANSWER; a
- * request for the model "held" is answered once the file that the setting "gate" names is there.
+ * request for the model "held" is answered once the file that the setting "gate" names is there; a
+ * request for "crash" or "bug" shows what trials do not find.
  * The logger appends ANSWER to the file that its setting "file" names, a line for each record. */
 #include <signal.h>
 #include <stdio.h>
@@ -66,8 +67,12 @@ static swy_rc open_with(swy_str cfg, const char* name, void** inst, swy_err* err
 
 struct operation {
   const struct instance* instance;
-  int held;
+  int held, crash, bug;
 };
+
+static int is(swy_str text, const char* word) {
+  return text.n == strlen(word) && memcmp(text.p, word, text.n) == 0;
+}
 
 static swy_rc answer_open(swy_str cfg, const swy_host* host, void* tag, void** inst, swy_err* err) {
   (void)host, (void)tag;
@@ -89,7 +94,9 @@ static swy_rc answer_op_new(void* inst, const swy_req* req, void** op, swy_err* 
   return SWY_E_LIMIT;
 #endif
   made->instance = inst;
-  made->held = req->model.n == 4 && memcmp(req->model.p, "held", 4) == 0;
+  made->held = is(req->model, "held");
+  made->crash = is(req->model, "crash");
+  made->bug = is(req->model, "bug");
   *op = made;
   return SWY_OK;
 }
@@ -116,6 +123,8 @@ static swy_rc answer_op_step(void* state, const swy_ev* ev, const swy_out* out, 
   next->act = SWY_ACT_DONE;
   return out->emit(out->ctx, SWY_EMIT_WHOLE, 0, str("{\"choices\":["));
 #endif
+  if (op->crash) raise(SIGSEGV);
+  if (op->bug) return SWY_E_BUG;
   if (op->held && access(op->instance->path, F_OK) != 0) {
     char begun[600];
     FILE* file;
