@@ -164,6 +164,11 @@ struct Libraries::LoadRequest {
   Intent intent;
 };
 
+struct Libraries::LoadFailure {
+  std::string reason;
+  bool counts = true;  // false: the content is not to blame
+};
+
 Result<Libraries::Proposed, Libraries::Refused> Libraries::propose(
     const std::filesystem::path& file, const Uses& uses, Intent intent) {
   std::error_code failed;
@@ -174,7 +179,13 @@ Result<Libraries::Proposed, Libraries::Refused> Libraries::propose(
   Result<Descriptor> directory = open_directory(options_.directory);
   if (!directory) return refuse(file, "", directory.error().message, false);
   Result<Descriptor> source = open_file(*directory, name);
-  if (!source) return refuse(file, "", source.error().message, false);
+  if (!source) {
+    // A name that is nowhere leaves no trace.
+    if (!files_.contains(name) && !std::filesystem::exists(symlink_status(file, failed))) {
+      return Refused{file, source.error().message};
+    }
+    return refuse(file, "", source.error().message, false);
+  }
 
   unsigned copies = 0;
   {
@@ -210,7 +221,7 @@ Result<Libraries::Proposed, Libraries::Refused> Libraries::propose(
     return refuse(file, sha256, ok.error().message, false);
   }
   auto loaded = load_copy({file, copy->path, sha256, uses, intent});
-  if (!loaded) return refuse(file, sha256, loaded.error().message, true);
+  if (!loaded) return refuse(file, sha256, loaded.error().reason, loaded.error().counts);
   // Kept while this process lives, for debuggers and profilers that look up what is mapped.
   guard.keep();
   auto next = std::make_shared<Generation>();
@@ -414,14 +425,15 @@ Result<void> Libraries::check_unique(const std::string& name, const Library& inc
 
 // ---- loading ----
 
-Result<std::shared_ptr<const Library>> Libraries::load_copy(const LoadRequest& request) {
+Result<std::shared_ptr<const Library>, Libraries::LoadFailure> Libraries::load_copy(
+    const LoadRequest& request) {
   bool passed = false;
   if (options_.trial) {
     const auto tried =
         try_in_child(options_.trial_program, request.copy, request.uses, options_.trial_max);
     const bool left_to_opener =
         !tried && tried.error().configuration && request.intent == Intent::kReload;
-    if (!tried && !left_to_opener) return Error{tried.error().message};
+    if (!tried && !left_to_opener) return LoadFailure{tried.error().message, tried.error().held};
     passed = tried.has_value();
   }
   const std::string name = request.file.filename().string();
@@ -431,16 +443,18 @@ Result<std::shared_ptr<const Library>> Libraries::load_copy(const LoadRequest& r
   // Another set of libraries in this process may have it alive: then its init has run.
   auto library = mapped.library.lock();
   if (library) {
-    if (Result<void> ok = check_unique(name, *library); !ok) return std::move(ok).error();
+    if (Result<void> ok = check_unique(name, *library); !ok) return LoadFailure{ok.error().message};
   } else {
     if (!mapped.entry) {
       const std::size_t count = mappings().by_sha256.size();
       if (count >= options_.mapped_max) {
-        return Error{"can't be mapped: " + std::to_string(count) +
-                     " libraries are, and none is ever unmapped; a hot restart begins anew"};
+        return LoadFailure{
+            "can't be mapped: " + std::to_string(count) +
+                " libraries are, and none is ever unmapped; a hot restart begins anew",
+            false};
       }
       Result<Entry> entry = map_library(request.copy);
-      if (!entry) return std::move(entry).error();
+      if (!entry) return LoadFailure{entry.error().message};
       mapped.entry = entry->call;
       mappings().by_sha256[request.sha256] = mapped;
       if ((count + 1) % kRetainedStep == 0) {
@@ -448,7 +462,7 @@ Result<std::shared_ptr<const Library>> Libraries::load_copy(const LoadRequest& r
       }
     }
     auto begun = begin(request.file, request.sha256, mapped.entry);
-    if (!begun) return begun;
+    if (!begun) return LoadFailure{begun.error().message};
     library = std::move(*begun);
     mappings().by_sha256[request.sha256].library = library;
   }

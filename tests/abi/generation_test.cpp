@@ -344,6 +344,23 @@ TEST_CASE("plugin: only so many libraries are mapped", "[abi]") {
   CHECK(version(libraries) == "one");
 }
 
+TEST_CASE("plugin: a content is not blamed for a trial that can't be held", "[abi]") {
+  const Directory directory;
+  LibraryOptions options = directory.options();
+  options.trial_program = "/nowhere/switchyard";
+  Libraries libraries(options);
+  const fs::path file = directory.add("answer_one", "a.so");
+  for (int i = 0; i < 5; ++i) {
+    CHECK(swap(libraries, file) ==
+          "trial: can't start /nowhere/switchyard: No such file or directory");
+  }
+  CHECK(states(libraries) == "1 refused");
+  // And a name that is nowhere leaves no trace.
+  CHECK(swap(libraries, directory.plugins() / "no.so") ==
+        "can't be opened: No such file or directory");
+  CHECK_FALSE(libraries.files().contains("no.so"));
+}
+
 TEST_CASE("plugin: the history of a file stays short", "[abi]") {
   const Directory directory;
   LibraryOptions options = directory.options();
