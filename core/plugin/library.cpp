@@ -37,16 +37,17 @@ Mappings& mappings() {
 // Removes a private copy that was not mapped after all.
 class CopyGuard {
  public:
-  explicit CopyGuard(const std::filesystem::path& path) : path_(path) {}
+  explicit CopyGuard(std::filesystem::path path) : path_(std::move(path)) {}
   ~CopyGuard() {
     if (!kept_) ::unlink(path_.c_str());
   }
   CopyGuard(const CopyGuard&) = delete;
   CopyGuard& operator=(const CopyGuard&) = delete;
+  const std::filesystem::path& path() const { return path_; }
   void keep() { kept_ = true; }
 
  private:
-  const std::filesystem::path& path_;
+  const std::filesystem::path path_;
   bool kept_ = false;
 };
 
@@ -158,7 +159,7 @@ std::vector<Libraries::Refused> Libraries::propose_all(const Uses& uses) {
 
 struct Libraries::LoadRequest {
   const std::filesystem::path& file;
-  const std::filesystem::path& copy;
+  CopyGuard& copy;
   const std::string& sha256;
   const Uses& uses;
   Intent intent;
@@ -220,10 +221,8 @@ Result<Libraries::Proposed, Libraries::Refused> Libraries::propose(
   if (Result<void> ok = check_quarantine(sha256); !ok) {
     return refuse(file, sha256, ok.error().message, false);
   }
-  auto loaded = load_copy({file, copy->path, sha256, uses, intent});
+  auto loaded = load_copy({file, guard, sha256, uses, intent});
   if (!loaded) return refuse(file, sha256, loaded.error().reason, loaded.error().counts);
-  // Kept while this process lives, for debuggers and profilers that look up what is mapped.
-  guard.keep();
   auto next = std::make_shared<Generation>();
   next->file = name;
   next->sha256 = sha256;
@@ -430,7 +429,7 @@ Result<std::shared_ptr<const Library>, Libraries::LoadFailure> Libraries::load_c
   bool passed = false;
   if (options_.trial) {
     const auto tried =
-        try_in_child(options_.trial_program, request.copy, request.uses, options_.trial_max);
+        try_in_child(options_.trial_program, request.copy.path(), request.uses, options_.trial_max);
     const bool left_to_opener =
         !tried && tried.error().configuration && request.intent == Intent::kReload;
     if (!tried && !left_to_opener) return LoadFailure{tried.error().message, tried.error().held};
@@ -453,8 +452,10 @@ Result<std::shared_ptr<const Library>, Libraries::LoadFailure> Libraries::load_c
                 " libraries are, and none is ever unmapped; a hot restart begins anew",
             false};
       }
-      Result<Entry> entry = map_library(request.copy);
+      Result<Entry> entry = map_library(request.copy.path());
       if (!entry) return LoadFailure{entry.error().message};
+      // While this process lives, for debuggers and profilers that look up what is mapped.
+      request.copy.keep();
       mapped.entry = entry->call;
       mappings().by_sha256[request.sha256] = mapped;
       if ((count + 1) % kRetainedStep == 0) {
