@@ -73,13 +73,13 @@ void leave_network() {
 
 // Limits are a backstop for a child whose parent is gone; the parent's own deadline comes first.
 void confine() {
-  ::prctl(PR_SET_PDEATHSIG, SIGKILL);
+  leave_network();
+  ::prctl(PR_SET_PDEATHSIG, SIGKILL);  // after that: a new user namespace clears it
   limit(RLIMIT_CORE, 0);
   limit(RLIMIT_CPU, 30);
 #if !defined(SWITCHYARD_SHADOW_MEMORY)
   limit(RLIMIT_AS, rlim_t{4} << 30);
 #endif
-  leave_network();
   // A sanitizer's handler would turn the signal, which the parent reports, into an exit status.
   for (const int number : {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT, SIGTRAP}) {
     ::signal(number, SIG_DFL);
