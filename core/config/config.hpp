@@ -112,7 +112,7 @@ struct Logger {
 struct Plugins {
   std::filesystem::path directory;  // empty: beside the binary, then the installed one
   std::map<std::string, std::string>
-      pins;  // file name -> SHA-256 in hex; where not empty only these load
+      pins;                   // file name -> SHA-256 in hex; where not empty only these load
   bool require_pins = false;  // only pinned files load, also where there is no pin
   bool watch = false;         // a file that is written there is swapped in
 };

@@ -24,9 +24,9 @@ struct ProviderSlot {
   const config::Provider* config = nullptr;
   // Null where its plugin is in quarantine: attempts fail, others may serve.
   std::shared_ptr<plugin::ProviderInstance> instance;  // shared with other snapshots
-  std::shared_ptr<const net::Upstream> upstream;  // null where the plugin sends nothing
-  std::string base_path;                          // of the base URL, without a trailing slash
-  std::string fixed_headers;                      // lines that go with every request
+  std::shared_ptr<const net::Upstream> upstream;       // null where the plugin sends nothing
+  std::string base_path;                               // of the base URL, without a trailing slash
+  std::string fixed_headers;                           // lines that go with every request
 };
 
 // Everything that requests read, immutable. Destroyed on the control thread, after the last request

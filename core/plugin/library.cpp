@@ -38,16 +38,17 @@ Mappings& mappings() {
 // Removes a private copy that was not mapped after all.
 class CopyGuard {
  public:
-  explicit CopyGuard(const std::filesystem::path& path) : path_(path) {}
+  explicit CopyGuard(std::filesystem::path path) : path_(std::move(path)) {}
   ~CopyGuard() {
     if (!kept_) ::unlink(path_.c_str());
   }
   CopyGuard(const CopyGuard&) = delete;
   CopyGuard& operator=(const CopyGuard&) = delete;
+  const std::filesystem::path& path() const { return path_; }
   void keep() { kept_ = true; }
 
  private:
-  const std::filesystem::path& path_;
+  const std::filesystem::path path_;
   bool kept_ = false;
 };
 
@@ -167,10 +168,15 @@ std::vector<Libraries::Refused> Libraries::propose_all(const Uses& uses) {
 
 struct Libraries::LoadRequest {
   const std::filesystem::path& file;
-  const std::filesystem::path& copy;
+  CopyGuard& copy;
   const std::string& sha256;
   const Uses& uses;
   Intent intent;
+};
+
+struct Libraries::LoadFailure {
+  std::string reason;
+  bool counts = true;  // false: the content is not to blame
 };
 
 Result<Libraries::Proposed, Libraries::Refused> Libraries::propose(
@@ -210,7 +216,13 @@ Result<Libraries::Proposed, Libraries::Refused> Libraries::propose_from(
   Result<Descriptor> directory = open_directory(from);
   if (!directory) return refuse(file, "", directory.error().message, false);
   Result<Descriptor> source = open_file(*directory, name);
-  if (!source) return refuse(file, "", source.error().message, false);
+  if (!source) {
+    // A name that is nowhere leaves no trace.
+    if (!files_.contains(name) && !std::filesystem::exists(symlink_status(file, failed))) {
+      return Refused{file, source.error().message};
+    }
+    return refuse(file, "", source.error().message, false);
+  }
 
   unsigned copies = 0;
   {
@@ -245,10 +257,8 @@ Result<Libraries::Proposed, Libraries::Refused> Libraries::propose_from(
   if (Result<void> ok = check_quarantine(sha256); !ok) {
     return refuse(file, sha256, ok.error().message, false);
   }
-  auto loaded = load_copy({file, copy->path, sha256, uses, intent});
-  if (!loaded) return refuse(file, sha256, loaded.error().message, true);
-  // Kept while this process lives, for debuggers and profilers that look up what is mapped.
-  guard.keep();
+  auto loaded = load_copy({file, guard, sha256, uses, intent});
+  if (!loaded) return refuse(file, sha256, loaded.error().reason, loaded.error().counts);
   auto next = std::make_shared<Generation>();
   next->file = name;
   next->sha256 = sha256;
@@ -467,14 +477,15 @@ Result<void> Libraries::check_unique(const std::string& name, const Library& inc
 
 // ---- loading ----
 
-Result<std::shared_ptr<const Library>> Libraries::load_copy(const LoadRequest& request) {
+Result<std::shared_ptr<const Library>, Libraries::LoadFailure> Libraries::load_copy(
+    const LoadRequest& request) {
   bool passed = false;
   if (options_.trial) {
     const auto tried =
-        try_in_child(options_.trial_program, request.copy, request.uses, options_.trial_max);
+        try_in_child(options_.trial_program, request.copy.path(), request.uses, options_.trial_max);
     const bool left_to_opener =
         !tried && tried.error().configuration && request.intent == Intent::kReload;
-    if (!tried && !left_to_opener) return Error{tried.error().message};
+    if (!tried && !left_to_opener) return LoadFailure{tried.error().message, tried.error().held};
     passed = tried.has_value();
   }
   const std::string name = request.file.filename().string();
@@ -484,16 +495,20 @@ Result<std::shared_ptr<const Library>> Libraries::load_copy(const LoadRequest& r
   // Another set of libraries in this process may have it alive: then its init has run.
   auto library = mapped.library.lock();
   if (library) {
-    if (Result<void> ok = check_unique(name, *library); !ok) return std::move(ok).error();
+    if (Result<void> ok = check_unique(name, *library); !ok) return LoadFailure{ok.error().message};
   } else {
     if (!mapped.entry) {
       const std::size_t count = mappings().by_sha256.size();
       if (count >= options_.mapped_max) {
-        return Error{"can't be mapped: " + std::to_string(count) +
-                     " libraries are, and none is ever unmapped; a hot restart begins anew"};
+        return LoadFailure{
+            "can't be mapped: " + std::to_string(count) +
+                " libraries are, and none is ever unmapped; a hot restart begins anew",
+            false};
       }
-      Result<Entry> entry = map_library(request.copy);
-      if (!entry) return std::move(entry).error();
+      Result<Entry> entry = map_library(request.copy.path());
+      if (!entry) return LoadFailure{entry.error().message};
+      // While this process lives, for debuggers and profilers that look up what is mapped.
+      request.copy.keep();
       mapped.entry = entry->call;
       mappings().by_sha256[request.sha256] = mapped;
       if ((count + 1) % kRetainedStep == 0) {
@@ -501,7 +516,7 @@ Result<std::shared_ptr<const Library>> Libraries::load_copy(const LoadRequest& r
       }
     }
     auto begun = begin(request.file, request.sha256, mapped.entry);
-    if (!begun) return begun;
+    if (!begun) return LoadFailure{begun.error().message};
     library = std::move(*begun);
     mappings().by_sha256[request.sha256].library = library;
   }

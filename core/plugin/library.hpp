@@ -182,7 +182,8 @@ class Libraries {
   Result<void, Refused> try_again(const Generation& serving, const std::filesystem::path& copy,
                                   const Uses& uses);
   struct LoadRequest;
-  Result<std::shared_ptr<const Library>> load_copy(const LoadRequest& request);
+  struct LoadFailure;
+  Result<std::shared_ptr<const Library>, LoadFailure> load_copy(const LoadRequest& request);
   Result<std::shared_ptr<const Library>> begin(const std::filesystem::path& file,
                                                const std::string& sha256, swy_entry entry) const;
   Refused refuse(const std::filesystem::path& file, const std::string& sha256,

@@ -73,13 +73,13 @@ void leave_network() {
 
 // Limits are a backstop for a child whose parent is gone; the parent's own deadline comes first.
 void confine() {
-  ::prctl(PR_SET_PDEATHSIG, SIGKILL);
+  leave_network();
+  ::prctl(PR_SET_PDEATHSIG, SIGKILL);  // after that: a new user namespace clears it
   limit(RLIMIT_CORE, 0);
   limit(RLIMIT_CPU, 30);
 #if !defined(SWITCHYARD_SHADOW_MEMORY)
   limit(RLIMIT_AS, rlim_t{4} << 30);
 #endif
-  leave_network();
   // A sanitizer's handler would turn the signal, which the parent reports, into an exit status.
   for (const int number : {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT, SIGTRAP}) {
     ::signal(number, SIG_DFL);
@@ -200,7 +200,7 @@ Result<pid_t> spawn(const std::filesystem::path& program, const std::filesystem:
   ::posix_spawnattr_destroy(&attributes);
   ::posix_spawn_file_actions_destroy(&actions);
   if (failed != 0) {
-    return Error{"trial: can't start " + path + ": " + std::strerror(failed)};
+    return Error{"can't start " + path + ": " + std::strerror(failed)};
   }
   return pid;
 }
@@ -262,10 +262,13 @@ std::string seconds(std::chrono::milliseconds time) {
   return text;
 }
 
+TrialRefusal not_held(const std::string& why) {
+  return {.message = "trial: " + why, .configuration = false, .held = false};
+}
+
 Result<void, TrialRefusal> judge(const Account& account, int status) {
   if (account.step.empty()) {
-    return TrialRefusal{"trial: the program did not run a trial (wait status " +
-                        std::to_string(status) + ")"};
+    return not_held("the program did not run a trial (wait status " + std::to_string(status) + ")");
   }
   if (WIFSIGNALED(status)) {
     return TrialRefusal{"crashed in " + account.step + " with " + signal_name(WTERMSIG(status))};
@@ -293,16 +296,16 @@ Result<void, TrialRefusal> try_in_child(const std::filesystem::path& program,
                                         const std::filesystem::path& file, const Uses& uses,
                                         std::chrono::milliseconds max) {
   Pipe pipe;
-  if (pipe.fds[0] < 0) return TrialRefusal{std::string("trial: no pipe: ") + std::strerror(errno)};
+  if (pipe.fds[0] < 0) return not_held(std::string("no pipe: ") + std::strerror(errno));
   const Descriptor input = text_file(to_json(uses));
   if (input.get() < 0) {
-    return TrialRefusal{std::string("trial: no memory file: ") + std::strerror(errno)};
+    return not_held(std::string("no memory file: ") + std::strerror(errno));
   }
   const std::uint64_t deadline_ns =
       mono_ns() + static_cast<std::uint64_t>(max.count()) * 1'000'000u;
 
   Result<pid_t> pid = spawn(program, file, input.get(), pipe.fds[1]);
-  if (!pid) return TrialRefusal{pid.error().message};
+  if (!pid) return not_held(pid.error().message);
   pipe.close_writer();
 
   // Not through glibc 2.36's own header, which gives the function C++ linkage.

@@ -13,6 +13,7 @@ namespace switchyard::plugin {
 struct TrialRefusal {
   std::string message;         // the refusal text
   bool configuration = false;  // an open() said no: another configuration may do
+  bool held = true;  // false: the host could not hold the trial, the plugin is not to blame
 };
 
 // Starts `program plugin-trial file --uses`, gives it the uses on its standard input, and waits at

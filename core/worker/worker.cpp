@@ -240,7 +240,10 @@ Result<std::shared_ptr<observe::LoggerFanout>, config::Faults> Worker::open_logg
     }
   }
   if (!faults.empty()) return faults;
-  return std::make_shared<observe::LoggerFanout>(std::move(lines));
+  // An admin thread may be the last that has it.
+  return std::shared_ptr<observe::LoggerFanout>(
+      new observe::LoggerFanout(std::move(lines)),
+      [this](const observe::LoggerFanout* fanout) { on_control([fanout] { delete fanout; }); });
 }
 
 Result<std::vector<std::shared_ptr<net::TlsServer>>, config::Faults> Worker::open_tls(

@@ -206,20 +206,21 @@ TEST_CASE("plugin: a rollback brings back the generation before with its instanc
   REQUIRE(swap(libraries, directory.add("answer_one", "a.so")) == "");
   CHECK(libraries.propose_previous("a.so").error().message ==
         "no generation served before this one");
-  ProviderInstance* const first = share(libraries).get();
   // Held by nobody but the swap, which keeps it warm.
   Instance held = share(libraries);
-  REQUIRE(held.get() == first);
+  const std::weak_ptr<ProviderInstance> first = held;
   REQUIRE(swap(libraries, directory.add("answer_two", "a.so")) == "");
   held.reset();
   libraries.settle();
 
+  // Until it is published the swap holds it, then whoever asked for it.
   REQUIRE(libraries.propose_previous("a.so"));
+  REQUIRE_FALSE(first.expired());
+  const Instance again = share(libraries);
+  CHECK(again == first.lock());
   libraries.publish();
   CHECK(states(libraries) == "1 serving, 2 draining");
   CHECK(version(libraries) == "one");
-  ProviderInstance* opened = first;
-  CHECK(share(libraries, "{}", &opened).get() == first);
 
   // A reload does not bring back what was left; a swap does, and so does a rollback of the
   // rollback.
@@ -342,6 +343,23 @@ TEST_CASE("plugin: only so many libraries are mapped", "[abi]") {
         "can't be mapped: " + std::to_string(options.mapped_max) +
             " libraries are, and none is ever unmapped; a hot restart begins anew");
   CHECK(version(libraries) == "one");
+}
+
+TEST_CASE("plugin: a content is not blamed for a trial that can't be held", "[abi]") {
+  const Directory directory;
+  LibraryOptions options = directory.options();
+  options.trial_program = "/nowhere/switchyard";
+  Libraries libraries(options);
+  const fs::path file = directory.add("answer_one", "a.so");
+  for (int i = 0; i < 5; ++i) {
+    CHECK(swap(libraries, file) ==
+          "trial: can't start /nowhere/switchyard: No such file or directory");
+  }
+  CHECK(states(libraries) == "1 refused");
+  // And a name that is nowhere leaves no trace.
+  CHECK(swap(libraries, directory.plugins() / "no.so") ==
+        "can't be opened: No such file or directory");
+  CHECK_FALSE(libraries.files().contains("no.so"));
 }
 
 TEST_CASE("plugin: the history of a file stays short", "[abi]") {

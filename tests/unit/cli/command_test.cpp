@@ -2,10 +2,13 @@
 
 #include <rapidjson/document.h>
 
+#include <fstream>
+#include <iterator>
 #include <sstream>
 
 #include "../scratch.hpp"
 #include "core/account/keys.hpp"
+#include "core/cli/plugin_file.hpp"
 #include "core/store/store.hpp"
 
 using namespace switchyard;
@@ -146,4 +149,80 @@ TEST_CASE("cli: check says what a configuration means and what is odd about it",
   const Ran json = check({"--config", file.string(), "--json"});
   CHECK(json.status == 0);
   CHECK(member(json.out, "source") == file.string());
+}
+
+TEST_CASE("cli: plugin needs a gateway, and looking for one makes no state", "[unit][cli]") {
+  const Scratch scratch;
+  const auto plugin = [](const std::vector<std::string>& args) {
+    return run(args, cli::run_plugin);
+  };
+  const std::string state = (scratch.path() / "state").string();
+  const Ran none = plugin({"list", "--state", state});
+  CHECK(none.status == 1);
+  CHECK(none.err ==
+        state + "/admin.url: not there: no gateway has served with this state directory\n");
+  CHECK_FALSE(std::filesystem::exists(state));
+
+  REQUIRE(store::open_state(state));
+  REQUIRE(store::write_admin_url(state, "http://127.0.0.1:1"));
+  const Ran gone = plugin({"swap", "x.so", "--state", state});
+  CHECK(gone.status == 1);
+  CHECK(gone.err.starts_with("no gateway answers at http://127.0.0.1:1 ("));
+
+  for (const std::vector<std::string>& words : {std::vector<std::string>{},
+                                                {"drop"},
+                                                {"list", "x"},
+                                                {"swap"},
+                                                {"swap", "a.so", "b.so"},
+                                                {"rollback", "a.so", "--name", "x"},
+                                                {"list", "--state", state, "--config", "x.json"}}) {
+    CHECK(plugin(words).status == 2);
+  }
+}
+
+TEST_CASE("cli: an installed plugin file is whole, and what was there comes back", "[unit][cli]") {
+  const Scratch scratch;
+  const auto names = [&] {
+    std::vector<std::string> all;
+    for (const auto& entry : std::filesystem::directory_iterator(scratch.path() / "plugins")) {
+      all.push_back(entry.path().filename().string());
+    }
+    return all;
+  };
+  const auto text = [&] {
+    std::ifstream file(scratch.path() / "plugins" / "x.so");
+    return std::string{std::istreambuf_iterator<char>(file), {}};
+  };
+  scratch.write("plugins/other", "");
+  std::filesystem::remove(scratch.path() / "plugins" / "other");
+  scratch.write("x.so", "new");
+  const auto install = [&] {
+    return cli::InstalledFile::install(scratch.path() / "x.so", scratch.path() / "plugins");
+  };
+  {
+    const auto installed = install();
+    REQUIRE(installed);
+    CHECK(installed->name() == "x.so");
+    CHECK(text() == "new");
+  }
+  CHECK(names().empty());
+
+  scratch.write("plugins/x.so", "old");
+  {
+    const auto installed = install();
+    REQUIRE(installed);
+    CHECK(text() == "new");
+  }
+  CHECK(text() == "old");
+  {
+    auto installed = install();
+    REQUIRE(installed);
+    installed->keep();
+  }
+  CHECK(text() == "new");
+  CHECK(names() == std::vector<std::string>{"x.so"});
+
+  std::filesystem::remove(scratch.path() / "x.so");
+  CHECK_FALSE(install());
+  CHECK(text() == "new");
 }

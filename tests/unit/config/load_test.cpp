@@ -237,6 +237,20 @@ TEST_CASE("config: paths start at the configuration's directory", "[unit][config
         R"({"path":")" + (here / "var/records.jsonl").string() + "\"}");
 }
 
+TEST_CASE("config: plugins are neither watched nor required to be pinned unless it says so",
+          "[unit][config]") {
+  const World world;
+  const auto plain = world.load("{}");
+  REQUIRE(plain);
+  CHECK_FALSE((*plain)->plugins.watch);
+  CHECK_FALSE((*plain)->plugins.require_pins);
+  const auto asked = world.load(R"({"plugins":{"watch":true,"require_pins":true}})");
+  REQUIRE(asked);
+  CHECK((*asked)->plugins.watch);
+  CHECK((*asked)->plugins.require_pins);
+  CHECK(world.faults(R"({"plugins":{"watch":"yes"}})").starts_with("/plugins/watch: "));
+}
+
 TEST_CASE("config: a listener can't take the admin listener's address", "[unit][config]") {
   const World world;
   CHECK(world.faults(R"({"listen":["127.0.0.1:8081"]})") ==

@@ -142,6 +142,23 @@ TEST_CASE("observe: every logger gets every record, in order, and is closed afte
   }
 }
 
+TEST_CASE("observe: a logger that two fan-outs share is closed after the second",
+          "[unit][observe]") {
+  FakeLogger fake;
+  auto line = std::make_shared<LoggerFanout::Line>(open_fake(fake), "shared", quick());
+  std::weak_ptr<LoggerFanout::Line> watched = line;
+  auto one = std::make_unique<LoggerFanout>(LoggerFanout::Lines{line});
+  auto two = std::make_unique<LoggerFanout>(LoggerFanout::Lines{std::move(line)});
+  one->publish(record("r0"));
+  one.reset();
+  REQUIRE_FALSE(watched.expired());
+  two->publish(record("r1"));
+  two.reset();
+  REQUIRE(watched.expired());
+  REQUIRE(fake.ids == names(2));
+  REQUIRE(fake.closes == 1);
+}
+
 TEST_CASE("observe: a batch holds at most 256 records", "[unit][observe]") {
   FakeLogger fake;
   auto times = quick();
