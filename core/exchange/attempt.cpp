@@ -3,6 +3,7 @@
 #include <boost/asio/detached.hpp>
 
 #include "core/base/clock.hpp"
+#include "core/exchange/loss.hpp"
 #include "core/exchange/usage.hpp"
 #include "core/net/await.hpp"
 
@@ -146,6 +147,10 @@ swy_rc Attempt::emit(std::uint32_t what, std::uint32_t flags, std::string_view d
     case SWY_EMIT_FINISH:
       request_.record->finish_reason = data;
       return SWY_OK;
+    case SWY_EMIT_DROPPED:
+      if (!append_dropped(request_.record->dropped, data)) return SWY_E_DATA;
+      writer_.dropped(request_.record->dropped);
+      return SWY_OK;
     case SWY_EMIT_LIMITS:
       return SWY_OK;  // known, and used once credentials have live limits
     default:
@@ -203,6 +208,7 @@ Attempt::Next Attempt::step(std::uint32_t kind, std::string_view data, std::stri
 }
 
 Task<Attempt::Outcome> Attempt::run() {
+  request_.record->dropped.clear();  // of an attempt before this one
   abi_request_.size = sizeof abi_request_;
   const bool native = slot_.instance->caps().takes_dialect(request_.dialect);
   abi_request_.flags = (native ? SWY_REQ_NATIVE : 0u) | (request_.stream ? SWY_REQ_STREAM : 0u) |

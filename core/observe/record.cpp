@@ -52,6 +52,7 @@ void cut_texts(Record& record) {
   for (std::string* text : {&record.error_text, &record.fallback_path, &record.route_reason}) {
     cut(*text, kTextMax);
   }
+  record.dropped_fact = {to_swy("switchyard.dropped"), to_swy(record.dropped)};
 }
 
 swy_rec to_plugin(const Record& record) {
@@ -89,6 +90,8 @@ swy_rec to_plugin(const Record& record) {
   out.finish_reason = to_swy(record.finish_reason);
   out.fallback_path = to_swy(record.fallback_path);
   out.route_reason = to_swy(record.route_reason);
+  out.kv = &record.dropped_fact;
+  out.nkv = record.dropped.empty() || record.dropped_fact.k.n == 0 ? 0 : 1;
   return out;
 }
 
