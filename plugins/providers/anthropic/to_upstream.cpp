@@ -152,6 +152,10 @@ void UpstreamBody::write() {
   json_.open_object();
   json_.key("model").text(request_.model());
   json_.key("max_tokens").integer(max_tokens());
+  for (const std::string_view name : {"max_completion_tokens", "max_tokens"}) {
+    const std::string_view value = request_.value(name);
+    if (!json::to_integer(value)) losses_.add_unless_null(Place{}, name, value);
+  }
   if (request_.stream()) json_.key("stream").boolean(true);
   write_system();
   write_messages();
@@ -261,12 +265,33 @@ void UpstreamBody::read_thinking() {
                                   : 32768;
   }
   const std::int64_t limit = max_tokens();
+  if (lacks_thinking()) {
+    losses_.add(source);
+    return;
+  }
   budget_ = std::max<std::int64_t>(1024, std::min(budget, limit / 2));
   if (limit <= 1024) {
     losses_.add(source);
   } else {
     think_ = Think::kBudget;
   }
+}
+
+// In the middle of a turn with tools a model that thinks by budget wants its own thinking back; a
+// client that does not keep it has the turn ended without more of it.
+bool UpstreamBody::lacks_thinking() {
+  std::size_t last = messages_.size();
+  while (last > 0 && messages_[last - 1].role == swy::ChatRole::kTool) --last;
+  if (last == messages_.size() || last == 0) return false;
+  const Message& message = messages_[last - 1];
+  if (message.role != swy::ChatRole::kAssistant || message.tool_calls.empty()) return false;
+  json::Cursor cursor(message.reasoning_details);
+  if (!cursor.array()) return true;
+  while (cursor.element()) {
+    Replay replay;
+    if (read_replay(cursor.value(), replay) && replay.type != "opaque") return false;
+  }
+  return true;
 }
 
 std::int64_t UpstreamBody::max_tokens() const {
@@ -310,12 +335,15 @@ void UpstreamBody::write_system() {
     return;
   }
   if (first_turn_ == 0 && instruction_.empty()) return;
+  const std::size_t before = writer_.text().size();
+  any_block_ = !instruction_.empty();
   json_.key("system").open_array();
   for (std::size_t i = 0; i < first_turn_; ++i) write_plain_content(messages_[i]);
   if (!instruction_.empty()) {
     json_.open_object().key("type").text("text").key("text").text(instruction_).close_object();
   }
   json_.close_array();
+  if (!any_block_) writer_.text().resize(before);  // blank as a whole: as if it were not there
 }
 
 // ---- messages ----
@@ -578,34 +606,52 @@ std::vector<UpstreamBody::Replay> UpstreamBody::read_replays(const Message& mess
     return replays;
   }
   for (std::int64_t i = 0; cursor.element(); ++i) {
-    const std::string_view entry = cursor.value();
-    const auto count = [entry](std::string_view name) {
-      const auto number = json::to_integer(json::find(entry, name));
-      return static_cast<std::uint64_t>(number && *number > 0 ? *number : 0);
-    };
     Replay replay;
-    replay.type = json::inside(json::find(entry, "type"));
-    replay.text = json::inside(json::find(entry, "text"));
-    replay.signature = json::inside(json::find(entry, "signature"));
-    replay.data = json::inside(json::find(entry, "data"));
-    replay.block = json::find(entry, "block");
-    replay.after_text = count("after_text");
-    replay.after_calls = count("after_calls");
-    // A signature is good for the model that made it.
-    const std::string_view model = strings_.plain(json::find(entry, "model"));
-    const bool ours = json::inside(json::find(entry, "format")) == kFormat &&
-                      (model.empty() || model == request_.model());
-    const bool whole = replay.type == "reasoning.text" ? !replay.signature.empty()
-                       : replay.type == "reasoning.encrypted"
-                           ? !replay.data.empty()
-                           : replay.type == "opaque" && json::type_of(replay.block) == 'o';
-    if (ours && whole) {
+    if (read_replay(cursor.value(), replay)) {
       replays.push_back(replay);
     } else {
       losses_.add(Place{&details, {}, i});
     }
   }
   return replays;
+}
+
+// False where a block is not this model's, or not whole.
+bool UpstreamBody::read_replay(std::string_view entry, Replay& replay) {
+  std::string_view format, model, name;
+  json::Cursor cursor(entry);
+  if (!cursor.object()) return false;
+  const auto count = [](std::string_view value) {
+    const auto number = json::to_integer(value);
+    return static_cast<std::uint64_t>(number && *number > 0 ? *number : 0);
+  };
+  while (cursor.member(name)) {
+    const std::string_view value = cursor.value();
+    if (json::same(name, "type")) {
+      replay.type = json::inside(value);
+    } else if (json::same(name, "format")) {
+      format = json::inside(value);
+    } else if (json::same(name, "model")) {
+      model = strings_.plain(value);
+    } else if (json::same(name, "text")) {
+      replay.text = json::inside(value);
+    } else if (json::same(name, "signature")) {
+      replay.signature = json::inside(value);
+    } else if (json::same(name, "data")) {
+      replay.data = json::inside(value);
+    } else if (json::same(name, "block")) {
+      replay.block = value;
+    } else if (json::same(name, "after_text")) {
+      replay.after_text = count(value);
+    } else if (json::same(name, "after_calls")) {
+      replay.after_calls = count(value);
+    }
+  }
+  // A signature is good for the model that made it.
+  if (format != kFormat || (!model.empty() && model != request_.model())) return false;
+  if (replay.type == "reasoning.text") return !replay.signature.empty();
+  if (replay.type == "reasoning.encrypted") return !replay.data.empty();
+  return replay.type == "opaque" && json::type_of(replay.block) == 'o';
 }
 
 void UpstreamBody::write_replay(const Replay& replay) {

@@ -55,6 +55,7 @@ class UpstreamBody {
 
   void read_choice();
   void read_thinking();
+  bool lacks_thinking();
   std::int64_t max_tokens() const;
 
   void write_system();
@@ -76,6 +77,7 @@ class UpstreamBody {
   void write_id(std::string_view value);
   void write_arguments(std::string_view arguments, const Place& place);
   std::vector<Replay> read_replays(const Message& message);
+  bool read_replay(std::string_view entry, Replay& replay);
   void write_replay(const Replay& replay);
   void end_turn();
 

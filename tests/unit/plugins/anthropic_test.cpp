@@ -334,6 +334,24 @@ TEST_CASE("anthropic: max_tokens has a default that fits the model and the kind 
   CHECK(json::find(streamed.ran.recorder.body, "max_tokens") == "64000");
 }
 
+TEST_CASE("anthropic: a budget of thinking waits where the thinking before a call is not kept",
+          "[unit][anthropic]") {
+  const auto sent = [](const std::string& details) {
+    const Asked asked(
+        R"({"reasoning_effort":"low","max_tokens":"many","messages":[{"role":"system","content":[{"type":"text","text":" "}]},{"role":"user","content":"x"},{"role":"assistant",)" +
+            details +
+            R"("tool_calls":[{"id":"c","type":"function","function":{"name":"f","arguments":"{}"}}]},{"role":"tool","tool_call_id":"c","content":"r"}]})",
+        "claude-haiku-4-5");
+    CHECK(asked.sent("system").empty());
+    return asked.sent("thinking.type") + " " + asked.ran.dropped();
+  };
+  CHECK(sent("") == R"( ["/reasoning_effort","/max_tokens"])");
+  CHECK(
+      sent(
+          R"("reasoning_details":[{"type":"reasoning.text","format":"anthropic-claude-v1","text":"t","signature":"c2ln"}],)") ==
+      R"("enabled" ["/max_tokens"])");
+}
+
 TEST_CASE("anthropic: settings say the version and the betas", "[unit][anthropic]") {
   const Asked asked(with(R"("temperature":0.5)"), "claude-haiku-4-5",
                     R"({"settings":{"version":"2026-10-21","betas":["a-1","b-2"]}})");
@@ -451,6 +469,47 @@ TEST_CASE("anthropic: reasons to stop in OpenAI's words", "[unit][anthropic]") {
   CHECK(finish("yet_to_come") == "stop null");
   CHECK(finish("refusal", R"(,"stop_details":{"type":"refusal","explanation":"I won't."})") ==
         "content_filter \"I won't.\"");
+}
+
+TEST_CASE("anthropic: cache hints, files and choices of tools in Anthropic's words",
+          "[unit][anthropic]") {
+  const auto part = [](const std::string& json) {
+    const Asked asked(messages(R"({"role":"user","content":[)" + json + "]}"));
+    return asked.sent("messages.0.content.0") + " " + asked.ran.dropped();
+  };
+  CHECK(part(R"({"type":"text","text":"a","prompt_cache_breakpoint":{"mode":"explicit"}})") ==
+        R"({"type":"text","text":"a","cache_control":{"type":"ephemeral"}} )");
+  CHECK(part(R"({"type":"text","text":"a","prompt_cache_breakpoint":{"ttl":"12h"}})") ==
+        R"({"type":"text","text":"a","cache_control":{"type":"ephemeral","ttl":"1h"}} )");
+  CHECK(
+      part(R"({"type":"file","file":{"filename":"n","file_data":"data:text/csv;base64,YSwi"}})") ==
+      R"({"type":"document","source":{"type":"text","media_type":"text/plain","data":"a,\""},"title":"n"} )");
+  CHECK(part(R"({"type":"file","file":{"file_id":"file_01"}})") ==
+        R"({"type":"document","source":{"type":"file","file_id":"file_01"}} )");
+  // A label that lies, slashes that are escaped.
+  CHECK(
+      part(R"({"type":"image_url","image_url":{"url":"data:image\/png;base64,\/9j\/AA"}})") ==
+      R"({"type":"image","source":{"type":"base64","media_type":"image/jpeg","data":"/9j/AA"}} )");
+  CHECK(part(R"({"type":"hologram","x":1})") ==
+        R"({"type":"text","text":"."} ["/messages/0/content/0/x","/messages/0/content/0"])");
+
+  const std::string two =
+      R"("tools":[{"type":"function","function":{"name":"a"},"cache_control":{"type":"ephemeral"}},{"type":"function","function":{"name":"b"}},{"type":"bash_20250124","name":"bash"}],)";
+  const Asked allowed(with(
+      two +
+      R"("cache_control":{"type":"ephemeral"},"tool_choice":{"type":"allowed_tools","allowed_tools":{"mode":"auto","tools":[{"type":"function","function":{"name":"a"}}]}})"));
+  CHECK(
+      allowed.sent("tools") ==
+      R"([{"name":"a","input_schema":{"type":"object","properties":{}},"cache_control":{"type":"ephemeral"}}])");
+  CHECK(allowed.sent("tool_choice") == R"({"type":"auto"})");
+  CHECK(allowed.sent("cache_control") == R"({"type":"ephemeral"})");
+  CHECK(Asked(with(two + R"("tool_choice":"none")")).sent("tool_choice") == R"({"type":"none"})");
+  CHECK(Asked(with(two + R"("tool_choice":{"type":"function","function":{"name":"b"}})"),
+              "claude-haiku-4-5")
+            .sent("tool_choice") == R"({"type":"tool","name":"b"})");
+  const Asked nothing(with(R"("tool_choice":"required")"), "claude-haiku-4-5");
+  CHECK(nothing.sent("tool_choice").empty());
+  CHECK(nothing.ran.dropped() == R"(["/tool_choice"])");
 }
 
 TEST_CASE("anthropic: custom tools are wrapped and unwrapped", "[unit][anthropic]") {

@@ -298,6 +298,34 @@ TEST_CASE("gemini: what a model refuses is not sent to it", "[unit][gemini]") {
       R"({"contents":[{"role":"user","parts":[{"text":"hi"}]}],"safetySettings":[{"category":"X"}]})");
 }
 
+TEST_CASE("gemini: files and choices of functions in Google's words", "[unit][gemini]") {
+  const auto part = [](const std::string& json) {
+    const Asked asked(messages(R"({"role":"user","content":[)" + json + "]}"));
+    return asked.sent("contents.0.parts.0") + " " + asked.ran.dropped();
+  };
+  CHECK(part(R"({"type":"file","file":{"file_id":"files/x","filename":"a.MP4"}})") ==
+        R"({"fileData":{"mimeType":"video/mp4","fileUri":"files/x"}} )");
+  CHECK(part(R"({"type":"file","file":{"filename":"a.txt","file_data":"YQ=="}})") ==
+        R"({"inlineData":{"mimeType":"text/plain","data":"YQ=="}} )");
+  CHECK(part(R"({"type":"image_url","image_url":{"url":"https://x.example/pic"}})") ==
+        R"({"fileData":{"mimeType":"image/jpeg","fileUri":"https://x.example/pic"}} )");
+  CHECK(part(R"({"type":"hologram"})") == R"({"text":" "} ["/messages/0/content/0"])");
+  const auto config = [](const std::string& choice) {
+    return Asked(with(R"("tools":[{"type":"function","function":{"name":"a"}}],"tool_choice":)" +
+                      choice))
+        .sent("toolConfig.functionCallingConfig");
+  };
+  CHECK(config("\"auto\"") == R"({"mode":"AUTO"})");
+  CHECK(config("\"none\"") == R"({"mode":"NONE"})");
+  CHECK(config("\"required\"") == R"({"mode":"ANY"})");
+  CHECK(config(R"({"type":"function","function":{"name":"a"}})") ==
+        R"({"mode":"ANY","allowedFunctionNames":["a"]})");
+  CHECK(
+      config(
+          R"({"type":"allowed_tools","allowed_tools":{"mode":"required","tools":[{"type":"function","function":{"name":"a"}}]}})") ==
+      R"({"mode":"ANY","allowedFunctionNames":["a"]})");
+}
+
 TEST_CASE("gemini: a signature goes back to the model that made it, and to no other",
           "[unit][gemini]") {
   const auto sent = [](const std::string& model, const std::string& extra) {
