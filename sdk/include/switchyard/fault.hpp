@@ -45,6 +45,7 @@ inline std::int32_t class_of_status(unsigned status) {
       return SWY_CLS_RATE_LIMIT;
     case 501:
       return SWY_CLS_NOT_OFFERED;
+    case 498:
     case 503:
     case 529:
       return SWY_CLS_OVERLOADED;
@@ -54,8 +55,6 @@ inline std::int32_t class_of_status(unsigned status) {
                              : SWY_CLS_BAD_ANSWER;
   }
 }
-
-namespace detail {
 
 // Words of our own for what may show a part of the credential or its account; else nothing.
 inline const char* neutral_words(std::int32_t cls) {
@@ -70,6 +69,8 @@ inline const char* neutral_words(std::int32_t cls) {
       return nullptr;
   }
 }
+
+namespace detail {
 
 inline const char* error_type(std::int32_t cls) {
   switch (cls) {
@@ -195,7 +196,7 @@ inline std::uint32_t retry_after_ms(const Event& head) {
 // The error object of SWY_EMIT_ERROR. Credentials, quota and rate limits get words of our own: the
 // upstream's may hold parts of the key or name the account.
 inline std::string client_error(const Refusal& refusal) {
-  const char* const neutral = detail::neutral_words(refusal.cls);
+  const char* const neutral = neutral_words(refusal.cls);
   std::string out;
   json::Writer writer(out);
   const auto put = [&writer](std::string_view name, std::string_view value, const char* otherwise) {
@@ -226,7 +227,7 @@ inline Next refuse(Out& out, Refusal refusal) {
     refusal.message = "the upstream answered with status " + std::to_string(refusal.status);
   }
   out.error(client_error(refusal));
-  const char* const neutral = detail::neutral_words(refusal.cls);
+  const char* const neutral = neutral_words(refusal.cls);
   if (neutral != nullptr) refusal.message = neutral;
   return Next::fail(
       {refusal.cls, std::move(refusal.message), refusal.status, refusal.retry_after_ms});
