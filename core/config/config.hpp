@@ -155,8 +155,8 @@ struct LoadOptions {
 
 // Reads, strips comments, resolves ${ENV}, ${ENV:-default} and "file:PATH" references, checks
 // against the schema and then across members. Every fault is reported, not only the first. What is
-// left out has its default; left out "providers" are the demo, each dialect whose key variable is
-// set, and local servers that answer. Thread-safe, does file I/O.
+// left out has its default; left out "providers" are the demo, each plugin or dialect whose key
+// variable is set, and local servers that answer. Thread-safe, does file I/O.
 Result<std::shared_ptr<const Config>, Faults> load(const LoadOptions& options);
 
 // The same from a text; options.file only says where it came from (relative paths start in its

@@ -59,6 +59,35 @@ Dialects::Dialects(const fs::path& config_directory, const fs::path& data_direct
       if (ignored) break;
     }
   }
+  std::error_code ignored;
+  for (fs::directory_iterator it(data_directory / "providers", ignored), end; it != end;
+       it.increment(ignored)) {
+    if (it->path().extension() == ".json") plugins_.emplace(it->path().stem().string(), it->path());
+    if (ignored) break;
+  }
+  const fs::path sources = data_directory / ".." / "plugins" / "providers";
+  for (fs::directory_iterator it(sources, ignored), end; it != end; it.increment(ignored)) {
+    const fs::path file = it->path() / "provider.json";
+    if (fs::exists(file, ignored)) plugins_.emplace(it->path().filename().string(), file);
+    if (ignored) break;
+  }
+}
+
+std::vector<std::string> Dialects::plugin_names() const {
+  std::vector<std::string> names;
+  for (const auto& [name, file] : plugins_) names.push_back(name);
+  return names;
+}
+
+Result<Dialect> Dialects::read_plugin(const std::string& name) const {
+  const fs::path file = plugins_.at(name).lexically_normal();
+  auto text = read_file(file, 1024 * 1024);
+  if (!text) return Error{text.error().message};
+  auto document = parse_text(*text);
+  if (!document) return Error{file.string() + ": " + all_of(document.error())};
+  if (!document->IsObject()) return Error{file.string() + ": not an object"};
+  return Dialect{name, "", text_member(*document, "base_url"), text_member(*document, "key_env"),
+                 needs_key(*document)};
 }
 
 std::vector<std::string> Dialects::names() const {

@@ -35,9 +35,15 @@ class Dialects {
   // fault in it.
   Result<Dialect> read(const std::string& name) const;
 
+  // Plugins that speak a vendor's own API say the same of it in providers/NAME.json of the data
+  // directory, in the source tree in their folder's provider.json: base_url and key_env.
+  std::vector<std::string> plugin_names() const;
+  bool has_plugin(const std::string& name) const { return plugins_.contains(name); }
+  Result<Dialect> read_plugin(const std::string& name) const;
+
  private:
   std::filesystem::path schema_;
-  std::map<std::string, std::filesystem::path> files_;
+  std::map<std::string, std::filesystem::path> files_, plugins_;
 };
 
 }  // namespace switchyard::config

@@ -65,13 +65,14 @@ Json text(std::string_view value, Allocator& allocator) {
   return Json(value.data(), static_cast<rapidjson::SizeType>(value.size()), allocator);
 }
 
-Json with_key(const Dialect& dialect, Allocator& allocator) {
+// member: what names it, "dialect" or "plugin".
+Json with_key(const Dialect& dialect, const char* member, Allocator& allocator) {
   Json credential(rapidjson::kObjectType);
   credential.AddMember("key", text("${" + dialect.key_env + "}", allocator), allocator);
   Json credentials(rapidjson::kArrayType);
   credentials.PushBack(credential, allocator);
   Json provider(rapidjson::kObjectType);
-  provider.AddMember("dialect", text(dialect.name, allocator), allocator);
+  provider.AddMember(rapidjson::StringRef(member), text(dialect.name, allocator), allocator);
   provider.AddMember("credentials", credentials, allocator);
   return provider;
 }
@@ -79,18 +80,21 @@ Json with_key(const Dialect& dialect, Allocator& allocator) {
 void add_keyed(Json& providers, const Environment& environment, const Dialects& dialects,
                Allocator& allocator) {
   std::set<std::string> used;
+  const auto add = [&](const Result<Dialect>& found, const char* what) {
+    // A faulty file is told of when somebody names it; here it only has nothing to offer.
+    if (!found || found->key_env.empty() || found->base_url.empty()) return;
+    const auto key = environment.find(found->key_env);
+    if (!key || key->empty()) return;
+    if (member(providers, found->name) != nullptr || !used.insert(found->key_env).second) return;
+    providers.AddMember(text(found->name, allocator), with_key(*found, what, allocator), allocator);
+  };
+  // A plugin that speaks the vendor's own API comes before an accent of OpenAI's with the same key.
+  for (const std::string& name : dialects.plugin_names()) add(dialects.read_plugin(name), "plugin");
   for (const std::string& name : dialects.names()) {
     // Those on this machine are asked whether they are there.
     const bool local = std::any_of(std::begin(kLocalServers), std::end(kLocalServers),
                                    [&](const LocalServer& server) { return server.id == name; });
-    if (local) continue;
-    // A faulty file is told of when somebody names it; here it only has nothing to offer.
-    const auto dialect = dialects.read(name);
-    if (!dialect || dialect->key_env.empty() || dialect->base_url.empty()) continue;
-    const auto key = environment.find(dialect->key_env);
-    if (!key || key->empty()) continue;
-    if (member(providers, name) != nullptr || !used.insert(dialect->key_env).second) continue;
-    providers.AddMember(text(name, allocator), with_key(*dialect, allocator), allocator);
+    if (!local) add(dialects.read(name), "dialect");
   }
 }
 

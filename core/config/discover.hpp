@@ -9,8 +9,8 @@
 
 namespace switchyard::config {
 
-// Adds "providers": the demo, each dialect whose key variable is set, and the local servers that
-// answer.
+// Adds "providers": the demo, each plugin or dialect whose key variable is set, and the local
+// servers that answer.
 void add_discovered(rapidjson::Document& document, const Environment& environment,
                     const Dialects& dialects, decltype(LoadOptions::probe) probe);
 

@@ -206,7 +206,7 @@ class Reader {
     if (!value.IsObject()) return;
     Provider provider;
     provider.id = id;
-    provider.plugin = text_or(value, "plugin", "openai");
+    provider.plugin = text_or(value, "plugin", default_plugin(id, value));
     provider.family = provider.plugin;
     const Dialect dialect = read_dialect(value, pointer, provider);
     read_base_url(value, pointer, dialect, provider);
@@ -239,6 +239,13 @@ class Reader {
     config_.providers.push_back(std::move(provider));
   }
 
+  // The one that speaks the vendor's own API where only the vendor is named.
+  std::string_view default_plugin(const std::string& id, const Json& value) const {
+    const bool only_named =
+        member(value, "dialect") == nullptr && member(value, "base_url") == nullptr;
+    return only_named && sources_.dialects.has_plugin(id) ? std::string_view(id) : "openai";
+  }
+
   Dialect read_dialect(const Json& value, const std::string& pointer, Provider& provider) {
     const Json* named = text_member(value, "dialect");
     if (provider.plugin != "openai") {
@@ -246,6 +253,10 @@ class Reader {
         fault(child(pointer, "dialect"),
               "the plugin \"" + provider.plugin + "\" has no dialects; they belong to \"openai\"");
       }
+      if (!sources_.dialects.has_plugin(provider.plugin)) return {};
+      auto said = sources_.dialects.read_plugin(provider.plugin);
+      if (said) return std::move(said).value();
+      fault(pointer, said.error().message);
       return {};
     }
     std::string name = sources_.dialects.has(provider.id) ? provider.id : "openai";

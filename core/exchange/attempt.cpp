@@ -4,6 +4,7 @@
 
 #include "core/base/clock.hpp"
 #include "core/base/secret.hpp"
+#include "core/exchange/loss.hpp"
 #include "core/exchange/usage.hpp"
 #include "core/net/await.hpp"
 
@@ -133,6 +134,10 @@ swy_rc Attempt::emit(std::uint32_t what, std::uint32_t flags, std::string_view d
     case SWY_EMIT_FINISH:
       request_.record->finish_reason = data;
       return SWY_OK;
+    case SWY_EMIT_DROPPED:
+      if (!append_dropped(request_.record->dropped, data)) return SWY_E_DATA;
+      writer_.dropped(request_.record->dropped);
+      return SWY_OK;
     case SWY_EMIT_LIMITS:
       return SWY_OK;  // known, and used once credentials have live limits
     default:
@@ -202,6 +207,7 @@ bool Attempt::plugin_rests() {
 
 Task<Attempt::Outcome> Attempt::run() {
   if (plugin_rests()) co_return Outcome::kFailed;
+  request_.record->dropped.clear();  // of an attempt before this one
   abi_request_.size = sizeof abi_request_;
   const bool native = slot_.instance->caps().takes_dialect(request_.dialect);
   abi_request_.flags = (native ? SWY_REQ_NATIVE : 0u) | (request_.stream ? SWY_REQ_STREAM : 0u) |

@@ -60,13 +60,16 @@ struct Failure {
       error_json;  // the upstream's own error object where the client should see it, or empty
 };
 
-// Where answers go; implemented by the surfaces. The first four only append; flush() sends.
+// Where answers go; implemented by the surfaces. The first five only append; flush() sends.
 class ClientWriter {
  public:
   virtual ~ClientWriter() = default;
   // One piece of a stream, canonical or native. Until `content` came once, nothing of the stream is
   // sent and discard() takes it back.
   virtual void delta(std::string_view json, bool content) = 0;
+  // What of the request is lost on the way, for the answer's head where that has not gone out yet;
+  // takes the place of what was said before.
+  virtual void dropped(std::string_view pointers) = 0;
   // The whole answer; `json` lives until flush() has returned.
   virtual void whole(std::string_view json) = 0;
   virtual void end_stream(const observe::Usage& usage) = 0;

@@ -52,6 +52,7 @@ void cut_texts(Record& record) {
   for (std::string* text : {&record.error_text, &record.fallback_path, &record.route_reason}) {
     cut(*text, kTextMax);
   }
+  record.dropped_fact = {to_swy("switchyard.dropped"), to_swy(record.dropped)};
 }
 
 std::string_view provider_name(std::string_view family) {
@@ -105,6 +106,8 @@ swy_rec to_plugin(const Record& record) {
   out.parent_span = to_swy(record.parent_span);
   out.provider_name = to_swy(provider_name(record.provider_family));
   out.trace_flags = record.trace_flags;
+  out.kv = &record.dropped_fact;
+  out.nkv = record.dropped.empty() || record.dropped_fact.k.n == 0 ? 0 : 1;
   return out;
 }
 

@@ -43,10 +43,12 @@ struct Record {
   Usage usage;
   FinalStatus final_status = FinalStatus::kOk;
   std::string error_code, error_text, finish_reason, fallback_path, route_reason;
+  std::string dropped;    // JSON pointers of what did not reach the upstream, separated by ", "
+  swy_kv dropped_fact{};  // the same for loggers; set by cut_texts()
 };
 
 // Cuts what a client or an upstream may have made long: a record waits in queues that count
-// records, not bytes.
+// records, not bytes. The last touch: the record neither changes nor moves after it.
 void cut_texts(Record& record);
 
 // At most `bytes_max` bytes from the start of UTF-8 text, never half a character.

@@ -209,7 +209,8 @@ Task<> Gateway::serve(Call& call) {
   if (cors) {
     call.headers.append("access-control-allow-origin: ").append(origin);
     call.headers +=
-        "\r\nvary: origin\r\naccess-control-expose-headers: x-request-id, retry-after\r\n";
+        "\r\nvary: origin\r\naccess-control-expose-headers: x-request-id, retry-after, "
+        "x-switchyard-dropped\r\n";
   }
 
   if (head.path == "/healthz" || head.path == "/readyz") {

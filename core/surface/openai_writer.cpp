@@ -29,6 +29,7 @@ void OpenAiWriter::begin_stream() {
   std::string lines =
       "content-type: text/event-stream\r\ncache-control: no-cache\r\nx-accel-buffering: no\r\n";
   lines += headers_;
+  lines += dropped_;
   http_.start_stream(200, lines);
 }
 
@@ -68,9 +69,15 @@ void OpenAiWriter::delta(std::string_view json, bool content) {
   if (content || events_.size() > kHeldMax) committed_ = true;
 }
 
+void OpenAiWriter::dropped(std::string_view pointers) {
+  dropped_ = "x-switchyard-dropped: ";
+  dropped_.append(pointers).append("\r\n");
+}
+
 void OpenAiWriter::whole(std::string_view json) {
   std::string lines = "content-type: application/json\r\n";
   lines += headers_;
+  lines += dropped_;
   http_.start(200, lines, json.size());
   http_.write_last(json);
   committed_ = true;
@@ -121,6 +128,7 @@ void OpenAiWriter::fail(const exchange::Failure& failure) {
 
 void OpenAiWriter::discard() {
   events_.clear();
+  dropped_.clear();
   chunk_head_.clear();
   usage_seen_ = false;
 }

@@ -16,6 +16,7 @@ class OpenAiWriter : public exchange::ClientWriter {
                bool want_usage);
 
   void delta(std::string_view json, bool content) override;
+  void dropped(std::string_view pointers) override;
   void whole(std::string_view json) override;
   void end_stream(const observe::Usage& usage) override;
   void fail(const exchange::Failure& failure) override;
@@ -41,6 +42,7 @@ class OpenAiWriter : public exchange::ClientWriter {
   bool stream_, want_usage_;
   bool committed_ = false, usage_seen_ = false;
   std::string events_;      // what the next flush sends; held back until content came
+  std::string dropped_;     // a header line, or empty
   std::string chunk_head_;  // id, created and model of the stream, for a chunk of our own
   net::Deadline keep_alive_;
 };

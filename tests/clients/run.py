@@ -148,8 +148,17 @@ def check_upstream(stage):
 
 
 def run_sdk(command, directory, aimock):
-    providers = {"aimock": provider(aimock.url, models=["gpt-4o", "text-embedding-3-small"])} \
-        if aimock else {}
+    providers = {}
+    if aimock:
+        own = {"credentials": [{"key": "${TEST_UPSTREAM_KEY}"}]}
+        google = aimock.url.replace("/v1", "/v1beta")
+        providers = {
+            "aimock": provider(aimock.url, models=["gpt-4o", "text-embedding-3-small"]),
+            # The same mock in the vendors' own APIs.
+            "claude": {"plugin": "anthropic", "base_url": aimock.url,
+                       "models": ["claude-opus-5-5"], **own},
+            "google": {"plugin": "gemini", "base_url": google, "models": ["gemini-3.8-flash"],
+                       **own}}
     up = {"models": ["good", "m", "e", "c", "status-400", "quota", "stall-before-head",
                      "cut-between-events", "paced"]}
     with Stage(providers=providers, up=up) as stage:

@@ -28,6 +28,8 @@ for (const [model, expected] of [
   ["up/good", SCRIPTED],
   ["alias", SCRIPTED],
   ["aimock/gpt-4o", MOCKED],
+  ["claude/claude-opus-5-5", MOCKED],
+  ["google/gemini-3.8-flash", MOCKED],
 ]) {
   test(`chat with ${model}`, async () => {
     const answer = await client.chat.completions.create({ model, messages: hello });
@@ -59,6 +61,8 @@ for (const [model, expected] of [
 for (const [model, content] of [
   ["up/good", "x"],
   ["aimock/gpt-4o", "weather"],
+  ["claude/claude-opus-5-5", "weather"],
+  ["google/gemini-3.8-flash", "weather"],
 ]) {
   test(`tools with ${model}`, async () => {
     const answer = await client.chat.completions.create({

@@ -15,8 +15,9 @@ MOCKED = "Hello! How can I help you today?"
 MODELS = [("up/good", SCRIPTED), ("alias", SCRIPTED)]
 TOOL_MODELS = [("up/good", "x")]
 if os.environ.get("WITH_AIMOCK"):
-    MODELS.append(("aimock/gpt-4o", MOCKED))
-    TOOL_MODELS.append(("aimock/gpt-4o", "weather"))
+    for model in ("aimock/gpt-4o", "claude/claude-opus-5-5", "google/gemini-3.8-flash"):
+        MODELS.append((model, MOCKED))
+        TOOL_MODELS.append((model, "weather"))
 TOOLS = [{"type": "function", "function": {
     "name": "weather",
     "parameters": {"type": "object", "properties": {"city": {"type": "string"}}}}}]

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <charconv>
 #include <initializer_list>
+#include <switchyard/fault.hpp>
 #include <switchyard/json.hpp>
 
 namespace openai {
@@ -163,42 +164,6 @@ int class_by_text(unsigned status, std::string_view message) {
   return -1;
 }
 
-int class_by_status(unsigned status) {
-  switch (status) {
-    case 200:
-      return SWY_CLS_SERVER;  // an error inside a good answer that names nothing: the model had
-                              // started
-    case 401:
-    case 403:
-      return SWY_CLS_AUTH;
-    case 402:
-      return SWY_CLS_QUOTA;
-    case 404:
-      return SWY_CLS_NO_MODEL;
-    case 408:
-    case 504:
-    case 524:
-      return SWY_CLS_TIMEOUT;
-    case 409:
-    case 499:
-      return SWY_CLS_SERVER;
-    case 413:
-      return SWY_CLS_TOO_LONG;
-    case 429:
-      return SWY_CLS_RATE_LIMIT;
-    case 498:
-    case 503:
-    case 529:
-      return SWY_CLS_OVERLOADED;
-    case 501:
-      return SWY_CLS_NOT_OFFERED;
-    default:
-      return status >= 500   ? SWY_CLS_SERVER
-             : status >= 400 ? SWY_CLS_BAD_REQUEST
-                             : SWY_CLS_BAD_ANSWER;
-  }
-}
-
 int classify(const Dialect& dialect, unsigned status, const Said& said) {
   const std::string message = lower(said.message);
   for (const ErrorRule& rule : dialect.errors) {
@@ -212,7 +177,7 @@ int classify(const Dialect& dialect, unsigned status, const Said& said) {
     if (cls >= 0 && !says_more) return cls;
   }
   if (const int cls = class_by_text(status, message); cls >= 0) return cls;
-  return class_by_status(status);
+  return swy::class_of_status(status);
 }
 
 // An error inside a good answer may carry the status it would have had.
@@ -220,113 +185,6 @@ unsigned status_of(unsigned status, const Said& said) {
   if (status != 200) return status;
   const auto code = json::to_integer(said.code);
   return code && *code >= 400 && *code < 600 ? static_cast<unsigned>(*code) : status;
-}
-
-// What the upstream writes about credentials and quota may show parts of the key or name the
-// organisation.
-const char* neutral_message(int cls) {
-  switch (cls) {
-    case SWY_CLS_AUTH:
-      return "the upstream refused the gateway's credential";
-    case SWY_CLS_QUOTA:
-      return "the quota of the gateway's credential is spent";
-    case SWY_CLS_RATE_LIMIT:
-      return "the upstream's rate limit is reached";
-    default:
-      return nullptr;
-  }
-}
-
-const char* default_type(int cls) {
-  switch (cls) {
-    case SWY_CLS_AUTH:
-      return "authentication_error";
-    case SWY_CLS_QUOTA:
-      return "insufficient_quota";
-    case SWY_CLS_RATE_LIMIT:
-      return "rate_limit_error";
-    case SWY_CLS_BAD_REQUEST:
-    case SWY_CLS_TOO_LONG:
-    case SWY_CLS_FILTERED:
-    case SWY_CLS_NO_MODEL:
-    case SWY_CLS_NOT_OFFERED:
-      return "invalid_request_error";
-    default:
-      return "server_error";
-  }
-}
-
-const char* default_code(int cls) {
-  switch (cls) {
-    case SWY_CLS_AUTH:
-      return "upstream_auth";
-    case SWY_CLS_QUOTA:
-      return "insufficient_quota";
-    case SWY_CLS_RATE_LIMIT:
-      return "rate_limit_exceeded";
-    case SWY_CLS_TOO_LONG:
-      return "context_length_exceeded";
-    case SWY_CLS_FILTERED:
-      return "content_filter";
-    case SWY_CLS_NO_MODEL:
-      return "model_not_found";
-    default:
-      return nullptr;
-  }
-}
-
-std::string client_object(int cls, const Said& said, const std::string& message) {
-  const bool neutral = neutral_message(cls) != nullptr;
-  std::string out;
-  json::Writer writer(out);
-  const auto put = [&writer](std::string_view name, std::string_view value, const char* otherwise) {
-    writer.key(name);
-    if (!value.empty()) {
-      writer.text(value);
-    } else if (otherwise != nullptr) {
-      writer.text(otherwise);
-    } else {
-      writer.null();
-    }
-  };
-  writer.open_object();
-  put("message", message, nullptr);
-  put("type", neutral ? std::string_view() : said.type, default_type(cls));
-  put("param", said.param, nullptr);
-  put("code", neutral ? std::string_view() : said.code, default_code(cls));
-  writer.close_object();
-  return out;
-}
-
-// Days since 1970-01-01 of a Gregorian date, after the algorithm that C++20's chrono describes as
-// days_from_civil.
-std::int64_t days_from_civil(std::int64_t y, std::int64_t m, std::int64_t d) {
-  y -= m <= 2 ? 1 : 0;
-  const std::int64_t era = (y >= 0 ? y : y - 399) / 400;
-  const std::int64_t yoe = y - era * 400;
-  const std::int64_t doy = (153 * (m + (m > 2 ? -3 : 9)) + 2) / 5 + d - 1;
-  return era * 146097 + yoe * 365 + yoe / 4 - yoe / 100 + doy - 719468;
-}
-
-// An IMF-fixdate of RFC 9110, 5.6.7 ("Sun, 06 Nov 1994 08:49:37 GMT") in seconds since 1970; -1
-// where it is none.
-std::int64_t http_date(std::string_view text) {
-  constexpr std::string_view kMonths = "JanFebMarAprMayJunJulAugSepOctNovDec";
-  if (text.size() != 29 || text.substr(25) != " GMT") return -1;
-  const auto number = [text](std::size_t at, std::size_t n) {
-    return json::to_integer(text.substr(at, n)).value_or(-1);
-  };
-  const std::size_t month = kMonths.find(text.substr(8, 3));
-  const std::int64_t day = number(5, 2), year = number(12, 4), hour = number(17, 2),
-                     minute = number(20, 2), second = number(23, 2);
-  if (month == std::string_view::npos || month % 3 != 0 || day < 1 || year < 1970 || hour < 0 ||
-      minute < 0 || second < 0) {
-    return -1;
-  }
-  return ((days_from_civil(year, static_cast<std::int64_t>(month / 3) + 1, day) * 24 + hour) * 60 +
-          minute) *
-             60 +
-         second;
 }
 
 std::string_view header(std::span<const swy_kv> headers, std::string_view name) {
@@ -385,9 +243,9 @@ std::uint32_t retry_after_ms(const Dialect& dialect, std::span<const swy_kv> hea
     double ms = -1;
     if (name.ends_with("-ms")) {
       ms = decimal(value);
-    } else if (const std::int64_t then = http_date(value); then >= 0) {
+    } else if (const std::int64_t then = swy::http_date(value); then >= 0) {
       // Against the upstream's own clock, so that ours need not be right.
-      const std::int64_t now = http_date(header(headers, "date"));
+      const std::int64_t now = swy::http_date(header(headers, "date"));
       if (now >= 0) ms = static_cast<double>(then - now) * 1e3;
     } else {
       ms = static_cast<double>(duration_ms(value));
@@ -434,19 +292,21 @@ Fault read_fault(const Dialect& dialect, unsigned status, std::uint32_t retry_af
   const unsigned meant = status_of(status, said);
   const int cls = classify(dialect, meant, said);
 
-  std::string message = said.message;
-  if (const char* neutral = neutral_message(cls)) {
-    message = neutral;
-  } else if (message.empty()) {
-    message = "the upstream answered HTTP " + std::to_string(status) + " without a readable error";
+  swy::Refusal refusal{cls, meant, retry_after_ms, said.message, said.type, said.param, said.code};
+  if (const char* neutral = swy::neutral_words(cls)) {
+    refusal.message = neutral;
+  } else if (refusal.message.empty()) {
+    refusal.message =
+        "the upstream answered HTTP " + std::to_string(status) + " without a readable error";
   }
-  std::uint32_t wait_ms = retry_after_ms;
-  if (wait_ms == 0 && !said.retry_delay.empty()) {
+  if (refusal.retry_after_ms == 0 && !said.retry_delay.empty()) {
     const std::int64_t delay = duration_ms(said.retry_delay);
-    wait_ms = static_cast<std::uint32_t>(std::clamp<std::int64_t>(delay, 0, kRetryAfterMsMax));
+    refusal.retry_after_ms =
+        static_cast<std::uint32_t>(std::clamp<std::int64_t>(delay, 0, kRetryAfterMsMax));
   }
-  std::string client = client_object(cls, said, message);
-  return {swy::Error{cls, std::move(message), meant, wait_ms}, std::move(client)};
+  std::string client = swy::client_error(refusal);
+  return {swy::Error{cls, std::move(refusal.message), meant, refusal.retry_after_ms},
+          std::move(client)};
 }
 
 }  // namespace openai

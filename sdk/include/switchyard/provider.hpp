@@ -176,6 +176,7 @@ class Out {
   swy_rc finish_reason(std::string_view reason) { return emit(SWY_EMIT_FINISH, reason); }
   swy_rc limits(std::string_view object) { return emit(SWY_EMIT_LIMITS, object); }
   swy_rc error(std::string_view object) { return emit(SWY_EMIT_ERROR, object); }
+  swy_rc dropped(std::string_view pointers) { return emit(SWY_EMIT_DROPPED, pointers); }
 
  private:
   const swy_out* raw_;

@@ -52,6 +52,36 @@ TEST_CASE("config: each dialect whose key variable is set becomes a provider", "
   CHECK(config.providers[2].family == "xai");
 }
 
+TEST_CASE("config: a plugin with an API of its own comes before a dialect with its key",
+          "[unit][config]") {
+  World world;
+  world.dialect("claude", R"({"base_url":"https://compat.example","key_env":"CLAUDE_KEY"})");
+  world.scratch().write("data/providers/claude.json",
+                        R"({"base_url":"https://own.example/v1","key_env":"CLAUDE_KEY"})");
+  world.scratch().write("data/providers/broken.json", "{");
+  world.environment = {"HOME=/h", "CLAUDE_KEY=k1"};
+  const auto found = embedded(world.options());
+  CHECK(ids(found) == "demo claude ");
+  CHECK(found.providers[1].plugin == "claude");
+  CHECK(found.providers[1].family == "claude");
+  CHECK(found.providers[1].base_url == "https://own.example/v1");
+  CHECK(found.providers[1].plugin_json == R"({"base_url":"https://own.example/v1","settings":{}})");
+
+  // Named by its id alone it is the plugin, with a dialect or an address the openai plugin.
+  const auto plugin = [&](const std::string& members) {
+    const auto config = world.config(R"({"providers":{"claude":{)" + members +
+                                     R"("credentials":[{"key":"${CLAUDE_KEY}"}]}}})");
+    return config.providers[0].plugin + " " + config.providers[0].base_url;
+  };
+  CHECK(plugin("") == "claude https://own.example/v1");
+  CHECK(plugin(R"("plugin":"claude","base_url":"https://x.example/v2",)") ==
+        "claude https://x.example/v2");
+  CHECK(plugin(R"("dialect":"claude",)") == "openai https://compat.example");
+  CHECK(plugin(R"("base_url":"https://x.example",)") == "openai https://x.example");
+  CHECK(world.faults(R"({"providers":{"claude":{}}})").find("\"credentials\" is missing") !=
+        std::string::npos);
+}
+
 TEST_CASE("config: local servers that answer are taken with their models", "[unit][config]") {
   const World world;
   auto options = world.options();
@@ -176,7 +206,7 @@ TEST_CASE("config: every shipped dialect loads with its key, and is found by it"
   for (const auto& entry :
        fs::directory_iterator(source / "plugins" / "providers" / "openai" / "dialects")) {
     const std::string name = entry.path().stem().string();
-    text += '"' + name + R"(":{"credentials":[{"key":"${KEY}"}]},)";
+    text += '"' + name + R"(":{"dialect":")" + name + R"(","credentials":[{"key":"${KEY}"}]},)";
     std::ifstream file(entry.path());
     const std::string json((std::istreambuf_iterator<char>(file)), {});
     const std::size_t at = json.find("_API_KEY\"");

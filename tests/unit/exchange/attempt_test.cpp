@@ -11,6 +11,9 @@ namespace {
 class Client : public ClientWriter {
  public:
   void delta(std::string_view json, bool) override { text += std::string(json) + ";"; }
+  void dropped(std::string_view pointers) override {
+    text += "dropped " + std::string(pointers) + ";";
+  }
   void whole(std::string_view json) override { text += "whole " + std::string(json) + ";"; }
   void end_stream(const observe::Usage&) override {}
   void fail(const Failure&) override {}
