@@ -441,6 +441,11 @@ Attempt::Next Attempt::broken(const net::NetError& error) {
 }
 
 Task<Attempt::Next> Attempt::exchange() {
+  if (!outgoing_.begun()) {
+    Next next;
+    next.fault.message = "the plugin sends without a request";
+    co_return next;
+  }
   release_connection();
   body_ended_ = false;
   const std::uint64_t began_ns = mono_ns();

@@ -124,6 +124,7 @@ Outgoing::Outgoing(std::string_view body, std::span<const Blob> blobs)
 Outgoing::~Outgoing() { forget(); }
 
 void Outgoing::forget() {
+  begun_ = false;
   OPENSSL_cleanse(head_.data(), head_.size());
   head_ = headers_ = copied_ = std::string();
   pieces_ = {};
@@ -143,6 +144,7 @@ Outgoing::Special& Outgoing::special_part() {
 
 swy_rc Outgoing::begin(std::string_view method, std::string_view url, std::uint32_t xid,
                        std::uint32_t framing) {
+  begun_ = false;
   if (framing > SWY_FRAME_TOKEN || framing == SWY_FRAME_WEBSOCKET) return SWY_E_UNSUP;
   if (!net::valid_token(method) || !valid_path(url)) return SWY_E_ARG;
   begun_ = true;
