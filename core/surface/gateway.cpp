@@ -72,6 +72,10 @@ std::vector<swy_kv> forwarded_headers(const net::RequestHead& head) {
   return forwarded;
 }
 
+bool is_video_call(const net::RequestHead& head) {
+  return read_video_call(head.method, head.path).kind != VideoCall::Kind::kUnknown;
+}
+
 bool known_path(std::string_view path) {
   return find_endpoint(path) != nullptr || path == "/v1/models" ||
          path.starts_with("/v1/models/") || path == "/healthz" || path == "/readyz";
@@ -195,8 +199,7 @@ Task<> Gateway::serve(Call& call) {
     }
     co_return;
   }
-  const VideoCall video = read_video_call(head.method, head.path);
-  const bool videos = video.kind != VideoCall::Kind::kUnknown;
+  const bool videos = is_video_call(head);
   if (!known_path(head.path) && !videos) {
     co_await refuse(call, bad_request(404, "unknown_url",
                                       "Unknown request URL: " + std::string(head.method) + " " +
@@ -218,12 +221,12 @@ Task<> Gateway::serve(Call& call) {
 
   const Endpoint* const endpoint = videos ? nullptr : find_endpoint(head.path);
   const bool get = head.method == "GET" || head.method == "HEAD";
-  const bool wrong_method = videos                ? video.kind == VideoCall::Kind::kWrongMethod
-                            : endpoint != nullptr ? head.method != "POST"
-                                                  : !get;
+  const bool wrong_method =
+      videos ? read_video_call(head.method, head.path).kind == VideoCall::Kind::kWrongMethod
+             : (endpoint != nullptr ? head.method != "POST" : !get);
   if (wrong_method) {
     std::string allowed = endpoint != nullptr ? "POST" : "GET, HEAD";
-    if (videos) allowed = video.allowed;
+    if (videos) allowed = read_video_call(head.method, head.path).allowed;
     call.headers += "allow: " + allowed + "\r\n";
     co_await refuse(call, bad_request(405, "method_not_allowed",
                                       "Not allowed to " + std::string(head.method) + " on " +
@@ -238,7 +241,7 @@ Task<> Gateway::serve(Call& call) {
     if (call.key == nullptr) {
       call.recorded = endpoint != nullptr || videos;
       if (endpoint != nullptr) call.record->task = endpoint->task;
-      if (videos) call.record->task = video.task;
+      if (videos) call.record->task = read_video_call(head.method, head.path).task;
       call.record->surface = "openai";
       call.headers += "www-authenticate: Bearer\r\n";
       const char* const message =
@@ -261,9 +264,8 @@ Task<> Gateway::serve(Call& call) {
   }
   if (videos) {
     call.recorded = true;
-    call.record->task = video.task;
     call.record->surface = "openai";
-    co_await serve_video(call, video);
+    co_await serve_video(call);
     co_return;
   }
   std::string body;

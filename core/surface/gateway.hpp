@@ -56,7 +56,7 @@ class Gateway : public net::HttpHandler {
                          const Form* form, std::string asked);
   net::Task<> begin_job(Call& call, exchange::Request& request, exchange::Rare& rare,
                         std::string asked);
-  net::Task<> serve_video(Call& call, VideoCall video);
+  net::Task<> serve_video(Call& call);
   net::Task<bool> ask_job(Call& call, const VideoCall& video, std::size_t provider,
                           store::JobRow& job);
   net::Task<> list_videos(Call& call);

@@ -91,8 +91,10 @@ Task<> Gateway::begin_job(Call& call, exchange::Request& request, exchange::Rare
   if (!call.http.client_gone()) co_await answer(call, 200, video_object(job));
 }
 
-Task<> Gateway::serve_video(Call& call, VideoCall video) {
+Task<> Gateway::serve_video(Call& call) {
+  const VideoCall video = read_video_call(call.head().method, call.head().path);
   observe::Record& record = *call.record;
+  record.task = video.task;
   record.body_ns = record.start_ns;
   if (video.kind == VideoCall::Kind::kList) {
     co_await list_videos(call);
