@@ -176,6 +176,17 @@ class Jobs(unittest.TestCase):
         wait_for(lambda: any(video.get("seconds") == "77"
                              for video in self.get("/v1/videos").json()["data"]), what="the job")
 
+    def test_a_picture_to_begin_with(self):
+        self.answers(self.up, "film", {"status": "queued"})
+        body = b"".join(b"--B\r\nContent-Disposition: form-data; name=" + field + b"\r\n" for field in (
+            b'"model"\r\n\r\nfilm', b'"prompt"\r\n\r\nA cat.', b'"seconds"\r\n\r\n8',
+            b'"input_reference"; filename="a.png"\r\nContent-Type: image/png\r\n\r\n\x89PNG'))
+        answer = self.stage.call("POST", "/v1/videos", body + b"--B--\r\n",
+                                 headers={"Content-Type": "multipart/form-data; boundary=B"})
+        self.assertEqual((answer.status, answer.json().get("seconds")), (200, "8"), answer.text)
+        self.assertEqual(self.up.requests[0].json(), {
+            "model": "film", "prompt": "A cat.", "seconds": "8", "input_reference": {"$blob": 1}})
+
     def test_refusals(self):
         self.assertEqual(self.create({"model": "unknown"}).status, 404)
         answer = self.stage.call("POST", "/v1/videos", {"model": "film"})
