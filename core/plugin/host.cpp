@@ -8,6 +8,7 @@
 #include "core/base/clock.hpp"
 #include "core/base/json_scan.hpp"
 #include "core/plugin/http.hpp"
+#include "core/plugin/sign.hpp"
 
 namespace switchyard::plugin {
 namespace {
@@ -48,8 +49,10 @@ std::uint64_t SWY_CALL now_ns(const swy_host*, std::int32_t wall) noexcept {
 }
 
 const void* SWY_CALL ext(const swy_host*, const char* id) noexcept {
-  if (id != nullptr && std::strcmp(id, SWY_HTTP_EXT) == 0) return http_table();
-  return nullptr;
+  if (id == nullptr) return nullptr;
+  const std::string_view name(id);
+  if (name == SWY_HTTP_EXT) return http_table();
+  return name == SWY_SIGN_EXT ? sign_table() : nullptr;
 }
 
 constexpr swy_host kHost = {.size = sizeof(swy_host),

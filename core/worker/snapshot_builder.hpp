@@ -28,6 +28,7 @@ class SnapshotBuilder {
   Result<std::shared_ptr<plugin::ProviderInstance>> instance_for(const config::Provider& provider);
   Result<std::shared_ptr<const net::Upstream>> make_upstream(const config::Provider& provider,
                                                              const net::Url& url);
+  Result<void> add_origins(const config::Provider& provider, exchange::ProviderSlot& slot);
   Result<std::shared_ptr<net::TlsClient>> tls_client(const std::string& ca_file);
 
   plugin::Libraries& libraries_;

@@ -356,3 +356,16 @@ TEST_CASE("config: faults of destinations are told, without what is secret", "[u
 /loggers/0/destinations/1: there is no destination "f"
 /loggers/0/destinations/2: there is no destination "collector")");
 }
+
+TEST_CASE("config: further origins are hosts, without paths", "[unit][config]") {
+  const World world;
+  const auto with = [](const char* origin) {
+    return R"({"providers":{"p":{"base_url":"https://a.example/v1","origins":[")" +
+           std::string(origin) + R"("]}}})";
+  };
+  const auto loaded = world.config(with("https://files.example:8443"));
+  CHECK(loaded.providers[0].origins == std::vector<std::string>{"https://files.example:8443"});
+  CHECK(world.faults(with("https://files.example/v1")) ==
+        "/providers/p/origins/0: https://files.example/v1: expected nothing behind host and port");
+  CHECK_FALSE(world.faults(with("files.example")).empty());
+}
