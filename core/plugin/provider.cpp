@@ -58,9 +58,10 @@ swy_rc SWY_CALL emit(void* ctx, std::uint32_t what, std::uint32_t flags, swy_str
 
 swy_rc SWY_CALL keep(void*, swy_str) noexcept { return SWY_E_UNSUP; }
 
-swy_rc SWY_CALL ws_send(void*, std::uint32_t, std::uint32_t, const swy_seg*,
-                        std::uint32_t) noexcept {
-  return SWY_E_UNSUP;
+swy_rc SWY_CALL ws_send(void* ctx, std::uint32_t to_client, std::uint32_t opcode,
+                        const swy_seg* pieces, std::uint32_t n) noexcept {
+  if (!readable(pieces, n)) return SWY_E_ARG;
+  return sink_of(ctx).ws_send(to_client != 0, opcode, {pieces, n});
 }
 
 swy_rc SWY_CALL req_query(void*, swy_str, swy_str) noexcept { return SWY_E_UNSUP; }

@@ -25,8 +25,12 @@ class OperationSink {
                           std::string_view slot) = 0;
   virtual swy_rc req_body(std::span<const swy_seg> pieces) = 0;
   virtual swy_rc emit(std::uint32_t what, std::uint32_t flags, std::string_view data) = 0;
-  // req_part, keep and ws_send are answered SWY_E_UNSUP by the trampoline until jobs and realtime
-  // need them.
+  // Answered SWY_E_UNSUP by who drives no sessions.
+  virtual swy_rc ws_send(bool /*to_client*/, std::uint32_t /*opcode*/,
+                         std::span<const swy_seg> /*pieces*/) {
+    return SWY_E_UNSUP;
+  }
+  // req_part and keep are answered SWY_E_UNSUP by the trampoline until jobs need them.
 };
 
 // Facts of a provider kind, parsed from its caps.
