@@ -85,6 +85,8 @@ observe::Usage Attempt::usage() const {
     counted.reported = false;
     return counted;
   }
+  // What a session's messages cost has little to do with their size.
+  if (request_.session != nullptr) return usage_;
   observe::Usage estimated = usage_;
   estimated.tok_in = estimate_tokens(request_.body.size());
   estimated.tok_out = request_.stream ? content_pieces_ : estimate_tokens(bytes_out_);
@@ -110,6 +112,7 @@ bool Attempt::given_up() const {
 void Attempt::abort() {
   aborted_ = true;
   if (connection_) connection_->abort();
+  if (session_) session_->stop("session_expired", timed_out_ != nullptr ? timed_out_ : "given up");
   cancel_.cancel();
   if (timer_ != nullptr) timer_->cancel();
 }
@@ -119,6 +122,7 @@ void Attempt::abort() {
 swy_rc Attempt::req_begin(std::string_view method, std::string_view url, std::uint32_t xid,
                           std::uint32_t framing) {
   if (!slot_.upstream) return SWY_E_UNSUP;
+  if (framing == SWY_FRAME_WEBSOCKET && request_.session == nullptr) return SWY_E_UNSUP;
   return outgoing_.begin(method, url, xid, framing);
 }
 
@@ -153,8 +157,12 @@ swy_rc Attempt::emit(std::uint32_t what, std::uint32_t flags, std::string_view d
   }
 }
 
+swy_rc Attempt::ws_send(bool to_client, std::uint32_t opcode, std::span<const swy_seg> pieces) {
+  return session_ ? session_->send(to_client, opcode, pieces) : SWY_E_ARG;
+}
+
 swy_rc Attempt::emit_delta(bool content, std::string_view data) {
-  if (!request_.stream) return SWY_E_ARG;
+  if (!request_.stream || request_.session != nullptr) return SWY_E_ARG;
   if (content) ++content_pieces_;
   bytes_out_ += data.size();
   if (draining_) {
@@ -325,13 +333,16 @@ Task<Result<void, net::NetError>> Attempt::connect_and_send(bool fresh) {
   }
   ++calls_;
   connection_->set_timeout(slot_.config->timeouts.first_byte);
+  if (outgoing_.framing() == SWY_FRAME_WEBSOCKET) connection_->expect_upgrade();
   const auto pieces = outgoing_.assemble(slot_, credential_);
   auto sent = co_await connection_->send(pieces, outgoing_.method());
   co_return sent;
 }
 
 Task<Result<const net::ResponseHead*, net::NetError>> Attempt::read_head() {
-  auto sent = co_await connect_and_send(false);
+  // What a session takes is never given back.
+  const bool fresh = outgoing_.framing() == SWY_FRAME_WEBSOCKET;
+  auto sent = co_await connect_and_send(fresh);
   Result<const net::ResponseHead*, net::NetError> head = net::NetError{};
   if (sent) {
     request_.record->sent_ns = mono_ns();
@@ -386,8 +397,17 @@ Task<Attempt::Next> Attempt::exchange() {
   event.hdr = headers.data();
   event.nhdr = static_cast<std::uint32_t>(headers.size());
   event.now_ns = head_ns;
-  const bool failed = answer.status >= 400;
+  const bool upgrade = outgoing_.framing() == SWY_FRAME_WEBSOCKET;
+  const bool failed = answer.status >= 400 || upgrade;
+  if (upgrade && answer.status == 101) {
+    const auto fault = open_session(answer);
+    if (fault) co_return broken(*fault);
+  }
   Next next = operation_->step(event, *this);
+  if (session_) {
+    next = co_await run_session(std::move(next));
+    co_return next;
+  }
   if (next.act != SWY_ACT_FEED) co_return next;
 
   if (failed || outgoing_.framing() == SWY_FRAME_WHOLE) {
@@ -395,6 +415,31 @@ Task<Attempt::Next> Attempt::exchange() {
   } else {
     next = co_await feed_events();
   }
+  co_return next;
+}
+
+std::optional<net::NetError> Attempt::open_session(const net::ResponseHead& answer) {
+  const char* const wrong =
+      net::ws_check_answer(answer, outgoing_.websocket_key(), outgoing_.websocket_protocols());
+  if (wrong != nullptr) return net::NetError{net::NetFault::kProtocol, wrong, false, false};
+  auto message_step = [this](std::uint32_t kind, std::string_view data, std::string_view name,
+                             unsigned status) { return step(kind, data, name, status); };
+  std::string ahead;
+  auto stream = connection_->take_stream(ahead);
+  session_ = std::make_unique<Session>(context_, limits_, std::move(stream), std::move(ahead),
+                                       std::move(message_step));
+  return std::nullopt;
+}
+
+Task<Attempt::Next> Attempt::run_session(Next next) {
+  next = co_await session_->run(std::move(next), *request_.session);
+  fault_.code = session_->code();
+  if (*fault_.code != '\0') {
+    fault_.cls = next.fault.cls;
+    fault_.message = next.fault.message;
+  }
+  session_.reset();
+  connection_.reset();
   co_return next;
 }
 

@@ -4,6 +4,7 @@
 #include "core/exchange/exchange.hpp"
 #include "core/exchange/failure.hpp"
 #include "core/exchange/outgoing.hpp"
+#include "core/exchange/session.hpp"
 #include "core/net/cancel.hpp"
 #include "core/net/sse_decoder.hpp"
 
@@ -37,6 +38,7 @@ class Attempt : public plugin::OperationSink {
   swy_rc req_auth(std::string_view scheme, std::string_view name, std::string_view slot) override;
   swy_rc req_body(std::span<const swy_seg> pieces) override;
   swy_rc emit(std::uint32_t what, std::uint32_t flags, std::string_view data) override;
+  swy_rc ws_send(bool to_client, std::uint32_t opcode, std::span<const swy_seg> pieces) override;
 
  private:
   using Next = plugin::Operation::Next;
@@ -50,6 +52,9 @@ class Attempt : public plugin::OperationSink {
   net::Task<Result<const net::ResponseHead*, net::NetError>> read_head();
   net::Task<Next> feed_whole(bool error_answer);
   net::Task<Next> feed_events();
+  // Takes an upgraded connection over; the fault of one that was not upgraded as it must be.
+  std::optional<net::NetError> open_session(const net::ResponseHead& answer);
+  net::Task<Next> run_session(Next next);
   Next give_events(std::string_view bytes);
   Next give_lines(std::string_view bytes);
   Next broken(const net::NetError& error);
@@ -79,6 +84,7 @@ class Attempt : public plugin::OperationSink {
   Outgoing outgoing_;
   std::unique_ptr<net::UpstreamConnection> connection_;
   std::optional<plugin::Operation> operation_;
+  std::unique_ptr<Session> session_;
   net::SseDecoder sse_;
   std::string line_;       // an NDJSON line that has not ended yet
   std::string_view held_;  // an answer's body that stays where it is until it was flushed

@@ -17,6 +17,10 @@
 #include "core/plugin/provider.hpp"
 #include "core/routing/table.hpp"
 
+namespace switchyard::net {
+class WebSocket;
+}
+
 namespace switchyard::exchange {
 
 // A configured provider, ready to be called.
@@ -85,6 +89,14 @@ class ClientWriter {
   virtual void on_gone(std::function<void()> callback) = 0;
 };
 
+// The client's side of a session, before and after its upgrade; implemented by the surfaces.
+class SessionClient {
+ public:
+  virtual ~SessionClient() = default;
+  // Accepts the client's upgrade. The socket is this object's own. Null: the client is gone.
+  virtual net::Task<net::WebSocket*> accept() = 0;
+};
+
 // What is asked. Everything lives until run() has returned.
 struct Request {
   std::string_view task, dialect;
@@ -94,6 +106,7 @@ struct Request {
   std::span<const swy_kv> headers;  // let through by the allow-list
   const routing::Route* route = nullptr;
   observe::Record* record = nullptr;
+  SessionClient* session = nullptr;  // where the task is a session of messages
 };
 
 // Runs a request to its end: the answer or an error has been written and flushed, the record's

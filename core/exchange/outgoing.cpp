@@ -3,7 +3,10 @@
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
 
+#include <algorithm>
 #include <charconv>
+
+#include "core/net/websocket.hpp"
 
 namespace switchyard::exchange {
 namespace {
@@ -15,6 +18,12 @@ bool valid_path(std::string_view path) {
     if (c <= ' ' || c >= 0x7f || c == '#') return false;
   }
   return true;
+}
+
+bool same_name(std::string_view name, std::string_view lower) {
+  return name.size() == lower.size() &&
+         std::equal(name.begin(), name.end(), lower.begin(),
+                    [](char a, char b) { return (a >= 'A' && a <= 'Z' ? a + 32 : a) == b; });
 }
 
 // Framing, hop-by-hop and identity headers are the host's.
@@ -31,15 +40,13 @@ bool reserved(std::string_view name) {
                                                 "expect",
                                                 "proxy-authorization",
                                                 "proxy-connection",
-                                                "accept-encoding"};
-  for (const auto known : kNames) {
-    if (name.size() == known.size() &&
-        std::equal(name.begin(), name.end(), known.begin(),
-                   [](char a, char b) { return (a >= 'A' && a <= 'Z' ? a + 32 : a) == b; })) {
-      return true;
-    }
-  }
-  return false;
+                                                "accept-encoding",
+                                                "sec-websocket-key",
+                                                "sec-websocket-version",
+                                                "sec-websocket-accept",
+                                                "sec-websocket-extensions"};
+  return std::any_of(std::begin(kNames), std::end(kNames),
+                     [name](std::string_view known) { return same_name(name, known); });
 }
 
 void append_query_escaped(std::string& out, std::string_view text) {
@@ -58,6 +65,27 @@ void append_query_escaped(std::string& out, std::string_view text) {
 
 }  // namespace
 
+bool append_encoded(std::string& out, std::uint32_t encoding, std::string_view bytes) {
+  if (encoding == SWY_ENC_RAW) {
+    out += bytes;
+    return true;
+  }
+  if (encoding == SWY_ENC_BASE64) {
+    const std::size_t begin = out.size();
+    out.resize(begin + 4 * ((bytes.size() + 2) / 3) + 1);
+    const int size = EVP_EncodeBlock(reinterpret_cast<unsigned char*>(out.data() + begin),
+                                     reinterpret_cast<const unsigned char*>(bytes.data()),
+                                     static_cast<int>(bytes.size()));
+    out.resize(begin + static_cast<std::size_t>(size));
+    return true;
+  }
+  if (encoding != SWY_ENC_JSON) return false;
+  std::string quoted;
+  append_json_string(quoted, bytes);
+  out += std::string_view(quoted).substr(1, quoted.size() - 2);
+  return true;
+}
+
 Outgoing::~Outgoing() { forget(); }
 
 void Outgoing::forget() {
@@ -69,7 +97,8 @@ void Outgoing::forget() {
 
 swy_rc Outgoing::begin(std::string_view method, std::string_view url, std::uint32_t xid,
                        std::uint32_t framing) {
-  if (framing > SWY_FRAME_NDJSON) return SWY_E_UNSUP;
+  if (framing > SWY_FRAME_NDJSON && framing != SWY_FRAME_WEBSOCKET) return SWY_E_UNSUP;
+  if (framing == SWY_FRAME_WEBSOCKET && method != "GET") return SWY_E_ARG;
   if (!net::valid_token(method) || !valid_path(url)) return SWY_E_ARG;
   begun_ = true;
   method_ = method;
@@ -79,6 +108,7 @@ swy_rc Outgoing::begin(std::string_view method, std::string_view url, std::uint3
   headers_.clear();
   auth_scheme_.clear();
   auth_name_.clear();
+  websocket_protocols_.clear();
   copied_.clear();
   pieces_.clear();
   return SWY_OK;
@@ -90,6 +120,7 @@ swy_rc Outgoing::header(std::string_view name, std::string_view value) {
   }
   if (headers_.size() + name.size() + value.size() > 32 * 1024) return SWY_E_LIMIT;
   headers_.append(name).append(": ").append(value).append("\r\n");
+  if (same_name(name, "sec-websocket-protocol")) websocket_protocols_ = value;
   return SWY_OK;
 }
 
@@ -108,7 +139,7 @@ void Outgoing::append_copy(std::string_view bytes) {
 }
 
 swy_rc Outgoing::body(std::span<const swy_seg> pieces) {
-  if (!begun_) return SWY_E_ARG;
+  if (!begun_ || framing_ == SWY_FRAME_WEBSOCKET) return SWY_E_ARG;
   for (const swy_seg& piece : pieces) {
     std::string_view bytes = view(piece.b);
     if (piece.kind == SWY_SEG_BLOB) {
@@ -129,18 +160,10 @@ swy_rc Outgoing::body(std::span<const swy_seg> pieces) {
       } else {
         append_copy(bytes);
       }
-    } else if (piece.enc == SWY_ENC_BASE64) {
-      std::string encoded(4 * ((bytes.size() + 2) / 3) + 1, '\0');
-      const int size = EVP_EncodeBlock(reinterpret_cast<unsigned char*>(encoded.data()),
-                                       reinterpret_cast<const unsigned char*>(bytes.data()),
-                                       static_cast<int>(bytes.size()));
-      append_copy(std::string_view(encoded).substr(0, static_cast<std::size_t>(size)));
-    } else if (piece.enc == SWY_ENC_JSON) {
-      std::string quoted;
-      append_json_string(quoted, bytes);
-      append_copy(std::string_view(quoted).substr(1, quoted.size() - 2));
     } else {
-      return SWY_E_UNSUP;
+      std::string encoded;
+      if (!append_encoded(encoded, piece.enc, bytes)) return SWY_E_UNSUP;
+      append_copy(encoded);
     }
   }
   return SWY_OK;
@@ -153,7 +176,7 @@ std::span<const boost::asio::const_buffer> Outgoing::assemble(
 
   // Room for all of it at once: growing would leave copies of the credential behind.
   head_.clear();
-  head_.reserve(128 + method_.size() + slot.base_path.size() + path_.size() +
+  head_.reserve(256 + method_.size() + slot.base_path.size() + path_.size() +
                 slot.fixed_headers.size() + headers_.size() + 2 * auth_name_.size() +
                 (credential != nullptr ? 3 * credential->key.reveal().size() : 0));
   head_.append(method_).append(" ").append(slot.base_path).append(path_);
@@ -169,6 +192,11 @@ std::span<const boost::asio::const_buffer> Outgoing::assemble(
     if (auth_scheme_ == "header") head_.append(auth_name_).append(": ").append(key).append("\r\n");
   }
   head_ += headers_;
+  if (framing_ == SWY_FRAME_WEBSOCKET) {
+    websocket_key_ = net::ws_new_key();
+    head_.append("connection: Upgrade\r\nupgrade: websocket\r\nsec-websocket-version: 13\r\n");
+    head_.append("sec-websocket-key: ").append(websocket_key_).append("\r\n");
+  }
   if (length > 0 || (method_ != "GET" && method_ != "HEAD" && method_ != "DELETE")) {
     char digits[20];
     const auto end = std::to_chars(digits, digits + sizeof digits, length).ptr;

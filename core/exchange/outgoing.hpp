@@ -11,6 +11,9 @@
 
 namespace switchyard::exchange {
 
+// Appends bytes of a gather list as SWY_ENC_* says. False for an encoding that is not known.
+bool append_encoded(std::string& out, std::uint32_t encoding, std::string_view bytes);
+
 class Outgoing {
  public:
   // `body` is the client's request body: views into it are sent from where they lie.
@@ -29,6 +32,9 @@ class Outgoing {
   std::uint32_t xid() const { return xid_; }
   std::uint32_t framing() const { return framing_; }
   std::string_view method() const { return method_; }
+  // What the last assembled upgrade asked for.
+  std::string_view websocket_key() const { return websocket_key_; }
+  std::string_view websocket_protocols() const { return websocket_protocols_; }
 
   // The request has been answered and will not be sent again: lets its bytes go, the credential
   // first.
@@ -51,6 +57,7 @@ class Outgoing {
   std::uint32_t xid_ = 0, framing_ = 0;
   std::string method_, path_, headers_;
   std::string auth_scheme_, auth_name_;
+  std::string websocket_key_, websocket_protocols_;
   std::string copied_;
   std::vector<Piece> pieces_;
   std::string head_;
