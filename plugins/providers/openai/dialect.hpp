@@ -34,11 +34,9 @@ enum class StreamUsage {
 struct Dialect {
   std::string name = "openai";
   std::string auth_scheme = "bearer", auth_name;
-  Pairs paths = {{"chat", "/chat/completions"},
-                 {"completions", "/completions"},
-                 {"embeddings", "/embeddings"},
-                 {"moderations", "/moderations"},
-                 {"models", "/models"}};
+  Pairs paths = {{"chat", "/chat/completions"}, {"completions", "/completions"},
+                 {"embeddings", "/embeddings"}, {"moderations", "/moderations"},
+                 {"models", "/models"},         {"realtime", "/realtime"}};
   Pairs headers;
 
   Pairs rename;

@@ -1,7 +1,28 @@
+#include <variant>
+
+#include "providers/openai/realtime.hpp"
 #include "providers/openai/translate.hpp"
 
 namespace openai {
 namespace {
+
+class AnyOperation {
+ public:
+  AnyOperation(const Settings& settings, const swy::Request& request)
+      : operation_(std::in_place_type<Operation>, settings, request) {
+    if (request.task() == "realtime") operation_.emplace<RealtimeOperation>(settings, request);
+  }
+
+  swy::Next step(const swy::Event& event, swy::Out& out) {
+    if (auto* const operation = std::get_if<Operation>(&operation_)) {
+      return operation->step(event, out);
+    }
+    return std::get<RealtimeOperation>(operation_).step(event, out);
+  }
+
+ private:
+  std::variant<Operation, RealtimeOperation> operation_;
+};
 
 class Provider {
  public:
@@ -11,7 +32,7 @@ class Provider {
     return Provider(*std::move(settings));
   }
 
-  Operation start(const swy::Request& request) const { return Operation(settings_, request); }
+  AnyOperation start(const swy::Request& request) const { return AnyOperation(settings_, request); }
 
  private:
   explicit Provider(Settings settings) : settings_(std::move(settings)) {}
@@ -20,7 +41,8 @@ class Provider {
 };
 
 constexpr char kCaps[] =
-    R"({"tasks":["chat","completions","embeddings","moderations","models"],"dialects":["openai"]})";
+    R"({"tasks":["chat","completions","embeddings","moderations","models","realtime"],)"
+    R"("dialects":["openai"]})";
 
 // The dialect's own schema is config/dialect.schema.json.
 constexpr char kSchema[] = R"({
