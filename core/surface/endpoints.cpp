@@ -107,6 +107,15 @@ const Endpoint* find_endpoint(std::string_view path) {
   return nullptr;
 }
 
+std::optional<exchange::Failure> check_model(std::string& model) {
+  if (model.empty()) return missing("model");
+  if (model.size() <= kModelBytesMax) return std::nullopt;
+  model.resize(kModelBytesMax);
+  return bad_request(400, "invalid_value",
+                     "Invalid 'model': longer than " + std::to_string(kModelBytesMax) + " bytes.",
+                     "model");
+}
+
 std::optional<exchange::Failure> check_body(const Endpoint& endpoint, const JsonIndex& body,
                                             BodyFacts& facts) {
   const std::string_view twice = body.duplicate(kGuarded);
@@ -123,13 +132,8 @@ std::optional<exchange::Failure> check_body(const Endpoint& endpoint, const Json
   const swy_member* const model = body.find("model");
   if (model != nullptr) facts.model = json_unescape(body.value(*model));
   if (facts.model.empty()) facts.model = endpoint.default_model;
-  if (facts.model.empty()) return missing("model");
-  if (facts.model.size() > kModelBytesMax) {
-    facts.model.resize(kModelBytesMax);
-    return bad_request(400, "invalid_value",
-                       "Invalid 'model': longer than " + std::to_string(kModelBytesMax) + " bytes.",
-                       "model");
-  }
+  auto bad_model = check_model(facts.model);
+  if (bad_model) return bad_model;
   if (!endpoint.required.empty() && body.find(endpoint.required) == nullptr) {
     return missing(endpoint.required);
   }

@@ -31,4 +31,7 @@ struct BodyFacts {
 std::optional<exchange::Failure> check_body(const Endpoint& endpoint, const JsonIndex& body,
                                             BodyFacts& facts);
 
+// The same for a model's name alone, which is cut where it is too long.
+std::optional<exchange::Failure> check_model(std::string& model);
+
 }  // namespace switchyard::surface

@@ -6,9 +6,11 @@
 
 #include "core/base/clock.hpp"
 #include "core/net/offload.hpp"
+#include "core/net/text.hpp"
 #include "core/surface/endpoints.hpp"
 #include "core/surface/openai_error.hpp"
 #include "core/surface/openai_writer.hpp"
+#include "core/surface/realtime.hpp"
 
 namespace switchyard::surface {
 namespace {
@@ -59,31 +61,17 @@ std::string_view bearer(std::string_view authorization) {
   return authorization.substr(kScheme.size());
 }
 
-int hex_value(char c) {
-  if (c >= '0' && c <= '9') return c - '0';
-  if ((c | 0x20) >= 'a' && (c | 0x20) <= 'f') return (c | 0x20) - 'a' + 10;
-  return -1;
-}
-
-std::string percent_decode(std::string_view text) {
-  std::string out;
-  for (std::size_t i = 0; i < text.size(); ++i) {
-    if (text[i] == '%' && i + 2 < text.size()) {
-      const int high = hex_value(text[i + 1]);
-      const int low = hex_value(text[i + 2]);
-      if (high >= 0 && low >= 0) {
-        out += static_cast<char>(high * 16 + low);
-        i += 2;
-        continue;
-      }
-    }
-    out += text[i];
+std::vector<swy_kv> forwarded_headers(const net::RequestHead& head) {
+  std::vector<swy_kv> forwarded;
+  for (const std::string_view name : kForwarded) {
+    const std::string_view value = head.find(name);
+    if (!value.empty()) forwarded.push_back({to_swy(name), to_swy(value)});
   }
-  return out;
+  return forwarded;
 }
 
 bool known_path(std::string_view path) {
-  return find_endpoint(path) != nullptr || path == "/v1/models" ||
+  return find_endpoint(path) != nullptr || path == "/v1/models" || path == kRealtimePath ||
          path.starts_with("/v1/models/") || path == "/healthz" || path == "/readyz";
 }
 
@@ -241,9 +229,10 @@ Task<> Gateway::serve(Call& call) {
   }
 
   const Endpoint* const endpoint = find_endpoint(head.path);
-  const bool get = head.method == "GET" || head.method == "HEAD";
+  const bool realtime = head.path == kRealtimePath;
+  const bool get = head.method == "GET" || (head.method == "HEAD" && !realtime);
   if (endpoint != nullptr ? head.method != "POST" : !get) {
-    const std::string allowed = endpoint != nullptr ? "POST" : "GET, HEAD";
+    const std::string allowed = endpoint != nullptr ? "POST" : realtime ? "GET" : "GET, HEAD";
     call.headers += "allow: " + allowed + "\r\n";
     co_await refuse(call, bad_request(405, "method_not_allowed",
                                       "Not allowed to " + std::string(head.method) + " on " +
@@ -253,11 +242,13 @@ Task<> Gateway::serve(Call& call) {
 
   // The key comes before the body: who may not ask need not send.
   if (!call.published.open_access) {
-    const std::string_view given = bearer(head.find("authorization"));
+    std::string_view given = bearer(head.find("authorization"));
+    if (given.empty() && realtime) given = realtime_key(head);
     if (!given.empty()) call.key = call.published.keys->find(given);
     if (call.key == nullptr) {
-      call.recorded = endpoint != nullptr;
+      call.recorded = endpoint != nullptr || realtime;
       if (endpoint != nullptr) call.record->task = endpoint->task;
+      if (realtime) call.record->task = kRealtimeTask;
       call.record->surface = "openai";
       call.headers += "www-authenticate: Bearer\r\n";
       const char* const message =
@@ -278,11 +269,18 @@ Task<> Gateway::serve(Call& call) {
     co_await serve_task(call);
     co_return;
   }
+  if (realtime) {
+    call.recorded = true;
+    call.record->task = kRealtimeTask;
+    call.record->surface = "openai";
+    co_await serve_realtime(call);
+    co_return;
+  }
   std::string body;
   list_models(call, body);
   if (body.empty()) {
     const std::string name =
-        percent_decode(head.path.substr(std::string_view("/v1/models/").size()));
+        net::percent_decode(head.path.substr(std::string_view("/v1/models/").size()));
     const std::string message = "The model '" + name +
                                 "' does not exist or you do not have access to it." +
                                 join_near(near_names(call, name));
@@ -296,7 +294,8 @@ void Gateway::list_models(const Call& call, std::string& out) const {
   const std::string_view path = call.head().path;
   const bool all = path == "/v1/models";
   const std::string wanted =
-      all ? std::string() : percent_decode(path.substr(std::string_view("/v1/models/").size()));
+      all ? std::string()
+          : net::percent_decode(path.substr(std::string_view("/v1/models/").size()));
   if (all) out = R"({"object":"list","data":[)";
   bool first = true;
   for (const auto& listed : call.snapshot().routes->models()) {
@@ -311,6 +310,29 @@ void Gateway::list_models(const Call& call, std::string& out) const {
     if (!all) return;
   }
   if (all) out += "]}";
+}
+
+// Which targets a model's name means for this key and task.
+std::optional<exchange::Failure> Gateway::find_route(const Call& call, const std::string& model,
+                                                     std::string_view task, routing::Route& route) {
+  if (!call.may_use(model)) {
+    return bad_request(403, "model_not_allowed", "This key may not use the model '" + model + "'.",
+                       "model");
+  }
+  route = call.snapshot().routes->resolve(model);
+  if (route.targets.empty()) {
+    return bad_request(404, "model_not_found",
+                       "The model '" + model + "' does not exist or you do not have access to it." +
+                           join_near(near_names(call, model)),
+                       "model");
+  }
+  std::erase_if(route.targets, [&](const routing::Target& target) {
+    return !call.snapshot().providers[target.provider].instance->caps().has_task(task);
+  });
+  if (!route.targets.empty()) return std::nullopt;
+  return bad_request(400, "not_offered",
+                     "No provider of the model '" + model + "' does " + std::string(task) + ".",
+                     "model");
 }
 
 Task<> Gateway::serve_task(Call& call) {
@@ -362,34 +384,14 @@ Task<> Gateway::serve_task(Call& call) {
     co_return;
   }
 
-  if (!call.may_use(facts.model)) {
-    const std::string message = "This key may not use the model '" + facts.model + "'.";
-    co_await refuse(call, bad_request(403, "model_not_allowed", message, "model"));
-    co_return;
-  }
-  routing::Route route = call.snapshot().routes->resolve(facts.model);
-  if (route.targets.empty()) {
-    const std::string message = "The model '" + facts.model +
-                                "' does not exist or you do not have access to it." +
-                                join_near(near_names(call, facts.model));
-    co_await refuse(call, bad_request(404, "model_not_found", message, "model"));
-    co_return;
-  }
-  std::erase_if(route.targets, [&](const routing::Target& target) {
-    return !call.snapshot().providers[target.provider].instance->caps().has_task(endpoint.task);
-  });
-  if (route.targets.empty()) {
-    const std::string message =
-        "No provider of the model '" + facts.model + "' does " + std::string(endpoint.task) + ".";
-    co_await refuse(call, bad_request(400, "not_offered", message, "model"));
+  routing::Route route;
+  auto unroutable = find_route(call, facts.model, endpoint.task, route);
+  if (unroutable) {
+    co_await refuse(call, std::move(*unroutable));
     co_return;
   }
 
-  std::vector<swy_kv> forwarded;
-  for (const std::string_view name : kForwarded) {
-    const std::string_view value = call.head().find(name);
-    if (!value.empty()) forwarded.push_back({to_swy(name), to_swy(value)});
-  }
+  const std::vector<swy_kv> forwarded = forwarded_headers(call.head());
   record.trace = trace_id(call.head().find("traceparent"));
 
   exchange::Request request;
@@ -406,6 +408,59 @@ Task<> Gateway::serve_task(Call& call) {
   std::optional<Gauge> open;
   if (facts.stream) open.emplace(context_.metrics.open_streams);
   co_await exchange::run(context_, call.snapshot(), request, writer);
+}
+
+Task<> Gateway::serve_realtime(Call& call) {
+  const config::Config& config = *call.snapshot().config;
+  observe::Record& record = *call.record;
+  // Without keys it is the page's origin that tells a program of this machine from a site that its
+  // user looks at.
+  if (call.published.open_access && !realtime_origin_allowed(call.head(), config.cors_origins)) {
+    co_await refuse(call, bad_request(403, "origin_not_allowed",
+                                      "Pages of this origin may not use the gateway: name it in "
+                                      "'cors', or create a gateway key."));
+    co_return;
+  }
+  auto ask = read_realtime(call.head());
+  if (!ask) {
+    if (ask.error().status == 426) call.headers += realtime_upgrade_headers();
+    co_await refuse(call, std::move(ask.error()));
+    co_return;
+  }
+  record.body_ns = record.start_ns;
+  record.model_asked = ask->model;
+  record.stream = true;
+  routing::Route route;
+  auto unroutable = find_route(call, ask->model, kRealtimeTask, route);
+  if (unroutable) {
+    co_await refuse(call, std::move(*unroutable));
+    co_return;
+  }
+
+  std::vector<swy_kv> forwarded = forwarded_headers(call.head());
+  if (!ask->beta.empty() && call.head().find("openai-beta").empty()) {
+    forwarded.push_back({to_swy("openai-beta"), to_swy(ask->beta)});
+  }
+  record.trace = trace_id(call.head().find("traceparent"));
+  JsonIndex index;
+  (void)index.scan(ask->body).has_value();
+
+  RealtimeWriter writer(context_.loop, call.http, call.headers, ask->accept, record.id,
+                        config.limits.write_timeout);
+  exchange::Request request;
+  request.task = kRealtimeTask;
+  request.dialect = "openai";
+  request.stream = true;
+  request.body = ask->body;
+  request.members = index.members();
+  request.headers = forwarded;
+  request.route = &route;
+  request.record = &record;
+  request.session = &writer;
+  const Gauge open(context_.metrics.open_streams);
+  co_await exchange::run(context_, call.snapshot(), request, writer);
+  co_await writer.end();
+  if (writer.committed()) record.status = 101;
 }
 
 }  // namespace switchyard::surface

@@ -41,6 +41,9 @@ class Gateway : public net::HttpHandler {
 
   net::Task<> serve(Call& call);
   net::Task<> serve_task(Call& call);
+  net::Task<> serve_realtime(Call& call);
+  static std::optional<exchange::Failure> find_route(const Call& call, const std::string& model,
+                                                     std::string_view task, routing::Route& route);
   net::Task<> answer(Call& call, unsigned status, std::string body);
   net::Task<> refuse(Call& call, exchange::Failure failure);
   static std::vector<std::string> near_names(const Call& call, std::string_view name);
