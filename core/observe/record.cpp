@@ -54,6 +54,11 @@ void cut_texts(Record& record) {
   }
 }
 
+void Facts::add(const char* name, std::string value) {
+  texts.push_front(std::move(value));
+  kv.push_back({to_swy(name), to_swy(texts.front())});
+}
+
 swy_rec to_plugin(const Record& record) {
   const auto since_start = [&](std::uint64_t ns) {
     return ns > record.start_ns ? ns - record.start_ns : 0;
@@ -87,6 +92,10 @@ swy_rec to_plugin(const Record& record) {
   out.error_code = to_swy(record.error_code);
   out.error_text = to_swy(record.error_text);
   out.finish_reason = to_swy(record.finish_reason);
+  if (record.facts) {
+    out.kv = record.facts->kv.data();
+    out.nkv = record.facts->kv.size();
+  }
   out.fallback_path = to_swy(record.fallback_path);
   out.route_reason = to_swy(record.route_reason);
   return out;

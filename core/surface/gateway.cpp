@@ -460,7 +460,9 @@ Task<> Gateway::serve_realtime(Call& call) {
   const Gauge open(context_.metrics.open_streams);
   co_await exchange::run(context_, call.snapshot(), request, writer);
   co_await writer.end();
-  if (writer.committed()) record.status = 101;
+  if (!writer.committed()) co_return;
+  record.status = 101;
+  record.facts = std::make_shared<const observe::Facts>(writer.facts());
 }
 
 }  // namespace switchyard::surface

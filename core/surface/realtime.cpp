@@ -175,6 +175,13 @@ Task<> RealtimeWriter::end() {
   co_await socket_->finish();
 }
 
+observe::Facts RealtimeWriter::facts() const {
+  observe::Facts facts;
+  facts.add("bytes_from_client", std::to_string(socket_->bytes_in()));
+  facts.add("bytes_to_client", std::to_string(socket_->bytes_out()));
+  return facts;
+}
+
 void RealtimeWriter::on_gone(std::function<void()> callback) {
   // Once upgraded the session itself sees it.
   if (!socket_) http_.on_client_gone(std::move(callback));

@@ -45,6 +45,8 @@ class RealtimeWriter : public exchange::ClientWriter, public exchange::SessionCl
   net::Task<net::WebSocket*> accept() override;
   // Closes the session where it is open.
   net::Task<> end();
+  // What a record tells of a session: the bytes of its WebSocket.
+  observe::Facts facts() const;
 
   void delta(std::string_view, bool) override {}
   void whole(std::string_view) override {}

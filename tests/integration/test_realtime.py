@@ -165,6 +165,9 @@ class Realtime(unittest.TestCase):
         record = self.stage.record(answer)
         self.assertEqual(record("status", "final_status", "task", "provider", "model_used", "attempts"),
                          (101, "ok", "realtime", "up", "echo", 1))
+        facts = record.line["switchyard.facts"]
+        self.assertEqual((facts["bytes_from_client"], facts["bytes_to_client"]),
+                         (str(socket.bytes_sent), str(socket.bytes_received)))
         self.assertEqual(self.stage.upstream.sockets[0].closed_with, b"\x03\xe8bye")
 
     def test_the_upstream_sees_its_own_model_and_credential_and_nothing_of_the_client(self):

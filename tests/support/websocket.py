@@ -76,12 +76,14 @@ class WebSocket:
         self.pongs = []
         self.pings = 0
         self.answers_pings = True
+        self.bytes_sent, self.bytes_received = 0, len(rest)
 
     # -- out
 
     def send_bytes(self, data):
         try:
             self.connection.sendall(data)
+            self.bytes_sent += len(data)
         except (ConnectionError, ssl.SSLError, OSError) as error:
             raise Ended from error
 
@@ -110,6 +112,7 @@ class WebSocket:
             if not more:
                 raise Ended
             self.rest += more
+            self.bytes_received += len(more)
         taken, self.rest = self.rest[:n], self.rest[n:]
         return taken
 
