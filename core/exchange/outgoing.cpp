@@ -108,7 +108,7 @@ swy_rc Outgoing::begin(std::string_view method, std::string_view url, std::uint3
   headers_.clear();
   auth_scheme_.clear();
   auth_name_.clear();
-  websocket_protocols_.clear();
+  upgrade_ = framing == SWY_FRAME_WEBSOCKET ? std::make_unique<Upgrade>() : nullptr;
   copied_.clear();
   pieces_.clear();
   return SWY_OK;
@@ -120,7 +120,7 @@ swy_rc Outgoing::header(std::string_view name, std::string_view value) {
   }
   if (headers_.size() + name.size() + value.size() > 32 * 1024) return SWY_E_LIMIT;
   headers_.append(name).append(": ").append(value).append("\r\n");
-  if (same_name(name, "sec-websocket-protocol")) websocket_protocols_ = value;
+  if (upgrade_ && same_name(name, "sec-websocket-protocol")) upgrade_->protocols = value;
   return SWY_OK;
 }
 
@@ -192,10 +192,10 @@ std::span<const boost::asio::const_buffer> Outgoing::assemble(
     if (auth_scheme_ == "header") head_.append(auth_name_).append(": ").append(key).append("\r\n");
   }
   head_ += headers_;
-  if (framing_ == SWY_FRAME_WEBSOCKET) {
-    websocket_key_ = net::ws_new_key();
+  if (upgrade_) {
+    upgrade_->key = net::ws_new_key();
     head_.append("connection: Upgrade\r\nupgrade: websocket\r\nsec-websocket-version: 13\r\n");
-    head_.append("sec-websocket-key: ").append(websocket_key_).append("\r\n");
+    head_.append("sec-websocket-key: ").append(upgrade_->key).append("\r\n");
   }
   if (length > 0 || (method_ != "GET" && method_ != "HEAD" && method_ != "DELETE")) {
     char digits[20];

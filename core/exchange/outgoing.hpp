@@ -2,6 +2,7 @@
 #pragma once
 
 #include <boost/asio/buffer.hpp>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -33,8 +34,8 @@ class Outgoing {
   std::uint32_t framing() const { return framing_; }
   std::string_view method() const { return method_; }
   // What the last assembled upgrade asked for.
-  std::string_view websocket_key() const { return websocket_key_; }
-  std::string_view websocket_protocols() const { return websocket_protocols_; }
+  std::string_view websocket_key() const { return upgrade_->key; }
+  std::string_view websocket_protocols() const { return upgrade_->protocols; }
 
   // The request has been answered and will not be sent again: lets its bytes go, the credential
   // first.
@@ -57,7 +58,10 @@ class Outgoing {
   std::uint32_t xid_ = 0, framing_ = 0;
   std::string method_, path_, headers_;
   std::string auth_scheme_, auth_name_;
-  std::string websocket_key_, websocket_protocols_;
+  struct Upgrade {
+    std::string key, protocols;
+  };
+  std::unique_ptr<Upgrade> upgrade_;  // of a request with SWY_FRAME_WEBSOCKET
   std::string copied_;
   std::vector<Piece> pieces_;
   std::string head_;

@@ -134,7 +134,7 @@ class Connection final : public UpstreamConnection {
     return true;
   }
 
-  void expect_upgrade() override { upgrade_asked_ = true; }
+  void expect_upgrade() override { upgrade_next_ = true; }
 
   std::unique_ptr<Stream> take_stream(std::string& ahead) override {
     ahead = input_;
@@ -204,6 +204,7 @@ class Connection final : public UpstreamConnection {
     bulk_wanted_ = false;
     until_close_ended_ = false;
     method_is_head_ = method == "HEAD";
+    upgrade_asked_ = std::exchange(upgrade_next_, false);
   }
 
   // A server may answer and close before it has read the request whole (413, 401): then its answer
@@ -459,7 +460,7 @@ class Connection final : public UpstreamConnection {
   bool aborted_ = false;
   bool timed_out_ = false;
   bool method_is_head_ = false;
-  bool upgrade_asked_ = false;
+  bool upgrade_next_ = false, upgrade_asked_ = false;
   unsigned informational_ = 0;
   NetError error_;
 

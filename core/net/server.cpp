@@ -465,6 +465,7 @@ Task<bool> HttpExchange::upgrade(std::string_view protocol, std::string_view hea
                                  std::function<void()> on_end, std::string& ahead) {
   stop_watch();
   on_gone_ = nullptr;
+  if (gone_) co_return false;
   started_ = finished_ = true;
   keep_alive_ = false;
   append_status_line(101);

@@ -34,7 +34,6 @@ class WebSocket {
   // `stream` has had its handshake and outlives this; `ahead`: what came behind it.
   WebSocket(Loop& loop, Stream& stream, Role role, const WebSocketLimits& limits,
             std::string ahead);
-  ~WebSocket();
   WebSocket(const WebSocket&) = delete;
   WebSocket& operator=(const WebSocket&) = delete;
 

@@ -62,7 +62,7 @@ TEST_CASE_METHOD(Fixture, "exchange: a plugin can't break out of the request tha
   REQUIRE(outgoing.begin("GET", "/a\r\nx: y", 1, SWY_FRAME_WHOLE) == SWY_E_ARG);
   REQUIRE(outgoing.begin("GET", "https://evil.example/", 1, SWY_FRAME_WHOLE) == SWY_E_ARG);
   REQUIRE(outgoing.begin("G ET", "/", 1, SWY_FRAME_WHOLE) == SWY_E_ARG);
-  REQUIRE(outgoing.begin("GET", "/", 1, SWY_FRAME_WEBSOCKET) == SWY_E_UNSUP);
+  REQUIRE(outgoing.begin("GET", "/", 1, 99) == SWY_E_UNSUP);
   REQUIRE(outgoing.begin("POST", "/", 1, SWY_FRAME_WHOLE) == SWY_OK);
   for (const char* name : {"Host", "content-length", "Transfer-Encoding", "connection",
                            "Authorization", "proxy-authorization", "expect"}) {
