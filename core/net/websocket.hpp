@@ -52,7 +52,7 @@ struct WsEvent {
   bool text = false;       // of a message
   std::uint16_t code = 0;  // kClose: as it came, kWsNoCode where it had none; kFault: to close with
   std::string_view data;   // the message, the payload of a ping or pong, the reason of a Close or,
-                          // in static words, of a fault. Until the next call
+                           // in static words, of a fault. Until the next call
 };
 
 // Takes frames apart, strictly: what the RFC forbids is a fault, and nothing follows a fault or a

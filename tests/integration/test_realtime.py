@@ -97,8 +97,8 @@ def add_scripts(upstream):
     def _(socket):
         part = "x" * 100_000
         for number in range(400):
-            socket.send(TEXT, f"{number}:{part}")
             socket.sent = number
+            socket.send(TEXT, f"{number}:{part}")
         socket.close(1000)
         socket.receive_close()
 

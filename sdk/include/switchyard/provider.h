@@ -81,7 +81,8 @@ typedef struct swy_req {
 #define SWY_EV_DOWN_MSG 10u /* WebSocket: a message from the client; name as above */
 #define SWY_EV_CLOSED \
   11u /* WebSocket: one side is gone: name is "upstream" or "client", status its */
-      /* close code, 1005 where its Close had none, 1006 where it left without one; data the reason */
+      /* close code, 1005 where its Close had none, 1006 where it left without */
+      /* one; data is the reason */
 
 /* What a signature is made over. Borrowed for the call. */
 typedef struct swy_sign_facts {
@@ -106,7 +107,7 @@ typedef struct swy_ev {
 /* What the operation wants next. */
 #define SWY_ACT_FEED 0u /* give me the next event */
 #define SWY_ACT_SEND 1u /* send the request that was written through swy_out */
-#define SWY_ACT_WAIT 2u /* call me with TIMER after delay_ns; messages of a session go on coming */
+#define SWY_ACT_WAIT 2u /* call me with TIMER after delay_ns; a session's messages go on coming */
 #define SWY_ACT_DONE 3u /* finished well */
 #define SWY_ACT_FAIL 4u /* finished badly: err says how */
 
