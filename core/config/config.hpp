@@ -85,7 +85,7 @@ struct Limits {
   unsigned json_depth_max = 64;
   std::chrono::milliseconds head_timeout{10'000}, tls_timeout{5'000}, body_timeout{30'000},
       keep_alive_timeout{60'000}, write_timeout{60'000}, stream_max{3'600'000},
-      drain_timeout{60'000};
+      session_idle{900'000}, drain_timeout{60'000};
   std::uint64_t body_bytes_per_s_min = 1024;
   std::size_t connections_max = 0;         // 0: 45 % of the descriptor limit less 64
   std::size_t connections_per_ip_max = 0;  // 0: no cap

@@ -511,6 +511,7 @@ class Reader {
     read_duration(value, "keep_alive_timeout", "/limits", limits.keep_alive_timeout);
     read_duration(value, "write_timeout", "/limits", limits.write_timeout);
     read_duration(value, "stream_max", "/limits", limits.stream_max);
+    read_duration(value, "session_idle", "/limits", limits.session_idle);
     read_duration(value, "drain_timeout", "/limits", limits.drain_timeout);
     read_number(value, "body_bytes_per_s_min", limits.body_bytes_per_s_min);
     read_number(value, "connections_max", limits.connections_max);

@@ -94,6 +94,8 @@ observe::Usage Attempt::usage() const {
     counted.reported = false;
     return counted;
   }
+  // What a session's messages cost has little to do with their size.
+  if (request_.session != nullptr) return usage_;
   if (!is_text(request_.task)) return usage_;
   observe::Usage estimated = usage_;
   estimated.tok_in = estimate_tokens(request_.body.size());
@@ -122,6 +124,7 @@ bool Attempt::given_up() const {
 void Attempt::abort() {
   aborted_ = true;
   if (connection_) connection_->abort();
+  if (session_) session_->stop("session_expired", timed_out_ != nullptr ? timed_out_ : "given up");
   cancel_->cancel();
   if (timer_ != nullptr) timer_->cancel();
 }
@@ -157,8 +160,12 @@ swy_rc Attempt::emit(std::uint32_t what, std::uint32_t flags, std::string_view d
   }
 }
 
+swy_rc Attempt::ws_send(bool to_client, std::uint32_t opcode, std::span<const swy_seg> pieces) {
+  return session_ ? session_->send(to_client, opcode, pieces) : SWY_E_ARG;
+}
+
 swy_rc Attempt::emit_delta(bool content, std::string_view data) {
-  if (!request_.stream) return SWY_E_ARG;
+  if (!request_.stream || request_.session != nullptr) return SWY_E_ARG;
   if (content) ++content_pieces_;
   bytes_out_ += data.size();
   if (draining_) {
@@ -486,11 +493,20 @@ Task<Attempt::Next> Attempt::exchange() {
   event.nhdr = static_cast<std::uint32_t>(headers.size());
   event.now_ns = head_ns;
   const bool token = outgoing_.framing() == SWY_FRAME_TOKEN;
-  const bool failed = answer.status >= (token ? 300u : 400u);
+  const bool upgrade = outgoing_.framing() == SWY_FRAME_WEBSOCKET;
+  const bool failed = answer.status >= (token ? 300u : 400u) || upgrade;
+  if (upgrade && answer.status == 101) {
+    const auto fault = open_session(answer);
+    if (fault) co_return broken(*fault);
+  }
   Next next;
   next.act = SWY_ACT_FEED;
   // A token is nothing for the plugin to see.
   if (!token || failed) next = give(event);
+  if (session_) {
+    next = co_await run_session(std::move(next));
+    co_return next;
+  }
   if (next.act != SWY_ACT_FEED) co_return next;
 
   if (failed || token || outgoing_.framing() == SWY_FRAME_WHOLE) {
@@ -498,6 +514,31 @@ Task<Attempt::Next> Attempt::exchange() {
   } else {
     next = co_await feed_events();
   }
+  co_return next;
+}
+
+std::optional<net::NetError> Attempt::open_session(const net::ResponseHead& answer) {
+  const char* const wrong =
+      net::ws_check_answer(answer, outgoing_.websocket_key(), outgoing_.websocket_protocols());
+  if (wrong != nullptr) return net::NetError{net::NetFault::kProtocol, wrong, false, false};
+  auto message_step = [this](std::uint32_t kind, std::string_view data, std::string_view name,
+                             unsigned status) { return step(kind, data, name, status); };
+  std::string ahead;
+  auto stream = connection_->take_stream(ahead);
+  session_ = std::make_unique<Session>(context_, limits_, std::move(stream), std::move(ahead),
+                                       std::move(message_step));
+  return std::nullopt;
+}
+
+Task<Attempt::Next> Attempt::run_session(Next next) {
+  next = co_await session_->run(std::move(next), *request_.session);
+  fault_.code = session_->code();
+  if (*fault_.code != '\0') {
+    fault_.cls = next.fault.cls;
+    fault_.message = next.fault.message;
+  }
+  session_.reset();
+  connection_.reset();
   co_return next;
 }
 

@@ -4,6 +4,7 @@
 #include "core/exchange/exchange.hpp"
 #include "core/exchange/failure.hpp"
 #include "core/exchange/outgoing.hpp"
+#include "core/exchange/session.hpp"
 #include "core/net/aws_event_stream.hpp"
 #include "core/net/cancel.hpp"
 #include "core/net/sse_decoder.hpp"
@@ -45,6 +46,7 @@ class Attempt : public plugin::OperationSink {
   swy_rc has_token(std::string_view name) override;
   swy_rc keep(std::string_view resume) override;
   const Secret* credential_key() const override;
+  swy_rc ws_send(bool to_client, std::uint32_t opcode, std::span<const swy_seg> pieces) override;
 
  private:
   using Next = plugin::Operation::Next;
@@ -78,6 +80,9 @@ class Attempt : public plugin::OperationSink {
   const config::Credential* find_credential() const;
   net::Task<Next> feed_whole(bool error_answer);
   net::Task<Next> feed_events();
+  // Takes an upgraded connection over; the fault of one that was not upgraded as it must be.
+  std::optional<net::NetError> open_session(const net::ResponseHead& answer);
+  net::Task<Next> run_session(Next next);
   Next give_events(std::string_view bytes);
   Next give_lines(std::string_view bytes);
   Next give_messages(std::string_view bytes);
@@ -115,6 +120,7 @@ class Attempt : public plugin::OperationSink {
   Outgoing outgoing_;
   std::unique_ptr<net::UpstreamConnection> connection_;
   std::optional<plugin::Operation> operation_;
+  std::unique_ptr<Session> session_;
   net::SseDecoder sse_;
   std::string line_;       // an NDJSON line that has not ended yet
   std::string_view held_;  // an answer's body that stays where it is until it was flushed

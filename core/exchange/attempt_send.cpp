@@ -31,6 +31,7 @@ Result<Origin> Attempt::find_origin(std::string_view url, std::string& path) con
 swy_rc Attempt::req_begin(std::string_view method, std::string_view url, std::uint32_t xid,
                           std::uint32_t framing) {
   if (!slot_.upstream) return SWY_E_UNSUP;
+  if (framing == SWY_FRAME_WEBSOCKET && request_.session == nullptr) return SWY_E_UNSUP;
   if (url.find("://") == std::string_view::npos || url.starts_with('/')) {
     return outgoing_.begin(method, url, xid, framing);
   }
@@ -129,6 +130,7 @@ Task<Result<void, net::NetError>> Attempt::connect_and_send(bool fresh) {
   ++calls_;
   if (outgoing_.framing() != SWY_FRAME_TOKEN) sent_ = true;
   connection_->set_timeout(slot_.config->timeouts.first_byte);
+  if (outgoing_.framing() == SWY_FRAME_WEBSOCKET) connection_->expect_upgrade();
   const auto pieces = outgoing_.assemble(slot_, credential_);
   auto sent = co_await connection_->send(pieces, outgoing_.method());
   co_return sent;
@@ -139,8 +141,10 @@ Task<Result<const net::ResponseHead*, net::NetError>> Attempt::read_head() {
     const bool ready = co_await prepare();
     if (!ready) co_return net::NetError{net::NetFault::kAborted, "not signed", true, false};
   }
-  // On a kept connection it could not be told whether the upstream had it before it closed.
-  auto sent = co_await connect_and_send(once());
+  // On a kept connection it could not be told whether the upstream had it before it closed. And
+  // what a session takes is never given back.
+  const bool fresh = once() || outgoing_.framing() == SWY_FRAME_WEBSOCKET;
+  auto sent = co_await connect_and_send(fresh);
   Result<const net::ResponseHead*, net::NetError> head = net::NetError{};
   if (sent) {
     request_.record->sent_ns = mono_ns();

@@ -20,6 +20,10 @@
 #include "core/plugin/provider.hpp"
 #include "core/routing/table.hpp"
 
+namespace switchyard::net {
+class WebSocket;
+}
+
 namespace switchyard::exchange {
 
 // Where a request with an absolute URL goes.
@@ -108,6 +112,14 @@ class ClientWriter {
   virtual void on_gone(std::function<void()> callback) = 0;
 };
 
+// The client's side of a session, before and after its upgrade; implemented by the surfaces.
+class SessionClient {
+ public:
+  virtual ~SessionClient() = default;
+  // Accepts the client's upgrade. The socket is this object's own. Null: the client is gone.
+  virtual net::Task<net::WebSocket*> accept() = 0;
+};
+
 // An upload of the client.
 struct Blob {
   std::string_view bytes, field, mime, name;
@@ -141,6 +153,7 @@ struct Request {
   const routing::Route* route = nullptr;
   observe::Record* record = nullptr;
   const Rare* rare = nullptr;
+  SessionClient* session = nullptr;  // where the task is a session of messages
 };
 
 // Runs a request to its end: the answer or an error has been written and flushed, the record's

@@ -8,6 +8,7 @@
 #include <charconv>
 
 #include "core/base/clock.hpp"
+#include "core/net/websocket.hpp"
 
 namespace switchyard::exchange {
 namespace {
@@ -19,6 +20,12 @@ bool valid_path(std::string_view path) {
     if (c <= ' ' || c >= 0x7f || c == '#') return false;
   }
   return true;
+}
+
+bool same_name(std::string_view name, std::string_view lower) {
+  return name.size() == lower.size() &&
+         std::equal(name.begin(), name.end(), lower.begin(),
+                    [](char a, char b) { return (a >= 'A' && a <= 'Z' ? a + 32 : a) == b; });
 }
 
 // Framing, hop-by-hop and identity headers are the host's.
@@ -35,15 +42,13 @@ bool reserved(std::string_view name) {
                                                 "expect",
                                                 "proxy-authorization",
                                                 "proxy-connection",
-                                                "accept-encoding"};
-  for (const auto known : kNames) {
-    if (name.size() == known.size() &&
-        std::equal(name.begin(), name.end(), known.begin(),
-                   [](char a, char b) { return (a >= 'A' && a <= 'Z' ? a + 32 : a) == b; })) {
-      return true;
-    }
-  }
-  return false;
+                                                "accept-encoding",
+                                                "sec-websocket-key",
+                                                "sec-websocket-version",
+                                                "sec-websocket-accept",
+                                                "sec-websocket-extensions"};
+  return std::any_of(std::begin(kNames), std::end(kNames),
+                     [name](std::string_view known) { return same_name(name, known); });
 }
 
 void append_query_escaped(std::string& out, std::string_view text) {
@@ -118,6 +123,14 @@ void split_headers(std::string& text, std::vector<swy_kv>& headers) {
 
 }  // namespace
 
+bool append_encoded(std::string& out, std::uint32_t encoding, std::string_view bytes) {
+  if (encoding > SWY_ENC_JSON) return false;
+  out += encoding == SWY_ENC_RAW      ? std::string(bytes)
+         : encoding == SWY_ENC_BASE64 ? base64(bytes)
+                                      : json_inside(bytes);
+  return true;
+}
+
 Outgoing::Outgoing(std::string_view body, std::span<const Blob> blobs)
     : borrowed_(body), blobs_(blobs) {}
 
@@ -145,7 +158,8 @@ Outgoing::Special& Outgoing::special_part() {
 swy_rc Outgoing::begin(std::string_view method, std::string_view url, std::uint32_t xid,
                        std::uint32_t framing) {
   begun_ = false;
-  if (framing > SWY_FRAME_TOKEN || framing == SWY_FRAME_WEBSOCKET) return SWY_E_UNSUP;
+  if (framing > SWY_FRAME_TOKEN) return SWY_E_UNSUP;
+  if (framing == SWY_FRAME_WEBSOCKET && method != "GET") return SWY_E_ARG;
   if (!net::valid_token(method) || !valid_path(url)) return SWY_E_ARG;
   begun_ = true;
   method_ = method;
@@ -155,6 +169,7 @@ swy_rc Outgoing::begin(std::string_view method, std::string_view url, std::uint3
   headers_.clear();
   auth_scheme_.clear();
   auth_name_.clear();
+  upgrade_ = framing == SWY_FRAME_WEBSOCKET ? std::make_unique<Upgrade>() : nullptr;
   copied_.clear();
   pieces_.clear();
   special_.reset();
@@ -180,6 +195,7 @@ swy_rc Outgoing::header(std::string_view name, std::string_view value) {
   if (special_ && !special_->boundary.empty() && same_name(name, "content-type")) return SWY_E_ARG;
   if (headers_.size() + name.size() + value.size() > 32 * 1024) return SWY_E_LIMIT;
   headers_.append(name).append(": ").append(value).append("\r\n");
+  if (upgrade_ && same_name(name, "sec-websocket-protocol")) upgrade_->protocols = value;
   return SWY_OK;
 }
 
@@ -268,7 +284,7 @@ swy_rc Outgoing::part(std::span<const swy_kv> headers) {
 }
 
 swy_rc Outgoing::body(std::span<const swy_seg> pieces) {
-  if (!begun_) return SWY_E_ARG;
+  if (!begun_ || framing_ == SWY_FRAME_WEBSOCKET) return SWY_E_ARG;
   for (const swy_seg& piece : pieces) {
     const swy_rc rc = append_piece(piece);
     if (rc != SWY_OK) return rc;
@@ -428,6 +444,11 @@ std::span<const boost::asio::const_buffer> Outgoing::assemble(
     }
   }
   append_headers(head_);
+  if (upgrade_) {
+    upgrade_->key = net::ws_new_key();
+    head_.append("connection: Upgrade\r\nupgrade: websocket\r\nsec-websocket-version: 13\r\n");
+    head_.append("sec-websocket-key: ").append(upgrade_->key).append("\r\n");
+  }
   head_ += "\r\n";
 
   buffers_.clear();

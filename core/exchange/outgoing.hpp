@@ -16,6 +16,9 @@
 
 namespace switchyard::exchange {
 
+// Appends bytes of a gather list as SWY_ENC_* says. False for an encoding that is not known.
+bool append_encoded(std::string& out, std::uint32_t encoding, std::string_view bytes);
+
 class Outgoing {
  public:
   // `body` is the client's request body and `blobs` its uploads: views into them are sent from
@@ -64,6 +67,9 @@ class Outgoing {
     std::string name, value_at, ttl_at;
   };
   const Token* token() const;
+  // What the last assembled upgrade asked for.
+  std::string_view websocket_key() const { return upgrade_->key; }
+  std::string_view websocket_protocols() const { return upgrade_->protocols; }
 
   // The request has been answered and will not be sent again: lets its bytes go, the credential
   // first.
@@ -114,6 +120,10 @@ class Outgoing {
   std::uint32_t xid_ = 0, framing_ = 0;
   std::string method_, path_, headers_;
   std::string auth_scheme_, auth_name_;
+  struct Upgrade {
+    std::string key, protocols;
+  };
+  std::unique_ptr<Upgrade> upgrade_;  // of a request with SWY_FRAME_WEBSOCKET
   std::string copied_;
   std::vector<Piece> pieces_;
   std::string head_;

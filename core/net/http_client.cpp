@@ -134,9 +134,18 @@ class Connection final : public UpstreamConnection {
     return true;
   }
 
+  void expect_upgrade() override { upgrade_next_ = true; }
+
+  std::unique_ptr<Stream> take_stream(std::string& ahead) override {
+    ahead = input_;
+    input_ = {};
+    phase_ = Phase::kBroken;
+    return std::move(stream_);
+  }
+
   void abort() override {
     aborted_ = true;
-    stream_->close();
+    if (stream_) stream_->close();
   }
 
   const std::string& peer() const override { return peer_; }
@@ -195,6 +204,7 @@ class Connection final : public UpstreamConnection {
     bulk_wanted_ = false;
     until_close_ended_ = false;
     method_is_head_ = method == "HEAD";
+    upgrade_asked_ = std::exchange(upgrade_next_, false);
   }
 
   // A server may answer and close before it has read the request whole (413, 401): then its answer
@@ -211,14 +221,14 @@ class Connection final : public UpstreamConnection {
     while (head_filled_ > 0) {
       const std::string_view method = method_is_head_ ? "HEAD" : "GET";
       const HeadResult result = parse_response_head(head_bytes_.get(), head_filled_, limits_.head,
-                                                    method, scanned_, head_);
+                                                    method, scanned_, head_, upgrade_asked_);
       if (result.state == HeadResult::State::kNeedMore) return Parsed::kMore;
       if (result.state == HeadResult::State::kError) {
         const bool large = result.status == 431;
         return fault(Parsed::kFault, large ? NetFault::kTooLarge : NetFault::kProtocol,
                      std::string("the answer's head: ") + result.reason);
       }
-      if (head_.status >= 200) return take_head(result.consumed);
+      if (head_.status >= 200 || head_.status == 101) return take_head(result.consumed);
       if (++informational_ > kInformationalMax) {
         return fault(Parsed::kFault, NetFault::kProtocol, "too many 1xx answers");
       }
@@ -234,7 +244,8 @@ class Connection final : public UpstreamConnection {
     input_ = std::string_view(head_bytes_.get() + consumed, head_filled_ - consumed);
     body_ = head_.body;
     left_ = head_.body == ResponseHead::Body::kLength ? head_.content_length : 0;
-    if (!head_.keep_alive || body_ == ResponseHead::Body::kUntilClose) keep_ = false;
+    const bool goes_on = head_.keep_alive && head_.status != 101;
+    if (!goes_on || body_ == ResponseHead::Body::kUntilClose) keep_ = false;
     phase_ = Phase::kBody;
     if (body_ == ResponseHead::Body::kNone) {
       phase_ = Phase::kDone;
@@ -449,6 +460,7 @@ class Connection final : public UpstreamConnection {
   bool aborted_ = false;
   bool timed_out_ = false;
   bool method_is_head_ = false;
+  bool upgrade_next_ = false, upgrade_asked_ = false;
   unsigned informational_ = 0;
   NetError error_;
 

@@ -91,6 +91,12 @@ class UpstreamConnection {
   // is what read_body() would have given. False: call read_body().
   virtual bool try_read_body(Result<std::string_view, NetError>& slice) = 0;
 
+  // The next request asks for an upgrade: a 101 is its answer then, not passed over.
+  virtual void expect_upgrade() = 0;
+  // After a 101: the bytes are the caller's from here on; `ahead`: what came behind the head, which
+  // stays valid. The connection is good for nothing else.
+  virtual std::unique_ptr<Stream> take_stream(std::string& ahead) = 0;
+
   // Makes a pending call fail with kAborted and the connection unfit for reuse. On the loop;
   // harmless twice. The connection itself must live until the pending call has returned.
   virtual void abort() = 0;

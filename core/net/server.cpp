@@ -42,6 +42,8 @@ void append_number(std::string& out, std::uint64_t number, int base = 10) {
 
 const char* reason_phrase(unsigned status) {
   switch (status) {
+    case 101:
+      return "Switching Protocols";
     case 200:
       return "OK";
     case 204:
@@ -72,6 +74,8 @@ const char* reason_phrase(unsigned status) {
       return "Expectation Failed";
     case 422:
       return "Unprocessable Content";
+    case 426:
+      return "Upgrade Required";
     case 429:
       return "Too Many Requests";
     case 431:
@@ -457,6 +461,24 @@ Task<bool> HttpExchange::flush() {
   co_return !gone_;
 }
 
+Task<bool> HttpExchange::upgrade(std::string_view protocol, std::string_view headers,
+                                 std::function<void()> on_end, std::string& ahead) {
+  stop_watch();
+  on_gone_ = nullptr;
+  if (gone_) co_return false;
+  started_ = finished_ = true;
+  keep_alive_ = false;
+  append_status_line(101);
+  out_.append("connection: Upgrade\r\nupgrade: ").append(protocol).append("\r\n");
+  out_.append(headers).append("\r\n");
+  ahead.assign(in_.data() + in_used_, in_size_ - in_used_);
+  in_size_ = in_used_;
+  const bool listening = co_await flush();
+  out_ = std::string();
+  if (listening) on_end_ = std::make_unique<std::function<void()>>(std::move(on_end));
+  co_return listening;
+}
+
 // ---- the client's leaving ----
 
 void HttpExchange::client_left() {
@@ -522,6 +544,7 @@ void HttpExchange::on_deadline() {
 Task<bool> HttpExchange::finish_request() {
   stop_watch();
   on_gone_ = nullptr;
+  on_end_.reset();
   if (gone_ || !finished_) co_return false;
   if (!keep_alive_ || !head_.keep_alive) co_return false;
   if (!can_go_on()) co_return false;
@@ -575,7 +598,12 @@ void HttpServer::close_all() {
   draining_ = true;
   for (auto it = entries_.begin(); it != entries_.end();) {
     Entry& entry = *it++;
-    entry.stream->close();
+    if (entry.exchange != nullptr && entry.exchange->on_end_) {
+      const auto on_end = std::move(entry.exchange->on_end_);
+      (*on_end)();
+    } else {
+      entry.stream->close();
+    }
   }
 }
 

@@ -76,6 +76,14 @@ class HttpExchange {
   // The connection closes after this answer.
   void close_after() { keep_alive_ = false; }
 
+  // Answers an upgrade with 101, these header lines beside those of the upgrade; false: the client
+  // is gone. From then on the bytes of stream() are the handler's own, `ahead` the first of them,
+  // and the connection ends when it returns. `on_end` is called where the server ends before:
+  // return soon.
+  Task<bool> upgrade(std::string_view protocol, std::string_view headers,
+                     std::function<void()> on_end, std::string& ahead);
+  Stream& stream() { return stream_; }
+
  private:
   friend class HttpServer;
   struct Watch;
@@ -133,6 +141,7 @@ class HttpExchange {
   bool keep_alive_ = true, gone_ = false, flushing_ = false, timed_out_ = false;
 
   std::function<void()> on_gone_;
+  std::unique_ptr<std::function<void()>> on_end_;  // once upgraded
   std::shared_ptr<Watch> watch_;
   enum class Wait { kNothing, kRead, kWrite, kHandler };
   Wait waiting_ = Wait::kNothing;

@@ -68,6 +68,11 @@ std::string_view provider_name(std::string_view family) {
   return family;
 }
 
+void Facts::add(const char* name, std::string value) {
+  texts.push_front(std::move(value));
+  kv.push_back({to_swy(name), to_swy(texts.front())});
+}
+
 swy_rec to_plugin(const Record& record) {
   const auto since_start = [&](std::uint64_t ns) {
     return ns > record.start_ns ? ns - record.start_ns : 0;
@@ -101,13 +106,19 @@ swy_rec to_plugin(const Record& record) {
   out.error_code = to_swy(record.error_code);
   out.error_text = to_swy(record.error_text);
   out.finish_reason = to_swy(record.finish_reason);
+  if (record.facts) {
+    out.kv = record.facts->kv.data();
+    out.nkv = record.facts->kv.size();
+  }
   out.fallback_path = to_swy(record.fallback_path);
   out.route_reason = to_swy(record.route_reason);
   out.parent_span = to_swy(record.parent_span);
   out.provider_name = to_swy(provider_name(record.provider_family));
   out.trace_flags = record.trace_flags;
-  out.kv = &record.dropped_fact;
-  out.nkv = record.dropped.empty() || record.dropped_fact.k.n == 0 ? 0 : 1;
+  if (!record.facts && !record.dropped.empty() && record.dropped_fact.k.n > 0) {
+    out.kv = &record.dropped_fact;
+    out.nkv = 1;
+  }
   return out;
 }
 

@@ -3,6 +3,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <forward_list>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -19,6 +20,14 @@ const char* to_string(FinalStatus status);
 struct Usage {
   std::uint64_t tok_in = 0, tok_out = 0, tok_cached = 0, tok_reasoning = 0;
   bool reported = false;  // by the upstream; otherwise estimated
+};
+
+// What only some requests have to tell. `kv` points into `texts`.
+struct Facts {
+  // `name` is static.
+  void add(const char* name, std::string value);
+  std::forward_list<std::string> texts;
+  std::vector<swy_kv> kv;
 };
 
 struct Record {
@@ -45,6 +54,7 @@ struct Record {
   std::string error_code, error_text, finish_reason, fallback_path, route_reason;
   std::string dropped;    // JSON pointers of what did not reach the upstream, separated by ", "
   swy_kv dropped_fact{};  // the same for loggers; set by cut_texts()
+  std::shared_ptr<const Facts> facts;  // or null
 };
 
 // Cuts what a client or an upstream may have made long: a record waits in queues that count

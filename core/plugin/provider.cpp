@@ -72,9 +72,10 @@ swy_rc SWY_CALL keep(void* ctx, swy_str resume) noexcept {
   return readable(resume) ? sink_of(ctx).keep(view(resume)) : SWY_E_ARG;
 }
 
-swy_rc SWY_CALL ws_send(void*, std::uint32_t, std::uint32_t, const swy_seg*,
-                        std::uint32_t) noexcept {
-  return SWY_E_UNSUP;
+swy_rc SWY_CALL ws_send(void* ctx, std::uint32_t to_client, std::uint32_t opcode,
+                        const swy_seg* pieces, std::uint32_t n) noexcept {
+  if (!readable(pieces, n)) return SWY_E_ARG;
+  return sink_of(ctx).ws_send(to_client != 0, opcode, {pieces, n});
 }
 
 swy_rc SWY_CALL req_query(void* ctx, swy_str name, swy_str value) noexcept {

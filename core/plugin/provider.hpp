@@ -37,7 +37,10 @@ class OperationSink {
   virtual swy_rc keep(std::string_view) { return SWY_E_UNSUP; }
   // The key of the credential that is pinned to the operation, for swy.sign/1; nullptr: none.
   virtual const Secret* credential_key() const { return nullptr; }
-  // ws_send is answered SWY_E_UNSUP by the trampoline.
+  virtual swy_rc ws_send(bool /*to_client*/, std::uint32_t /*opcode*/,
+                         std::span<const swy_seg> /*pieces*/) {
+    return SWY_E_UNSUP;
+  }
 };
 
 // Facts of a provider kind, parsed from its caps.

@@ -12,6 +12,7 @@
 #include "core/surface/gateway_call.hpp"
 #include "core/surface/openai_error.hpp"
 #include "core/surface/openai_writer.hpp"
+#include "core/surface/realtime.hpp"
 #include "core/surface/traceparent.hpp"
 #include "core/surface/videos.hpp"
 
@@ -71,7 +72,7 @@ bool is_video_call(const net::RequestHead& head) {
 }
 
 bool known_path(std::string_view path) {
-  return find_endpoint(path) != nullptr || path == "/v1/models" ||
+  return find_endpoint(path) != nullptr || path == "/v1/models" || path == kRealtimePath ||
          path.starts_with("/v1/models/") || path == "/healthz" || path == "/readyz";
 }
 
@@ -220,12 +221,13 @@ Task<> Gateway::serve(Call& call) {
   }
 
   const Endpoint* const endpoint = videos ? nullptr : find_endpoint(head.path);
-  const bool get = head.method == "GET" || head.method == "HEAD";
+  const bool realtime = head.path == kRealtimePath;
+  const bool get = head.method == "GET" || (head.method == "HEAD" && !realtime);
   const bool wrong_method =
       videos ? read_video_call(head.method, head.path).kind == VideoCall::Kind::kWrongMethod
              : (endpoint != nullptr ? head.method != "POST" : !get);
   if (wrong_method) {
-    std::string allowed = endpoint != nullptr ? "POST" : "GET, HEAD";
+    std::string allowed = endpoint != nullptr ? "POST" : realtime ? "GET" : "GET, HEAD";
     if (videos) allowed = read_video_call(head.method, head.path).allowed;
     call.headers += "allow: " + allowed + "\r\n";
     co_await refuse(call, bad_request(405, "method_not_allowed",
@@ -236,12 +238,14 @@ Task<> Gateway::serve(Call& call) {
 
   // The key comes before the body: who may not ask need not send.
   if (!call.published.open_access) {
-    const std::string_view given = bearer(head.find("authorization"));
+    std::string_view given = bearer(head.find("authorization"));
+    if (given.empty() && realtime) given = realtime_key(head);
     if (!given.empty()) call.key = call.published.keys->find(given);
     if (call.key == nullptr) {
-      call.recorded = endpoint != nullptr || videos;
+      call.recorded = endpoint != nullptr || videos || realtime;
       if (endpoint != nullptr) call.record->task = endpoint->task;
       if (videos) call.record->task = read_video_call(head.method, head.path).task;
+      if (realtime) call.record->task = kRealtimeTask;
       call.record->surface = "openai";
       call.headers += "www-authenticate: Bearer\r\n";
       const char* const message =
@@ -266,6 +270,13 @@ Task<> Gateway::serve(Call& call) {
     call.recorded = true;
     call.record->surface = "openai";
     co_await serve_video(call);
+    co_return;
+  }
+  if (realtime) {
+    call.recorded = true;
+    call.record->task = kRealtimeTask;
+    call.record->surface = "openai";
+    co_await serve_realtime(call);
     co_return;
   }
   std::string body;
@@ -453,6 +464,60 @@ Task<> Gateway::serve_rare(Call& call, const Endpoint& endpoint, exchange::Reque
   }
   OpenAiWriter writer(context_.loop, call.http, call.headers, false, false);
   co_await exchange::run(context_, call.snapshot(), request, writer);
+}
+
+Task<> Gateway::serve_realtime(Call& call) {
+  const config::Config& config = *call.snapshot().config;
+  observe::Record& record = *call.record;
+  // Without keys it is the page's origin that tells a program of this machine from a site that its
+  // user looks at.
+  if (call.published.open_access && !realtime_origin_allowed(call.head(), config.cors_origins)) {
+    co_await refuse(call, bad_request(403, "origin_not_allowed",
+                                      "Pages of this origin may not use the gateway: name it in "
+                                      "'cors', or create a gateway key."));
+    co_return;
+  }
+  auto ask = read_realtime(call.head());
+  if (!ask) {
+    if (ask.error().status == 426) call.headers += realtime_upgrade_headers();
+    co_await refuse(call, std::move(ask.error()));
+    co_return;
+  }
+  record.body_ns = record.start_ns;
+  record.model_asked = ask->model;
+  record.stream = true;
+  routing::Route route;
+  auto unroutable = find_route(call, ask->model, kRealtimeTask, route);
+  if (unroutable) {
+    co_await refuse(call, std::move(*unroutable));
+    co_return;
+  }
+
+  std::vector<swy_kv> forwarded = forwarded_headers(call.head());
+  if (!ask->beta.empty() && call.head().find("openai-beta").empty()) {
+    forwarded.push_back({to_swy("openai-beta"), to_swy(ask->beta)});
+  }
+  JsonIndex index;
+  (void)index.scan(ask->body).has_value();
+
+  RealtimeWriter writer(context_.loop, call.http, call.headers, ask->accept, record.id,
+                        config.limits.write_timeout);
+  exchange::Request request;
+  request.task = kRealtimeTask;
+  request.dialect = "openai";
+  request.stream = true;
+  request.body = ask->body;
+  request.members = index.members();
+  request.headers = forwarded;
+  request.route = &route;
+  request.record = &record;
+  request.session = &writer;
+  const Gauge open(context_.metrics.open_streams);
+  co_await exchange::run(context_, call.snapshot(), request, writer);
+  co_await writer.end();
+  if (!writer.committed()) co_return;
+  record.status = 101;
+  record.facts = std::make_shared<const observe::Facts>(writer.facts());
 }
 
 }  // namespace switchyard::surface

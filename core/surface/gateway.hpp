@@ -47,6 +47,7 @@ class Gateway : public net::HttpHandler {
 
   net::Task<> serve(Call& call);
   net::Task<> serve_task(Call& call);
+  net::Task<> serve_realtime(Call& call);
   static std::optional<exchange::Failure> find_route(const Call& call, const std::string& model,
                                                      std::string_view task, routing::Route& route);
   // A body that is a form becomes JSON: `body` is then that of `form`. False: it was refused.

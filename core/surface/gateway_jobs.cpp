@@ -39,6 +39,10 @@ std::optional<std::size_t> find_provider(const exchange::Snapshot& snapshot,
 }
 
 // Its credential may be gone too: another one would not know the job.
+bool does(const exchange::ProviderSlot& slot, std::string_view task) {
+  return slot.instance && slot.instance->caps().has_task(task);
+}
+
 bool has_credential(const config::Provider& provider, const std::string& name) {
   return name.empty() || std::any_of(provider.credentials.begin(), provider.credentials.end(),
                                      [&](const auto& each) { return each.name == name; });
@@ -117,8 +121,7 @@ Task<> Gateway::serve_video(Call& call) {
   const auto provider = find_provider(call.snapshot(), job.provider);
   const bool pinned =
       provider && has_credential(*call.snapshot().providers[*provider].config, job.credential);
-  const bool asks =
-      pinned && call.snapshot().providers[*provider].instance->caps().has_task(video.task);
+  const bool asks = pinned && does(call.snapshot().providers[*provider], video.task);
   // What is over stays as it is; nobody need be asked.
   const bool stays = video.kind == VideoCall::Kind::kGet && is_over(job.state);
   const bool removes = video.kind == VideoCall::Kind::kDelete;

@@ -8,6 +8,7 @@ prints SKIPPED with the reason and exits with 77; with CI=true that is a failure
 
 import argparse
 import hashlib
+import json
 import os
 import pathlib
 import re
@@ -20,6 +21,7 @@ sys.path.insert(0, str(HERE.parent / "support"))
 sys.path.insert(0, str(HERE.parent / "integration"))
 
 from stage import Stage, UPSTREAM_KEY, provider  # noqa: E402
+import websocket  # noqa: E402
 
 NODE_MAJOR_MIN = 22
 NODE_BINARY = "node_modules/node-*/bin/node"
@@ -129,6 +131,27 @@ class Aimock:
         self.process.wait()
 
 
+def realtime(exchange):
+    """A script of the upstream: a session that confirms updates and answers each response.create in 1 MB of text."""
+    socket = websocket.accept(exchange)
+
+    def say(kind, **members):
+        socket.send(websocket.TEXT, json.dumps({"type": kind, "event_id": "event_1", **members}))
+    say("session.created", session={"id": "sess_1", "type": "realtime"})
+    while True:
+        opcode, payload = socket.receive()
+        if opcode == websocket.CLOSE:
+            socket.send_frame(websocket.CLOSE, payload)
+            return False
+        event = json.loads(payload)
+        if event["type"] == "session.update":
+            say("session.updated", session=event["session"])
+        elif event["type"] == "response.create":
+            say("response.output_text.done", text="x" * 1_000_000)
+            say("response.done", response={"id": "resp_1", "usage": {
+                "input_tokens": 3, "output_tokens": 2, "total_tokens": 5}})
+
+
 def check_upstream(stage):
     """What must hold of the requests that reached the scripted upstream."""
     faults = []
@@ -160,8 +183,9 @@ def run_sdk(command, directory, aimock):
             "google": {"plugin": "gemini", "base_url": google, "models": ["gemini-3.8-flash"],
                        **own}}
     up = {"models": ["good", "m", "e", "c", "status-400", "quota", "stall-before-head",
-                     "cut-between-events", "paced"]}
+                     "cut-between-events", "paced", "realtime"]}
     with Stage(providers=providers, up=up) as stage:
+        stage.upstream.add("realtime", realtime)
         env = {**os.environ, "GATEWAY_URL": stage.url, "GATEWAY_KEY": stage.key,
                "WITH_AIMOCK": "1" if aimock else ""}
         env.pop("OPENAI_API_KEY", None)

@@ -122,6 +122,33 @@ class Sdk(unittest.TestCase):
         with self.chat("up/paced", stream=True) as stream:
             next(iter(stream))
 
+    def test_a_realtime_session(self):
+        with self.client.realtime.connect(model="up/realtime") as session:
+            self.assertEqual(session.recv().type, "session.created")
+            session.session.update(session={"type": "realtime", "instructions": "Säg hej."})
+            updated = session.recv()
+            self.assertEqual((updated.type, updated.session.instructions), ("session.updated", "Säg hej."))
+            session.response.create()
+            self.assertEqual(session.recv().text, "x" * 1_000_000)
+            self.assertEqual(session.recv().response.usage.total_tokens, 5)
+
+        async def talk():
+            async with openai.AsyncOpenAI(base_url=BASE_URL, api_key=KEY) as client:
+                async with client.realtime.connect(model="up/realtime") as session:
+                    await session.response.create()
+                    async for event in session:
+                        if event.type == "response.done":
+                            return event.response.usage.output_tokens
+        self.assertEqual(asyncio.run(talk()), 2)
+
+    def test_a_realtime_session_that_is_refused(self):
+        import websockets
+        for client, model, status in ((self.client, "nonesuch", 404), (self.client, "up/status-400", 400),
+                                      (openai.OpenAI(base_url=BASE_URL, api_key="sy-nobody"), "m", 401)):
+            with self.assertRaises(websockets.exceptions.InvalidStatus) as caught:
+                client.realtime.connect(model=model).enter()
+            self.assertEqual(caught.exception.response.status_code, status)
+
     def test_200_at_a_time(self):
         async def one(client, number):
             if number % 2:

@@ -401,6 +401,21 @@ served("connection: an upgrade is ignored", "RFC 9110 7.8", chat(b"Connection: U
 served("connection: an upgrade to h2c is ignored", "RFC 9110 7.8",
        chat(b"Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABk\r\n"))
 served("connection: TE and Trailer are not for the upstream", "RFC 9110 7.6.1", chat(b"Connection: TE\r\nTE: trailers\r\nTrailer: X\r\n"))
+# RFC 6455 4.2.1: what is no handshake is answered, and the connection stays in step.
+SESSION = b"GET /v1/realtime?model=m HTTP/1.1"
+UPGRADE = b"Connection: Upgrade\r\nUpgrade: websocket\r\n"
+SOCKET = b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
+R6455 = "RFC 6455 4.2.1"
+answered("handshake: no Upgrade", R6455, head(SOCKET, SESSION), (426,), keep=True)
+answered("handshake: another protocol", R6455, head(b"Connection: Upgrade\r\nUpgrade: h2c\r\n" + SOCKET, SESSION), (426,))
+answered("handshake: another version", R6455, head(UPGRADE + SOCKET.replace(b"13", b"8"), SESSION), (426,))
+answered("handshake: Connection says nothing of it", R6455, head(b"Upgrade: websocket\r\n" + SOCKET, SESSION), (400,))
+answered("handshake: no key", R6455, head(UPGRADE + b"Sec-WebSocket-Version: 13\r\n", SESSION), (400,))
+answered("handshake: two keys", R6455, head(UPGRADE + SOCKET + b"Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n", SESSION), (400,))
+answered("handshake: HTTP/1.0", R6455, head(UPGRADE + SOCKET, SESSION[:-1] + b"0"), (400,), keep=False)
+answered("handshake: with a body", R6455, head(UPGRADE + SOCKET + length(), SESSION) + BODY, (400,))
+answered("handshake: with a chunked body", R6455, head(UPGRADE + SOCKET + CHUNKED, SESSION) + chunk(BODY) + LAST, (400,), keep=False)
+answered("handshake: by POST", R6455, head(UPGRADE + SOCKET + length(b""), b"POST /v1/realtime?model=m HTTP/1.1"), (405,))
 refused("connection: not a list of tokens", "RFC 9110 7.6.1", chat(b"Connection: clo se\r\n"))
 
 

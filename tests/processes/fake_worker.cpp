@@ -2,7 +2,8 @@
 // request with its process id, and misbehaves as the file `behaviour` in the state directory says:
 //   cannot-start   leaves at once, as over a bad configuration     die-at-start   crashes at once
 //   never-ready    hangs before READY                              refuse-reload  answers RELOAD
-//   with REFUSED   ignore-drain   takes no notice of DRAIN         mute           serves, never READY
+//   with REFUSED   ignore-drain   takes no notice of DRAIN         mute           serves, never
+//   READY
 // The body of the answer to "GET /slow" waits until the file `finish` is there.
 #include <poll.h>
 #include <sys/socket.h>

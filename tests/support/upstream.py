@@ -18,6 +18,7 @@ import ssl
 import struct
 import threading
 import time
+import urllib.parse
 import zlib
 
 SCRIPTS = {}
@@ -67,7 +68,9 @@ class Request:
         body = self.json()
         if isinstance(body, dict) and isinstance(body.get("model"), str):
             return body["model"]
-        return self.target.partition("?")[0].rpartition("/")[2]
+        path, _, query = self.target.partition("?")
+        named = urllib.parse.parse_qs(query).get("model")
+        return named[0] if named else path.rpartition("/")[2]
 
     @property
     def streams(self):

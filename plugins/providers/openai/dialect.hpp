@@ -44,7 +44,8 @@ struct Dialect {
                  {"images.variations", "/images/variations"},
                  {"audio.speech", "/audio/speech"},
                  {"audio.transcriptions", "/audio/transcriptions"},
-                 {"audio.translations", "/audio/translations"}};
+                 {"audio.translations", "/audio/translations"},
+                 {"realtime", "/realtime"}};
   Pairs headers;
 
   Pairs rename;

@@ -1,6 +1,7 @@
 #include <variant>
 
 #include "providers/openai/media.hpp"
+#include "providers/openai/realtime.hpp"
 #include "providers/openai/translate.hpp"
 
 namespace openai {
@@ -11,17 +12,19 @@ class AnyOperation {
   AnyOperation(const Settings& settings, const swy::Request& request)
       : operation_(std::in_place_type<Operation>, settings, request) {
     if (is_media(request.task())) operation_.emplace<MediaOperation>(settings, request);
+    if (request.task() == "realtime") operation_.emplace<RealtimeOperation>(settings, request);
   }
 
   swy::Next step(const swy::Event& event, swy::Out& out) {
     if (auto* const operation = std::get_if<Operation>(&operation_)) {
       return operation->step(event, out);
     }
-    return std::get<MediaOperation>(operation_).step(event, out);
+    if (auto* media = std::get_if<MediaOperation>(&operation_)) return media->step(event, out);
+    return std::get<RealtimeOperation>(operation_).step(event, out);
   }
 
  private:
-  std::variant<Operation, MediaOperation> operation_;
+  std::variant<Operation, MediaOperation, RealtimeOperation> operation_;
 };
 
 class Provider {
@@ -43,7 +46,7 @@ class Provider {
 constexpr char kCaps[] =
     R"({"tasks":["chat","completions","embeddings","moderations","models","images.generations",)"
     R"("images.edits","images.variations","audio.speech","audio.transcriptions",)"
-    R"("audio.translations"],"dialects":["openai"]})";
+    R"("audio.translations","realtime"],"dialects":["openai"]})";
 
 // The dialect's own schema is config/dialect.schema.json.
 constexpr char kSchema[] = R"({

@@ -84,7 +84,8 @@ typedef struct swy_req {
 #define SWY_EV_DOWN_MSG 10u /* WebSocket: a message from the client; name as above */
 #define SWY_EV_CLOSED \
   11u /* WebSocket: one side is gone: name is "upstream" or "client", status its */
-      /* close code, 1006 where it left without one */
+      /* close code, 1005 where its Close had none, 1006 where it left without */
+      /* one; data is the reason */
 
 /* What a signature is made over. Borrowed for the call. */
 typedef struct swy_sign_facts {
@@ -109,7 +110,7 @@ typedef struct swy_ev {
 /* What the operation wants next. */
 #define SWY_ACT_FEED 0u /* give me the next event */
 #define SWY_ACT_SEND 1u /* send the request that was written through swy_out */
-#define SWY_ACT_WAIT 2u /* call me with TIMER after delay_ns */
+#define SWY_ACT_WAIT 2u /* call me with TIMER after delay_ns; a session's messages go on coming */
 #define SWY_ACT_DONE 3u /* finished well */
 #define SWY_ACT_FAIL 4u /* finished badly: err says how */
 
@@ -129,7 +130,9 @@ typedef struct swy_next {
 #define SWY_FRAME_AWS \
   4u /* one event per AWS event-stream message: its payload, checksums verified */
 #define SWY_FRAME_WEBSOCKET \
-  5u /* the request asks for an upgrade; HEAD has status 101, then UP_MSG, DOWN_MSG and CLOSED */
+  5u /* the request, a GET, asks for an upgrade; HEAD has status 101, then UP_MSG, DOWN_MSG and */
+     /* CLOSED; any other status comes whole. The client is accepted once HEAD was answered FEED. */
+     /* DONE closes both sides with 1000 where the plugin did not. */
 #define SWY_FRAME_TOKEN                                                                          \
   6u /* the answer is a credential, which the host keeps (req_token): the operation sees END, or \
         of                                                                                       \
@@ -195,7 +198,9 @@ typedef struct swy_out {
    * swaps. The last one wins. Only in operations on jobs (CANONICAL.md section 8). */
   swy_rc(SWY_CALL* keep)(void* ctx, swy_str resume);
   /* Sends one WebSocket message, to the client or to the upstream. opcode: 1 text, 2 binary, 8
-   * close (two bytes of code, then a reason). */
+   * close (two bytes of code, then a reason; or nothing). To the upstream from HEAD on, to the
+   * client behind it. SWY_SLOW: whose event this is will not be heard before the receiver has
+   * caught up. */
   swy_rc(SWY_CALL* ws_send)(void* ctx, uint32_t to_client, uint32_t opcode, const swy_seg* seg,
                             uint32_t n);
   /* Adds a query parameter to the request that is being signed, percent-encoded by the host. */

@@ -163,6 +163,19 @@ class Out {
                           static_cast<std::uint32_t>(gather.pieces().size()));
   }
 
+  // Messages of a session, from HEAD with status 101 on.
+  swy_rc to_client(std::string_view message, bool text) { return message_to(1, message, text); }
+  swy_rc to_upstream(std::string_view message, bool text) { return message_to(0, message, text); }
+  swy_rc to_client(const Gather& message, bool text) { return message_to(1, message, text); }
+  swy_rc to_upstream(const Gather& message, bool text) { return message_to(0, message, text); }
+  // code 0: a Close without one.
+  swy_rc close_client(std::uint32_t code, std::string_view reason = {}) {
+    return close(1, code, reason);
+  }
+  swy_rc close_upstream(std::uint32_t code, std::string_view reason = {}) {
+    return close(0, code, reason);
+  }
+
   swy_rc emit(std::uint32_t what, std::string_view data, std::uint32_t flags = 0) {
     return raw_->emit(raw_->ctx, what, flags, str(data));
   }
@@ -179,6 +192,21 @@ class Out {
   swy_rc dropped(std::string_view pointers) { return emit(SWY_EMIT_DROPPED, pointers); }
 
  private:
+  swy_rc message_to(std::uint32_t client, std::string_view message, bool text) {
+    const swy_seg piece{SWY_SEG_BYTES, SWY_ENC_RAW, 0, 0, str(message)};
+    return raw_->ws_send(raw_->ctx, client, text ? 1 : 2, &piece, 1);
+  }
+  swy_rc message_to(std::uint32_t client, const Gather& message, bool text) {
+    return raw_->ws_send(raw_->ctx, client, text ? 1 : 2, message.pieces().data(),
+                         static_cast<std::uint32_t>(message.pieces().size()));
+  }
+  swy_rc close(std::uint32_t client, std::uint32_t code, std::string_view reason) {
+    const char bytes[2] = {static_cast<char>(code >> 8), static_cast<char>(code & 0xff)};
+    const swy_seg pieces[2] = {{SWY_SEG_BYTES, SWY_ENC_RAW, 0, 0, str({bytes, 2})},
+                               {SWY_SEG_BYTES, SWY_ENC_RAW, 0, 0, str(reason)}};
+    return raw_->ws_send(raw_->ctx, client, 8, pieces, code == 0 ? 0 : 2);
+  }
+
   const swy_out* raw_;
 };
 

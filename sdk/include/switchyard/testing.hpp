@@ -104,6 +104,11 @@ class Recorder {
     std::uint32_t what, flags;
     std::string data;
   };
+  struct Message {
+    bool to_client;
+    std::uint32_t opcode;
+    std::string data;
+  };
 
   Recorder() {
     raw_.size = sizeof raw_;
@@ -135,8 +140,12 @@ class Recorder {
       return swy_rc(SWY_OK);
     };
     raw_.keep = [](void*, swy_str) { return swy_rc(SWY_E_UNSUP); };
-    raw_.ws_send = [](void*, std::uint32_t, std::uint32_t, const swy_seg*, std::uint32_t) {
-      return swy_rc(SWY_E_UNSUP);
+    raw_.ws_send = [](void* ctx, std::uint32_t to_client, std::uint32_t opcode, const swy_seg* seg,
+                      std::uint32_t n) {
+      Message message{to_client != 0, opcode, {}};
+      for (std::uint32_t i = 0; i < n; ++i) message.data += view(seg[i].b);
+      static_cast<Recorder*>(ctx)->messages.push_back(std::move(message));
+      return swy_rc(SWY_OK);
     };
   }
   Recorder(const Recorder&) = delete;
@@ -166,6 +175,7 @@ class Recorder {
   std::uint32_t framing = 0, pieces = 0;
   Headers headers;
   std::vector<Emit> emits;
+  std::vector<Message> messages;
 
  private:
   swy_out raw_{};

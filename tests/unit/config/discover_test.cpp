@@ -132,10 +132,11 @@ TEST_CASE("config: the shipped file means the same as none", "[unit][config]") {
                  a.json_depth_max, a.head_timeout, a.tls_timeout, a.body_timeout) ==
         std::tie(b.head_bytes_max, b.target_bytes_max, b.headers_max, b.body_bytes_max,
                  b.json_depth_max, b.head_timeout, b.tls_timeout, b.body_timeout));
-  CHECK(std::tie(a.keep_alive_timeout, a.write_timeout, a.stream_max, a.drain_timeout,
-                 a.body_bytes_per_s_min, a.connections_max, a.connections_per_ip_max) ==
-        std::tie(b.keep_alive_timeout, b.write_timeout, b.stream_max, b.drain_timeout,
-                 b.body_bytes_per_s_min, b.connections_max, b.connections_per_ip_max));
+  CHECK(
+      std::tie(a.keep_alive_timeout, a.write_timeout, a.stream_max, a.session_idle, a.drain_timeout,
+               a.body_bytes_per_s_min, a.connections_max, a.connections_per_ip_max) ==
+      std::tie(b.keep_alive_timeout, b.write_timeout, b.stream_max, b.session_idle, b.drain_timeout,
+               b.body_bytes_per_s_min, b.connections_max, b.connections_per_ip_max));
 }
 
 TEST_CASE("config: the shipped file holds with its samples switched on", "[unit][config]") {

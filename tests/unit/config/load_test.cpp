@@ -199,7 +199,7 @@ TEST_CASE("config: limits and durations are taken over", "[unit][config]") {
       world
           .config(R"({"limits":{"head_bytes_max":4096,"target_bytes_max":2048,"headers_max":50,
     "body_bytes_max":1048576,"json_depth_max":32,"head_timeout":"1500ms","tls_timeout":"2s","body_timeout":"3m",
-    "keep_alive_timeout":"1h","write_timeout":"4s","stream_max":"5s","drain_timeout":"0s",
+    "keep_alive_timeout":"1h","write_timeout":"4s","stream_max":"5s","session_idle":"6s","drain_timeout":"0s",
     "body_bytes_per_s_min":7,"connections_max":8,"connections_per_ip_max":9}})")
           .limits;
   CHECK(limits.head_bytes_max == 4096);
@@ -213,6 +213,7 @@ TEST_CASE("config: limits and durations are taken over", "[unit][config]") {
   CHECK(limits.keep_alive_timeout == 1h);
   CHECK(limits.write_timeout == 4s);
   CHECK(limits.stream_max == 5s);
+  CHECK(limits.session_idle == 6s);
   CHECK(limits.drain_timeout == 0s);
   CHECK(limits.body_bytes_per_s_min == 7);
   CHECK(limits.connections_max == 8);

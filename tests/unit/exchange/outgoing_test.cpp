@@ -62,7 +62,7 @@ TEST_CASE_METHOD(Fixture, "exchange: a plugin can't break out of the request tha
   REQUIRE(outgoing.begin("GET", "/a\r\nx: y", 1, SWY_FRAME_WHOLE) == SWY_E_ARG);
   REQUIRE(outgoing.begin("GET", "https://evil.example/", 1, SWY_FRAME_WHOLE) == SWY_E_ARG);
   REQUIRE(outgoing.begin("G ET", "/", 1, SWY_FRAME_WHOLE) == SWY_E_ARG);
-  REQUIRE(outgoing.begin("GET", "/", 1, SWY_FRAME_WEBSOCKET) == SWY_E_UNSUP);
+  REQUIRE(outgoing.begin("GET", "/", 1, 99) == SWY_E_UNSUP);
   REQUIRE(outgoing.begin("POST", "/", 1, SWY_FRAME_WHOLE) == SWY_OK);
   for (const char* name : {"Host", "content-length", "Transfer-Encoding", "connection",
                            "Authorization", "proxy-authorization", "expect"}) {
@@ -173,6 +173,29 @@ TEST_CASE_METHOD(Fixture, "exchange: a token has a name that is no pointer") {
   REQUIRE(outgoing.token("t", "a", "") == SWY_E_ARG);
   REQUIRE(outgoing.token("t", "/a", "/b") == SWY_OK);
   REQUIRE(outgoing.token()->name == "t");
+}
+
+TEST_CASE_METHOD(Fixture, "exchange: an upgrade is asked for with headers that are the host's own",
+                 "[unit][exchange]") {
+  CHECK(outgoing.begin("POST", "/realtime", 1, SWY_FRAME_WEBSOCKET) == SWY_E_ARG);
+  REQUIRE(outgoing.begin("GET", "/realtime?model=m", 1, SWY_FRAME_WEBSOCKET) == SWY_OK);
+  REQUIRE(outgoing.auth("bearer", "") == SWY_OK);
+  for (const char* const name : {"Sec-WebSocket-Key", "sec-websocket-version", "upgrade",
+                                 "sec-websocket-extensions", "Sec-WebSocket-Accept"}) {
+    CHECK(outgoing.header(name, "x") == SWY_E_ARG);
+  }
+  REQUIRE(outgoing.header("Sec-WebSocket-Protocol", "a, b") == SWY_OK);
+  const swy_seg piece = bytes("x");
+  CHECK(outgoing.body({&piece, 1}) == SWY_E_ARG);
+  const std::string first = text_of(outgoing, slot, &credential);
+  CHECK(first ==
+        "GET /v1/realtime?model=m HTTP/1.1\r\nhost: up.example\r\n"
+        "authorization: Bearer sk-1/2\r\nSec-WebSocket-Protocol: a, b\r\n"
+        "connection: Upgrade\r\nupgrade: websocket\r\nsec-websocket-version: 13\r\n"
+        "sec-websocket-key: " +
+            std::string(outgoing.websocket_key()) + "\r\n\r\n");
+  CHECK(outgoing.websocket_protocols() == "a, b");
+  CHECK(text_of(outgoing, slot, &credential) != first);  // a key of its own each time
 }
 
 }  // namespace switchyard::exchange

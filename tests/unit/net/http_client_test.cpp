@@ -805,4 +805,66 @@ TEST_CASE("http client: a proxy that does not give a tunnel is a proxy fault", "
   }
 }
 
+TEST_CASE("net: an upgrade that was asked for hands its stream over, with what came behind",
+          "[unit][net][http]") {
+  const auto switches = [](Peer& peer) {
+    peer.read_request();
+    peer.send("HTTP/1.1 101 Yes\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\nfirst");
+    CHECK(peer.read_exactly(4) == "mine");
+    peer.wait_end();
+  };
+  // Refused, and the connection kept: a 101 that nobody asked for is a fault on it.
+  const auto refuses = [](Peer& peer) {
+    peer.read_request();
+    peer.send("HTTP/1.1 401 No\r\nContent-Length: 0\r\n\r\n");
+    peer.read_request();
+    peer.send("HTTP/1.1 101 Yes\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\n");
+    peer.wait_end();
+  };
+  const ScriptServer server({switches, refuses});
+  Host host;
+  const auto upstream = to_port(server.port());
+  const std::string request = "GET / HTTP/1.1\r\nHost: h\r\n\r\n";
+  const std::array<asio::const_buffer, 1> pieces{asio::buffer(request)};
+  const auto run = [&]() -> Task<void> {
+    Acquired first = co_await host.pool.acquire(upstream, true);
+    REQUIRE(first);
+    (*first)->expect_upgrade();
+    auto sent = co_await (*first)->send(pieces, "GET");
+    REQUIRE(sent);
+    auto head = co_await (*first)->read_head();
+    REQUIRE(head);
+    CHECK((*head)->status == 101);
+    std::string ahead;
+    const auto stream = (*first)->take_stream(ahead);
+    CHECK(ahead == "first");
+    CHECK((*head)->find("upgrade") == "x");
+    (*first)->abort();  // harmless
+    host.pool.release(std::move(*first));
+    CHECK(host.pool.stats().idle == 0);
+    const std::string mine = "mine";
+    const std::array<asio::const_buffer, 1> reply{asio::buffer(mine)};
+    co_await stream->write_all(reply);
+    stream->close();
+
+    Acquired second = co_await host.pool.acquire(upstream, true);
+    REQUIRE(second);
+    (*second)->expect_upgrade();
+    sent = co_await (*second)->send(pieces, "GET");
+    REQUIRE(sent);
+    head = co_await (*second)->read_head();
+    REQUIRE(head);
+    CHECK((*head)->status == 401);
+    host.pool.release(std::move(*second));
+    second = co_await host.pool.acquire(upstream, false);
+    REQUIRE(second);
+    sent = co_await (*second)->send(pieces, "GET");
+    REQUIRE(sent);
+    head = co_await (*second)->read_head();
+    REQUIRE_FALSE(head);
+    CHECK(head.error().fault == NetFault::kProtocol);
+  };
+  await(host.loop, run());
+}
+
 }  // namespace switchyard::net

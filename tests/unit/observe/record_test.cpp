@@ -434,6 +434,16 @@ TEST_CASE("observe: a record reaches a plugin whole", "[unit][observe]") {
   REQUIRE(view(out.parent_span) == record.parent_span);
   REQUIRE(out.trace_flags == 1);
 
+  Facts facts;
+  facts.add("bytes", "1");
+  facts.add("more", std::string(100, 'x'));
+  record.facts = std::make_shared<const Facts>(std::move(facts));
+  const swy_rec told = to_plugin(record);
+  REQUIRE(told.nkv == 2);
+  REQUIRE(view(told.kv[0].k) == "bytes");
+  REQUIRE(view(told.kv[0].v) == "1");
+  REQUIRE(view(told.kv[1].v) == std::string(100, 'x'));
+
   Record refused;
   refused.start_ns = 1000;
   REQUIRE(to_plugin(refused).ttft_ns == 0);
