@@ -481,6 +481,205 @@ inline std::optional<std::int64_t> to_integer(std::string_view value) {
 }
 inline bool is_true(std::string_view value) { return value == "true"; }
 
+namespace detail {
+
+// Length of the escape at the front of `s`, which begins with a backslash; 0 where it is none.
+inline std::size_t escape_length(std::string_view s) {
+  if (s.size() < 2) return 0;
+  if (s[1] == 'u') return hex4(s.substr(2)) < 0 ? 0 : 6;
+  return std::string_view("\"\\/bfnrt").find(s[1]) == std::string_view::npos ? 0 : 2;
+}
+
+// True where `s` may stand between the quotes of a JSON string as it is.
+inline bool sound_inside(std::string_view s) {
+  while (!s.empty()) {
+    const auto c = static_cast<unsigned char>(s.front());
+    std::size_t n = 1;
+    if (c == '\\') {
+      n = escape_length(s);
+    } else if (c >= 0x80) {
+      n = utf8_length(s);
+    } else if (c < 0x20 || c == '"') {
+      n = 0;
+    }
+    if (n == 0) return false;
+    s.remove_prefix(n);
+  }
+  return true;
+}
+
+// Checks one JSON text by RFC 8259, to the letter.
+class Checker {
+ public:
+  explicit Checker(std::string_view text) : at_(text.data()), end_(text.data() + text.size()) {}
+
+  bool document(unsigned depth_max) {
+    if (!value(depth_max)) return false;
+    space();
+    return at_ == end_;
+  }
+
+ private:
+  void space() {
+    while (at_ != end_ && is_space(*at_)) ++at_;
+  }
+  bool take(char c) {
+    if (at_ == end_ || *at_ != c) return false;
+    ++at_;
+    return true;
+  }
+  bool word(std::string_view word) {
+    if (static_cast<std::size_t>(end_ - at_) < word.size()) return false;
+    if (std::memcmp(at_, word.data(), word.size()) != 0) return false;
+    at_ += word.size();
+    return true;
+  }
+  bool digits() {
+    const char* const first = at_;
+    while (at_ != end_ && *at_ >= '0' && *at_ <= '9') ++at_;
+    return at_ != first;
+  }
+  bool number() {
+    take('-');
+    if (!take('0') && !digits()) return false;
+    if (take('.') && !digits()) return false;
+    if (at_ != end_ && (*at_ | 0x20) == 'e') {
+      ++at_;
+      if (!take('+')) take('-');
+      if (!digits()) return false;
+    }
+    return true;
+  }
+  bool string() {
+    if (!take('"')) return false;
+    const char* const first = at_;
+    for (;;) {
+      at_ = find_string_end(at_, end_);
+      if (at_ == end_) return false;
+      if (*at_ == '"') break;
+      if (end_ - at_ < 2) return false;
+      at_ += 2;
+    }
+    const std::string_view inside(first, static_cast<std::size_t>(at_ - first));
+    ++at_;
+    return sound_inside(inside);
+  }
+  bool items(char close, bool named, unsigned depth) {
+    ++at_;
+    space();
+    if (take(close)) return true;
+    do {
+      space();
+      if (named) {
+        if (!string()) return false;
+        space();
+        if (!take(':')) return false;
+      }
+      if (!value(depth)) return false;
+      space();
+    } while (take(','));
+    return take(close);
+  }
+  bool value(unsigned depth) {
+    space();
+    if (at_ == end_) return false;
+    switch (*at_) {
+      case '{':
+        return depth > 0 && items('}', true, depth - 1);
+      case '[':
+        return depth > 0 && items(']', false, depth - 1);
+      case '"':
+        return string();
+      case 't':
+        return word("true");
+      case 'f':
+        return word("false");
+      case 'n':
+        return word("null");
+      default:
+        return number();
+    }
+  }
+
+  const char* at_;
+  const char* end_;
+};
+
+}  // namespace detail
+
+// True for one JSON value by RFC 8259 and nothing beside it. For what comes from outside and goes
+// into a document as it stands.
+inline bool valid(std::string_view text, unsigned depth_max = 64) {
+  return detail::Checker(text).document(depth_max);
+}
+
+// The text between the quotes of a string value; empty for every other value.
+inline std::string_view inside(std::string_view value) {
+  return type_of(value) == 's' && value.size() >= 2 ? value.substr(1, value.size() - 2)
+                                                    : std::string_view();
+}
+
+// Appends what stood between the quotes of a JSON string: as it is, or mended where it was garbage.
+inline void append_inside(std::string& out, std::string_view inside) {
+  if (detail::sound_inside(inside)) {
+    out += inside;
+    return;
+  }
+  std::string quoted_inside;
+  quoted_inside.append("\"").append(inside).append("\"");
+  append_escaped(out, unescape(quoted_inside));
+}
+
+namespace detail {
+
+// The length of the character (code point) at the front of the inside of a JSON string; a pair of
+// escaped surrogates is one.
+inline std::size_t character_length(std::string_view s) {
+  if (s.front() != '\\') {
+    std::size_t n = 1;
+    while (n < s.size() && (static_cast<unsigned char>(s[n]) & 0xC0U) == 0x80U) ++n;
+    return n;
+  }
+  if (s.size() < 6 || s[1] != 'u') return s.size() < 2 ? 1 : 2;
+  const std::int32_t unit = hex4(s.substr(2));
+  if (unit < 0xD800 || unit >= 0xDC00 || s.size() < 12 || s.substr(6, 2) != "\\u") return 6;
+  const std::int32_t low = hex4(s.substr(8));
+  return low >= 0xDC00 && low < 0xE000 ? 12 : 6;
+}
+
+}  // namespace detail
+
+// How many characters (code points) the inside of a JSON string stands for.
+inline std::size_t count_characters(std::string_view inside) {
+  std::size_t n = 0;
+  for (; !inside.empty(); ++n) inside.remove_prefix(detail::character_length(inside));
+  return n;
+}
+// Its first n characters, or all of it.
+inline std::string_view first_characters(std::string_view inside, std::size_t n) {
+  std::size_t at = 0;
+  for (; n > 0 && at < inside.size(); --n) at += detail::character_length(inside.substr(at));
+  return inside.substr(0, at);
+}
+
+// True where the inside of a JSON string is white space, or nothing.
+inline bool is_blank(std::string_view inside) {
+  while (!inside.empty()) {
+    std::size_t n = 1;
+    if (inside.front() == '\\') {
+      if (inside.size() < 2 ||
+          std::string_view("nrt").find(inside[1]) == std::string_view::npos) {
+        return false;
+      }
+      n = 2;
+    } else if (!detail::is_space(inside.front())) {
+      return false;
+    }
+    inside.remove_prefix(n);
+  }
+  return true;
+}
+
 // Appends JSON to a string; puts the commas, trusts its caller with the rest.
 class Writer {
  public:
