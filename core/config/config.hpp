@@ -47,6 +47,7 @@ struct Provider {
   std::string plugin_json;  // what open() gets: {"dialect":{...},"base_url":"...","settings":{...}}
   std::string
       base_url;  // "https://api.openai.com/v1"; empty where the plugin sends nothing ("demo")
+  std::vector<std::string> origins;     // others that credentials may go to: "https://host:port"
   std::vector<Credential> credentials;  // empty: none is sent
   // Upstream names that it serves; "*" takes any name. Empty: those that the catalog has for the
   // family.

@@ -211,6 +211,7 @@ class Reader {
                          dialect.key_env + "}\"}]");
     }
     provider.models = texts(member(value, "models"));
+    read_origins(value, pointer, provider);
     read_headers(value, pointer, provider);
     read_proxy(value, pointer, provider);
     if (const Json* tls = member(value, "tls")) {
@@ -260,6 +261,19 @@ class Reader {
     message += message.ends_with('?') ? " Known: " : "; known: ";
     for (std::size_t i = 0; i < known.size(); ++i) message += (i == 0 ? "" : ", ") + known[i];
     return message;
+  }
+
+  void read_origins(const Json& value, const std::string& pointer, Provider& provider) {
+    for (const std::string& text : texts(member(value, "origins"))) {
+      const std::string at = child(child(pointer, "origins"), provider.origins.size());
+      const auto url = parse_base_url(text);
+      if (!url) {
+        fault(at, text + ": " + url.error().message);
+      } else if (url->text.find('/', url->text.find("://") + 3) != std::string::npos) {
+        fault(at, text + ": expected nothing behind host and port");
+      }
+      provider.origins.push_back(text);
+    }
   }
 
   void read_base_url(const Json& value, const std::string& pointer, const Dialect& dialect,

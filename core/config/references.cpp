@@ -135,7 +135,10 @@ Result<Secret> References::secret(std::string_view text) const {
   auto value = expand(text);
   if (!value) return std::move(value).error();
   if (value->empty()) return Error{std::string(text) + " is empty"};
+  // A JSON document or a PEM key is taken apart before any of it goes out.
+  const bool lines = value->front() == '{' || value->starts_with("-----BEGIN ");
   for (const char c : *value) {
+    if (lines && (c == '\n' || c == '\r' || c == '\t')) continue;
     // It goes into a header line, where these would end it.
     if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f) {
       return Error{std::string(text) + " holds a line break or another control character"};

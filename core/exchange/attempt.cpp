@@ -1,6 +1,8 @@
 #include "core/exchange/attempt.hpp"
 
+#include <algorithm>
 #include <boost/asio/detached.hpp>
+#include <charconv>
 
 #include "core/base/clock.hpp"
 #include "core/exchange/usage.hpp"
@@ -11,11 +13,13 @@ namespace {
 
 using net::Task;
 
-constexpr std::uint64_t kAnswerMax = 256u << 20;       // of an answer that is gathered whole
-constexpr std::uint64_t kErrorAnswerMax = 256u << 10;  // of an error answer
 // How long, and for how many pieces of content, an upstream is read after the client has left.
 constexpr std::chrono::seconds kDrainMax{30};
 constexpr std::uint64_t kDrainPiecesMax = 4096;
+// Of what a plugin keeps or says of a job.
+constexpr std::size_t kJobBytesMax = 64 * 1024;
+// What an operation has for its last request once the client left.
+constexpr std::chrono::seconds kCancelMax{10};
 
 // What is left of an answer whose end the plugin has seen: read it so that the connection can serve
 // again.
@@ -59,14 +63,31 @@ Attempt::Attempt(LoopContext& context, const Snapshot& snapshot, const Request& 
       target_(target),
       writer_(writer),
       limits_(snapshot.config->limits),
-      outgoing_(request.body),
+      outgoing_(request.body,
+                request.rare != nullptr ? request.rare->blobs : std::span<const Blob>()),
       drain_deadline_(context.loop, [this] { abort(); }) {
-  if (!slot_.config->credentials.empty()) {
-    credential_ = &slot_.config->credentials.front();
+  credential_ = find_credential();
+  if (credential_ != nullptr) {
     for (const auto& [name, value] : credential_->parts) {
       credential_parts_.push_back({to_swy(name), to_swy(value)});
     }
   }
+}
+
+// The one that a job was begun with, else the first.
+const config::Credential* Attempt::find_credential() const {
+  const auto& all = slot_.config->credentials;
+  if (all.empty()) return nullptr;
+  const std::string_view wanted =
+      request_.rare != nullptr ? request_.rare->credential : std::string_view();
+  const auto found =
+      std::find_if(all.begin(), all.end(), [&](const auto& each) { return each.name == wanted; });
+  return found == all.end() ? &all.front() : &*found;
+}
+
+Attempt::Rare& Attempt::rare() {
+  if (!rare_) rare_ = std::make_unique<Rare>();
+  return *rare_;
 }
 
 Attempt::~Attempt() {
@@ -97,40 +118,24 @@ void Attempt::time_out(const char* what) {
 }
 
 void Attempt::client_left() {
-  // Before the request went out there is nothing to be charged for.
-  if (!slot_.config->drain_on_disconnect || calls_ == 0) return abort();
+  // Before the request went out there is nothing to be charged for. What was begun once for all is
+  // seen through, so that it is known.
+  if (!sent_ || !(slot_.config->drain_on_disconnect || once())) return abort();
   draining_ = true;
   drain_deadline_.expires_after(kDrainMax);
 }
 
 bool Attempt::given_up() const {
-  return draining_ ? aborted_ : writer_.gone() || (aborted_ && timed_out_ == nullptr);
+  return draining_ || cancelling_ ? aborted_
+                                  : writer_.gone() || (aborted_ && timed_out_ == nullptr);
 }
 
 void Attempt::abort() {
   aborted_ = true;
   if (connection_) connection_->abort();
-  cancel_.cancel();
+  cancel_->cancel();
   if (timer_ != nullptr) timer_->cancel();
 }
-
-// ---- what the plugin writes ----
-
-swy_rc Attempt::req_begin(std::string_view method, std::string_view url, std::uint32_t xid,
-                          std::uint32_t framing) {
-  if (!slot_.upstream) return SWY_E_UNSUP;
-  return outgoing_.begin(method, url, xid, framing);
-}
-
-swy_rc Attempt::req_header(std::string_view name, std::string_view value) {
-  return outgoing_.header(name, value);
-}
-
-swy_rc Attempt::req_auth(std::string_view scheme, std::string_view name, std::string_view slot) {
-  return slot.empty() ? outgoing_.auth(scheme, name) : SWY_E_UNSUP;
-}
-
-swy_rc Attempt::req_body(std::span<const swy_seg> pieces) { return outgoing_.body(pieces); }
 
 swy_rc Attempt::emit(std::uint32_t what, std::uint32_t flags, std::string_view data) {
   switch (what) {
@@ -138,6 +143,12 @@ swy_rc Attempt::emit(std::uint32_t what, std::uint32_t flags, std::string_view d
       return emit_delta((flags & SWY_EMIT_CONTENT) != 0, data);
     case SWY_EMIT_WHOLE:
       return emit_whole(data);
+    case SWY_EMIT_HEAD:
+      return emit_head(data);
+    case SWY_EMIT_RAW:
+      return emit_raw(data);
+    case SWY_EMIT_JOB:
+      return emit_job(data);
     case SWY_EMIT_USAGE:
       return read_usage(data, usage_) ? SWY_OK : SWY_E_DATA;
     case SWY_EMIT_ERROR:
@@ -170,7 +181,7 @@ swy_rc Attempt::emit_delta(bool content, std::string_view data) {
 
 // A second one, or one within a stream, would be read as part of another answer.
 swy_rc Attempt::emit_whole(std::string_view data) {
-  if (request_.stream || whole_) return SWY_E_ARG;
+  if (request_.stream || whole_ || raw_) return SWY_E_ARG;
   whole_ = true;
   bytes_out_ += data.size();
   if (draining_) return SWY_OK;
@@ -187,6 +198,71 @@ swy_rc Attempt::emit_whole(std::string_view data) {
   return SWY_OK;
 }
 
+swy_rc Attempt::emit_head(std::string_view data) {
+  if (request_.stream || whole_ || raw_) return SWY_E_ARG;
+  JsonIndex head;
+  if (!head.scan(data)) return SWY_E_DATA;
+  const swy_member* const type = head.find("content_type");
+  const swy_member* const length = head.find("content_length");
+  std::string content_type;
+  if (type != nullptr && type->type == 's') content_type = json_unescape(head.value(*type));
+  if (content_type.empty() || !net::valid_header_value(content_type)) return SWY_E_DATA;
+  rare().content_type = std::move(content_type);
+  rare_->content_length = 0;
+  if (length != nullptr && length->type == 'n') {
+    const std::string_view digits = head.value(*length);
+    std::from_chars(digits.data(), digits.data() + digits.size(), rare_->content_length);
+  }
+  return SWY_OK;
+}
+
+swy_rc Attempt::emit_raw(std::string_view data) {
+  if (request_.stream || whole_) return SWY_E_ARG;
+  bytes_out_ += data.size();
+  if (draining_) {
+    raw_ = true;
+    return aborted_ ? SWY_E_GONE : SWY_OK;
+  }
+  if (writer_.gone()) return SWY_E_GONE;
+  if (!raw_) {
+    if (rare().content_type.empty()) rare_->content_type = "application/octet-stream";
+    writer_.raw_head(rare_->content_type, rare_->content_length);
+    raw_ = true;
+  }
+  if (request_.record->first_ns == 0 && !data.empty()) request_.record->first_ns = mono_ns();
+  emitted_ = true;
+  writer_.raw(data);
+  return SWY_OK;
+}
+
+swy_rc Attempt::emit_job(std::string_view data) {
+  JobReport* const job = request_.rare != nullptr ? request_.rare->job : nullptr;
+  if (job == nullptr) return SWY_E_ARG;
+  JsonIndex state;
+  if (data.size() > kJobBytesMax || !state.scan(data)) return SWY_E_DATA;
+  job->state = data;
+  return SWY_OK;
+}
+
+swy_rc Attempt::keep(std::string_view resume) {
+  JobReport* const job = request_.rare != nullptr ? request_.rare->job : nullptr;
+  if (job == nullptr) return SWY_E_ARG;
+  if (resume.size() > kJobBytesMax) return SWY_E_LIMIT;
+  job->kept = true;
+  job->resume = resume;
+  job->provider = slot_.config->id;
+  job->credential = credential_ != nullptr ? credential_->name : std::string();
+  return SWY_OK;
+}
+
+// What the task promises came: DONE may stand.
+bool Attempt::answered() const {
+  if (request_.stream || whole_ || raw_) return true;
+  const JobReport* const job = request_.rare != nullptr ? request_.rare->job : nullptr;
+  // What begins a job must say which; one that ends it need not say anything.
+  return job != nullptr && (request_.rare->resumes || (job->kept && !job->state.empty()));
+}
+
 // ---- driving ----
 
 Attempt::Next Attempt::step(std::uint32_t kind, std::string_view data, std::string_view name,
@@ -199,10 +275,16 @@ Attempt::Next Attempt::step(std::uint32_t kind, std::string_view data, std::stri
   event.name = to_swy(name);
   event.data = to_swy(data);
   event.now_ns = mono_ns();
-  return operation_->step(event, *this);
+  return give(event);
 }
 
-Task<Attempt::Outcome> Attempt::run() {
+Attempt::Next Attempt::give(const swy_ev& event) {
+  Next next = operation_->step(event, *this);
+  ended_ = next.act == SWY_ACT_DONE || next.act == SWY_ACT_FAIL;
+  return next;
+}
+
+void Attempt::fill_request() {
   abi_request_.size = sizeof abi_request_;
   const bool native = slot_.instance->caps().takes_dialect(request_.dialect);
   abi_request_.flags = (native ? SWY_REQ_NATIVE : 0u) | (request_.stream ? SWY_REQ_STREAM : 0u) |
@@ -219,12 +301,30 @@ Task<Attempt::Outcome> Attempt::run() {
   abi_request_.nhdr = static_cast<std::uint32_t>(request_.headers.size());
   abi_request_.cred = credential_parts_.data();
   abi_request_.ncred = static_cast<std::uint32_t>(credential_parts_.size());
+  if (request_.rare == nullptr) return;
+  if (request_.rare->resumes) {
+    abi_request_.flags |= SWY_REQ_RESUME;
+    abi_request_.resume = to_swy(request_.rare->resume);
+  }
+  std::uint64_t id = 0;
+  for (const Blob& blob : request_.rare->blobs) {
+    rare().blobs.push_back({sizeof(swy_blob), 0, ++id, blob.bytes.size(), to_swy(blob.field),
+                            to_swy(blob.mime), to_swy(blob.name)});
+  }
+  if (id == 0) return;
+  abi_request_.blob = rare_->blobs.data();
+  abi_request_.nblob = static_cast<std::uint32_t>(rare_->blobs.size());
+  abi_request_.blob_stride = sizeof(swy_blob);
+}
 
+Task<Attempt::Outcome> Attempt::run() {
+  fill_request();
   auto started = plugin::Operation::start(*slot_.instance, abi_request_);
   if (!started) {
     fault_.cls = started.error().cls;
     fault_.http = started.error().http;
     fault_.message = started.error().message;
+    ended_ = true;
     co_return Outcome::kFailed;
   }
   operation_.emplace(std::move(*started));
@@ -232,9 +332,12 @@ Task<Attempt::Outcome> Attempt::run() {
   Next next = step(SWY_EV_START);
   for (;;) {
     if (!flushed()) co_await writer_.flush();
-    if (given_up()) co_return Outcome::kClientGone;
+    if (given_up()) {
+      co_await cancel();
+      co_return Outcome::kClientGone;
+    }
     if (next.act == SWY_ACT_DONE) {
-      done_ = request_.stream || whole_;
+      done_ = answered();
       if (done_) break;
       next.act = SWY_ACT_FAIL;
       next.fault.message = "the plugin ended without an answer";
@@ -252,12 +355,28 @@ Task<Attempt::Outcome> Attempt::run() {
       co_return writer_.gone() ? Outcome::kClientGone : Outcome::kFailed;
     }
   }
+  if (raw_ && !draining_) writer_.raw_end();
   release_connection();
   co_return writer_.gone() ? Outcome::kClientGone : Outcome::kDone;
 }
 
+Task<> Attempt::cancel() {
+  if (ended_ || timed_out_ != nullptr) co_return;
+  connection_.reset();
+  cancelling_ = true;
+  Next next = step(SWY_EV_CANCEL);
+  if (next.act != SWY_ACT_SEND) co_return;
+  aborted_ = false;
+  cancel_.emplace();
+  net::Deadline deadline(context_.loop, [this] { abort(); });
+  deadline.expires_after(kCancelMax);
+  while (next.act == SWY_ACT_SEND && !aborted_) next = co_await exchange();
+  release_connection();
+}
+
 // The host's own finding, where there is one, stays.
 void Attempt::take_fault(const Next& next) {
+  fault_.sent = sent_;
   if (*fault_.code == '\0') {
     fault_.cls = next.fault.cls;
     fault_.http = next.fault.http;
@@ -271,6 +390,11 @@ void Attempt::redact_fault() {
   if (credential_ == nullptr) return;
   redact(fault_.message, credential_->key.reveal());
   redact(fault_.error_json, credential_->key.reveal());
+  if (!rare_) return;
+  for (const Secret& secret : rare_->secrets) {
+    redact(fault_.message, secret.reveal());
+    redact(fault_.error_json, secret.reveal());
+  }
 }
 
 bool Attempt::flushed() {
@@ -296,6 +420,11 @@ Task<Attempt::Next> Attempt::wait(std::uint64_t delay_ns) {
 }
 
 Attempt::Next Attempt::broken(const net::NetError& error) {
+  if (rare_ && rare_->refused) return std::move(*rare_->refused);
+  Next next;
+  next.act = SWY_ACT_FAIL;
+  // The operation hears of the client's leaving instead.
+  if (aborted_ && timed_out_ == nullptr && !draining_ && !cancelling_) return next;
   if (timed_out_ != nullptr) {
     fault_.cls = SWY_CLS_TIMEOUT;
     fault_.code = "upstream_timeout";
@@ -308,54 +437,15 @@ Attempt::Next Attempt::broken(const net::NetError& error) {
   // The plugin may know better what a broken answer means, or have state to end; the host's own
   // finding stays the fault.
   step(SWY_EV_IOERR, fault_.message, {}, static_cast<unsigned>(fault_.cls));
-  Next next;
-  next.act = SWY_ACT_FAIL;
   return next;
 }
 
-Task<Result<void, net::NetError>> Attempt::connect_and_send(bool fresh) {
-  if (!fresh) connection_ = context_.pool.try_acquire(slot_.upstream);
-  if (!connection_) {
-    auto acquired = co_await context_.pool.acquire(slot_.upstream, fresh, cancel_);
-    if (!acquired) co_return std::move(acquired).error();
-    connection_ = std::move(*acquired);
-  }
-  if (aborted_) {
-    co_return net::NetError{net::NetFault::kAborted, "the client left", true, false};
-  }
-  ++calls_;
-  connection_->set_timeout(slot_.config->timeouts.first_byte);
-  const auto pieces = outgoing_.assemble(slot_, credential_);
-  auto sent = co_await connection_->send(pieces, outgoing_.method());
-  co_return sent;
-}
-
-Task<Result<const net::ResponseHead*, net::NetError>> Attempt::read_head() {
-  auto sent = co_await connect_and_send(false);
-  Result<const net::ResponseHead*, net::NetError> head = net::NetError{};
-  if (sent) {
-    request_.record->sent_ns = mono_ns();
-    head = co_await connection_->read_head();
-    if (head) co_return head;
-  } else {
-    head = std::move(sent).error();
-  }
-  // A kept connection that its peer closed as we wrote has not carried the request: send it once
-  // more on a new one.
-  const net::NetError& error = head.error();
-  if (aborted_ || !error.reused || !error.nothing_received ||
-      error.fault != net::NetFault::kClosed) {
-    co_return head;
-  }
-  connection_.reset();
-  sent = co_await connect_and_send(true);
-  if (!sent) co_return std::move(sent).error();
-  request_.record->sent_ns = mono_ns();
-  head = co_await connection_->read_head();
-  co_return head;
-}
-
 Task<Attempt::Next> Attempt::exchange() {
+  if (!outgoing_.begun()) {
+    Next next;
+    next.fault.message = "the plugin sends without a request";
+    co_return next;
+  }
   release_connection();
   body_ended_ = false;
   const std::uint64_t began_ns = mono_ns();
@@ -386,128 +476,19 @@ Task<Attempt::Next> Attempt::exchange() {
   event.hdr = headers.data();
   event.nhdr = static_cast<std::uint32_t>(headers.size());
   event.now_ns = head_ns;
-  const bool failed = answer.status >= 400;
-  Next next = operation_->step(event, *this);
+  const bool token = outgoing_.framing() == SWY_FRAME_TOKEN;
+  const bool failed = answer.status >= (token ? 300u : 400u);
+  Next next;
+  next.act = SWY_ACT_FEED;
+  // A token is nothing for the plugin to see.
+  if (!token || failed) next = give(event);
   if (next.act != SWY_ACT_FEED) co_return next;
 
-  if (failed || outgoing_.framing() == SWY_FRAME_WHOLE) {
+  if (failed || token || outgoing_.framing() == SWY_FRAME_WHOLE) {
     next = co_await feed_whole(failed);
   } else {
     next = co_await feed_events();
   }
-  co_return next;
-}
-
-Task<Attempt::Next> Attempt::feed_whole(bool error_answer) {
-  const std::uint64_t bytes_max = error_answer ? kErrorAnswerMax : kAnswerMax;
-  std::string gathered;
-  std::string_view body;
-  for (;;) {
-    Result<std::string_view, net::NetError> slice = std::string_view();
-    const bool buffered = connection_->try_read_body(slice);
-    if (!buffered) slice = co_await connection_->read_body();
-    if (!slice) co_return broken(slice.error());
-    if (slice->empty()) break;
-    if (gathered.size() + slice->size() > bytes_max) {
-      const net::NetError error{net::NetFault::kTooLarge, "the answer is too large", false, false};
-      co_return broken(error);
-    }
-    if (gathered.empty() && connection_->body_complete()) {
-      body = *slice;
-      break;
-    }
-    gathered += *slice;
-    body = gathered;
-    if (connection_->body_complete()) break;
-  }
-  body_ended_ = true;
-  held_ = body;
-  Next next = step(SWY_EV_DATA, body);
-  if (next.act == SWY_ACT_FEED) next = step(SWY_EV_END);
-  // What was emitted may lie in `gathered` or in the connection's buffer.
-  if (!flushed()) co_await writer_.flush();
-  held_ = {};
-  co_return next;
-}
-
-Attempt::Next Attempt::give_events(std::string_view bytes) {
-  Next next;
-  next.act = SWY_ACT_FEED;
-  net::SseEvent event;
-  while (next.act == SWY_ACT_FEED) {
-    const auto state = sse_.next(bytes, event);
-    if (state == net::SseDecoder::State::kNeedMore) break;
-    if (state == net::SseDecoder::State::kTooLarge) {
-      return broken(
-          {net::NetFault::kTooLarge, "an event of the stream is too large", false, false});
-    }
-    next = step(SWY_EV_DATA, event.data, event.name);
-  }
-  return next;
-}
-
-Attempt::Next Attempt::give_lines(std::string_view bytes) {
-  Next next;
-  next.act = SWY_ACT_FEED;
-  while (next.act == SWY_ACT_FEED && !bytes.empty()) {
-    const std::size_t end = bytes.find('\n');
-    if (end == std::string_view::npos) {
-      line_ += bytes;
-      break;
-    }
-    line_ += bytes.substr(0, end);
-    bytes.remove_prefix(end + 1);
-    if (!line_.empty() && line_.back() == '\r') line_.pop_back();
-    if (!line_.empty()) next = step(SWY_EV_DATA, line_);
-    line_.clear();
-  }
-  if (line_.size() > (16u << 20)) {
-    return broken({net::NetFault::kTooLarge, "a line of the stream is too large", false, false});
-  }
-  return next;
-}
-
-Task<Attempt::Next> Attempt::feed_events() {
-  const std::uint32_t framing = outgoing_.framing();
-  Next next;
-  next.act = SWY_ACT_FEED;
-  sse_ = net::SseDecoder();
-  line_.clear();
-  while (next.act == SWY_ACT_FEED) {
-    Result<std::string_view, net::NetError> slice = std::string_view();
-    const bool buffered = connection_->try_read_body(slice);
-    if (!buffered) slice = co_await connection_->read_body();
-    if (!slice) co_return broken(slice.error());
-    if (slice->empty()) {
-      body_ended_ = true;
-      break;
-    }
-    if (framing == SWY_FRAME_SSE) {
-      next = give_events(*slice);
-    } else if (framing == SWY_FRAME_NDJSON) {
-      next = give_lines(*slice);
-    } else {
-      next = step(SWY_EV_DATA, *slice);
-    }
-    // What came in one packet goes out in one.
-    if (next.act == SWY_ACT_FEED && !connection_->body_buffered()) {
-      if (!flushed()) co_await writer_.flush();
-    }
-    if (given_up()) {
-      aborted_ = true;
-      next.act = SWY_ACT_FAIL;
-      co_return next;
-    }
-  }
-  if (next.act != SWY_ACT_FEED) co_return next;
-
-  net::SseEvent event;
-  if (framing == SWY_FRAME_SSE && sse_.finish(event) == net::SseDecoder::State::kEvent) {
-    next = step(SWY_EV_DATA, event.data, event.name);
-  } else if (framing == SWY_FRAME_NDJSON && !line_.empty()) {
-    next = step(SWY_EV_DATA, line_);
-  }
-  if (next.act == SWY_ACT_FEED) next = step(SWY_EV_END);
   co_return next;
 }
 

@@ -4,6 +4,7 @@
 #include "core/exchange/exchange.hpp"
 #include "core/exchange/failure.hpp"
 #include "core/exchange/outgoing.hpp"
+#include "core/net/aws_event_stream.hpp"
 #include "core/net/cancel.hpp"
 #include "core/net/sse_decoder.hpp"
 
@@ -37,21 +38,50 @@ class Attempt : public plugin::OperationSink {
   swy_rc req_auth(std::string_view scheme, std::string_view name, std::string_view slot) override;
   swy_rc req_body(std::span<const swy_seg> pieces) override;
   swy_rc emit(std::uint32_t what, std::uint32_t flags, std::string_view data) override;
+  swy_rc req_part(std::span<const swy_kv> headers) override;
+  swy_rc req_query(std::string_view name, std::string_view value) override;
+  swy_rc req_token(std::string_view name, std::string_view value_at,
+                   std::string_view ttl_at) override;
+  swy_rc has_token(std::string_view name) override;
+  swy_rc keep(std::string_view resume) override;
+  const Secret* credential_key() const override;
 
  private:
   using Next = plugin::Operation::Next;
 
+  // What few operations need.
+  struct Rare {
+    std::vector<swy_blob> blobs;
+    std::vector<Secret> secrets;  // that this upstream was shown beside the credential's key
+    net::AwsEventStream aws;
+    std::optional<Next> refused;  // what the plugin answered in place of a signature
+    std::string content_type;     // of a binary answer
+    std::uint64_t content_length = 0;
+  };
+  Rare& rare();
+
   Next step(std::uint32_t kind, std::string_view data = {}, std::string_view name = {},
             unsigned status = 0);
+  Next give(const swy_ev& event);
+  void fill_request();
+  // The client left: lets the operation send a last request.
+  net::Task<> cancel();
   net::Task<Next> wait(std::uint64_t delay_ns);
   // Sends the written request and feeds the answer back until the plugin asks for something else.
   net::Task<Next> exchange();
   net::Task<Result<void, net::NetError>> connect_and_send(bool fresh);
   net::Task<Result<const net::ResponseHead*, net::NetError>> read_head();
+  net::Task<bool> prepare();
+  bool sign();
+  Result<Origin> find_origin(std::string_view url, std::string& path) const;
+  const config::Credential* find_credential() const;
   net::Task<Next> feed_whole(bool error_answer);
   net::Task<Next> feed_events();
   Next give_events(std::string_view bytes);
   Next give_lines(std::string_view bytes);
+  Next give_messages(std::string_view bytes);
+  Next end_of_stream();
+  Next take_token(std::string_view body);
   Next broken(const net::NetError& error);
   // Sends what was emitted; false: wait for the client with writer_.flush().
   bool flushed();
@@ -62,6 +92,11 @@ class Attempt : public plugin::OperationSink {
   bool given_up() const;
   swy_rc emit_delta(bool content, std::string_view data);
   swy_rc emit_whole(std::string_view data);
+  swy_rc emit_head(std::string_view data);
+  swy_rc emit_raw(std::string_view data);
+  swy_rc emit_job(std::string_view data);
+  bool answered() const;
+  bool once() const { return request_.rare != nullptr && request_.rare->once; }
   void take_fault(const Next& next);
   // Takes out of the texts of a fault what an upstream may have echoed of the credential.
   void redact_fault();
@@ -89,13 +124,17 @@ class Attempt : public plugin::OperationSink {
   observe::Usage usage_;
   std::uint64_t bytes_out_ = 0, content_pieces_ = 0;
   unsigned calls_ = 0;
-  bool aborted_ = false, emitted_ = false, whole_ = false, done_ = false;
+  bool aborted_ = false, emitted_ = false, whole_ = false, raw_ = false, done_ = false;
+  bool sent_ = false;                // a request other than a token's went out
+  bool ended_ = false;               // the operation: only op_free may follow
+  bool cancelling_ = false;          // its last request is under way
   const char* timed_out_ = nullptr;  // which time is over
   net::Timer* timer_ = nullptr;
-  net::Cancel cancel_;  // of a connect
+  std::optional<net::Cancel> cancel_{std::in_place};  // of a connect
   bool draining_ = false;
   std::uint64_t drained_pieces_ = 0;
   net::Deadline drain_deadline_;
+  std::unique_ptr<Rare> rare_;
 };
 
 }  // namespace switchyard::exchange

@@ -31,9 +31,10 @@ Task<> pause(LoopContext& context, ClientWriter& writer, unsigned retry,
 // Which target an attempt goes to: each of the route once, in order; then those again that may
 // recover.
 const routing::Target* next_target(const routing::Route& route, unsigned attempt,
-                                   const AttemptFault* fault, std::size_t& index) {
+                                   const AttemptFault* fault, bool once, std::size_t& index) {
   if (attempt == 0) return &route.targets[index = 0];
   if (attempt >= kAttemptsMax) return nullptr;
+  if (once && !surely_not_begun(*fault)) return nullptr;
   if (index + 1 < route.targets.size() && try_elsewhere(*fault)) return &route.targets[++index];
   return try_again(*fault) ? &route.targets[index] : nullptr;
 }
@@ -67,6 +68,10 @@ void settle_gone(observe::Record& record, const ClientWriter& writer) {
 
 }  // namespace
 
+void ClientWriter::raw_head(std::string_view, std::uint64_t) {}
+void ClientWriter::raw(std::string_view) {}
+void ClientWriter::raw_end() {}
+
 Task<> run(LoopContext& context, const Snapshot& snapshot, const Request& request,
            ClientWriter& writer) {
   observe::Record& record = *request.record;
@@ -74,11 +79,12 @@ Task<> run(LoopContext& context, const Snapshot& snapshot, const Request& reques
   record.planned_ns = mono_ns();
   record.route_reason = request.route->reason;
 
+  const bool once = request.rare != nullptr && request.rare->once;
   AttemptFault last;
   std::size_t index = 0;
   for (unsigned number = 0;; ++number) {
     const std::size_t before = index;
-    const routing::Target* const target = next_target(*request.route, number, &last, index);
+    const routing::Target* const target = next_target(*request.route, number, &last, once, index);
     if (target == nullptr) break;
     if (number > 0 && index == before) co_await pause(context, writer, number, last.retry_after_ms);
     if (writer.gone()) break;
@@ -106,6 +112,7 @@ Task<> run(LoopContext& context, const Snapshot& snapshot, const Request& reques
     if (outcome == Attempt::Outcome::kDone) {
       if (!record.fallback_path.empty()) note_attempt(record, slot, *target, "ok");
       settle_ok(record, attempt);
+      if (request.rare != nullptr && request.rare->job != nullptr) co_return;
       if (request.stream) writer.end_stream(record.usage);
       const bool listening = co_await writer.flush();
       if (!listening) settle_gone(record, writer);

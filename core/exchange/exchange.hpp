@@ -2,6 +2,8 @@
 // settlement of the record. The only room that knows the whole story.
 #pragma once
 
+#include <boost/asio/thread_pool.hpp>
+#include <functional>
 #include <memory>
 #include <span>
 #include <string>
@@ -11,6 +13,7 @@
 #include "core/base/json_scan.hpp"
 #include "core/catalog/catalog.hpp"
 #include "core/config/config.hpp"
+#include "core/exchange/tokens.hpp"
 #include "core/net/http_client.hpp"
 #include "core/observe/metrics.hpp"
 #include "core/observe/record.hpp"
@@ -19,6 +22,13 @@
 
 namespace switchyard::exchange {
 
+// Where a request with an absolute URL goes.
+struct Origin {
+  std::shared_ptr<const net::Upstream> upstream;
+  bool trusted = false;       // credentials may go there
+  std::string fixed_headers;  // lines that go with every request
+};
+
 // A configured provider, ready to be called.
 struct ProviderSlot {
   const config::Provider* config = nullptr;
@@ -26,6 +36,9 @@ struct ProviderSlot {
   std::shared_ptr<const net::Upstream> upstream;  // null where the plugin sends nothing
   std::string base_path;                          // of the base URL, without a trailing slash
   std::string fixed_headers;                      // lines that go with every request
+  std::unique_ptr<TokenCache> tokens = std::make_unique<TokenCache>();
+  // Any origin but the base URL's; empty: none can be reached. [any thread]
+  std::function<Result<Origin>(const net::Url&)> other_origin;
 };
 
 // Everything that requests read, immutable. Destroyed on the control thread, after the last request
@@ -43,6 +56,7 @@ struct LoopContext {
   net::Loop& loop;
   net::UpstreamPool& pool;
   observe::LoopMetrics& metrics;
+  net::asio::thread_pool* compute = nullptr;  // for what would hold the loop up; null: done on it
 };
 
 // Why a request failed, in terms that every dialect can say.
@@ -59,7 +73,7 @@ struct Failure {
       error_json;  // the upstream's own error object where the client should see it, or empty
 };
 
-// Where answers go; implemented by the surfaces. The first four only append; flush() sends.
+// Where answers go; implemented by the surfaces. Those before discard() only append; flush() sends.
 class ClientWriter {
  public:
   virtual ~ClientWriter() = default;
@@ -69,6 +83,11 @@ class ClientWriter {
   // The whole answer; `json` lives until flush() has returned.
   virtual void whole(std::string_view json) = 0;
   virtual void end_stream(const observe::Usage& usage) = 0;
+  // A binary answer: what it is (length 0: not known), its bytes, its end. Nothing is sent before
+  // the first byte.
+  virtual void raw_head(std::string_view content_type, std::uint64_t length);
+  virtual void raw(std::string_view bytes);
+  virtual void raw_end();
   // An error answer, or the error within a stream that has begun.
   virtual void fail(const Failure& failure) = 0;
 
@@ -85,6 +104,29 @@ class ClientWriter {
   virtual void on_gone(std::function<void()> callback) = 0;
 };
 
+// An upload of the client.
+struct Blob {
+  std::string_view bytes, field, mime, name;
+};
+
+// What an operation tells of a job.
+struct JobReport {
+  std::string provider, credential;  // whose job it is
+  bool kept = false;
+  std::string resume;  // where kept
+  std::string state;   // the last object of SWY_EMIT_JOB; empty: none
+};
+
+// What few requests have.
+struct Rare {
+  std::span<const Blob> blobs;
+  bool resumes = false;  // goes on with a job: `resume` is what was kept
+  std::string_view resume;
+  std::string_view credential;  // the name of the one that is to be used; empty: any
+  bool once = false;            // begins what must not be begun twice: a doubtful end is final
+  JobReport* job = nullptr;     // set: the answer is a job's state, which the caller shows
+};
+
 // What is asked. Everything lives until run() has returned.
 struct Request {
   std::string_view task, dialect;
@@ -94,10 +136,12 @@ struct Request {
   std::span<const swy_kv> headers;  // let through by the allow-list
   const routing::Route* route = nullptr;
   observe::Record* record = nullptr;
+  const Rare* rare = nullptr;
 };
 
 // Runs a request to its end: the answer or an error has been written and flushed, the record's
-// facts are filled in.
+// facts are filled in. A job's state alone is left to the caller to write, where the record says
+// that all went well.
 net::Task<> run(LoopContext& context, const Snapshot& snapshot, const Request& request,
                 ClientWriter& writer);
 

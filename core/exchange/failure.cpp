@@ -148,6 +148,13 @@ bool try_elsewhere(const AttemptFault& fault) {
          fault.cls != SWY_CLS_FILTERED;
 }
 
+bool surely_not_begun(const AttemptFault& fault) {
+  if (!fault.sent) return true;
+  // The upstream said no; after a timeout or a cut it may have said yes.
+  const bool refused = fault.http >= 400 && fault.http < 500 && fault.http != 408;
+  return *fault.code == '\0' && (refused || fault.cls == SWY_CLS_OVERLOADED);
+}
+
 bool try_again(const AttemptFault& fault) {
   if (fault.retry_after_ms > kRetryAfterMaxMs) return false;
   return fault.cls == SWY_CLS_RATE_LIMIT || fault.cls == SWY_CLS_OVERLOADED ||

@@ -16,6 +16,7 @@ struct AttemptFault {
   std::string error_json;  // the upstream's own error object, or empty
   const char* code = "";   // set where the network failed: a stable code of ours
   bool nothing_received = false;
+  bool sent = false;  // a request went out, or may have
 };
 
 AttemptFault from_net(const net::NetError& error);
@@ -25,6 +26,8 @@ Failure to_failure(const AttemptFault& fault, std::string_view provider);
 
 // Another target may do better.
 bool try_elsewhere(const AttemptFault& fault);
+// What was asked for has surely not been begun there.
+bool surely_not_begun(const AttemptFault& fault);
 // The same target may do better after a pause.
 bool try_again(const AttemptFault& fault);
 

@@ -6,6 +6,7 @@
 
 #include "core/base/clock.hpp"
 #include "core/base/json_scan.hpp"
+#include "core/plugin/sign.hpp"
 
 namespace switchyard::plugin {
 namespace {
@@ -45,7 +46,10 @@ std::uint64_t SWY_CALL now_ns(const swy_host*, std::int32_t wall) noexcept {
   return wall ? unix_ns() : mono_ns();
 }
 
-const void* SWY_CALL ext(const swy_host*, const char*) noexcept { return nullptr; }
+const void* SWY_CALL ext(const swy_host*, const char* id) noexcept {
+  if (id == nullptr) return nullptr;
+  return std::string_view(id) == SWY_SIGN_EXT ? sign_table() : nullptr;
+}
 
 constexpr swy_host kHost = {.size = sizeof(swy_host),
                             .minor = SWY_MINOR,

@@ -7,6 +7,7 @@
 
 #include "core/base/json_scan.hpp"
 #include "core/plugin/host.hpp"
+#include "core/plugin/sign.hpp"
 #include "core/plugin/table.hpp"
 
 namespace switchyard::plugin {
@@ -44,7 +45,13 @@ swy_rc SWY_CALL req_auth(void* ctx, swy_str scheme, swy_str name, swy_str slot) 
   return sink_of(ctx).req_auth(view(scheme), view(name), view(slot));
 }
 
-swy_rc SWY_CALL req_part(void*, const swy_kv*, std::uint32_t) noexcept { return SWY_E_UNSUP; }
+swy_rc SWY_CALL req_part(void* ctx, const swy_kv* headers, std::uint32_t n) noexcept {
+  if (headers == nullptr && n > 0) return SWY_E_ARG;
+  const bool good = std::all_of(headers, headers + n, [](const swy_kv& header) {
+    return readable(header.k) && readable(header.v);
+  });
+  return good ? sink_of(ctx).req_part({headers, n}) : SWY_E_ARG;
+}
 
 swy_rc SWY_CALL req_body(void* ctx, const swy_seg* pieces, std::uint32_t n) noexcept {
   if (!readable(pieces, n)) return SWY_E_ARG;
@@ -56,18 +63,28 @@ swy_rc SWY_CALL emit(void* ctx, std::uint32_t what, std::uint32_t flags, swy_str
   return sink_of(ctx).emit(what, flags, view(data));
 }
 
-swy_rc SWY_CALL keep(void*, swy_str) noexcept { return SWY_E_UNSUP; }
+swy_rc SWY_CALL keep(void* ctx, swy_str resume) noexcept {
+  return readable(resume) ? sink_of(ctx).keep(view(resume)) : SWY_E_ARG;
+}
 
 swy_rc SWY_CALL ws_send(void*, std::uint32_t, std::uint32_t, const swy_seg*,
                         std::uint32_t) noexcept {
   return SWY_E_UNSUP;
 }
 
-swy_rc SWY_CALL req_query(void*, swy_str, swy_str) noexcept { return SWY_E_UNSUP; }
+swy_rc SWY_CALL req_query(void* ctx, swy_str name, swy_str value) noexcept {
+  if (!readable(name) || !readable(value)) return SWY_E_ARG;
+  return sink_of(ctx).req_query(view(name), view(value));
+}
 
-swy_rc SWY_CALL req_token(void*, swy_str, swy_str, swy_str) noexcept { return SWY_E_UNSUP; }
+swy_rc SWY_CALL req_token(void* ctx, swy_str name, swy_str value_at, swy_str ttl_at) noexcept {
+  if (!readable(name) || !readable(value_at) || !readable(ttl_at)) return SWY_E_ARG;
+  return sink_of(ctx).req_token(view(name), view(value_at), view(ttl_at));
+}
 
-swy_rc SWY_CALL has_token(void*, swy_str) noexcept { return SWY_E_UNSUP; }
+swy_rc SWY_CALL has_token(void* ctx, swy_str name) noexcept {
+  return readable(name) ? sink_of(ctx).has_token(view(name)) : SWY_E_ARG;
+}
 
 swy_out out_to(OperationSink& sink) {
   return {.size = sizeof(swy_out),
@@ -219,6 +236,7 @@ Result<Operation, Fault> Operation::start(ProviderInstance& instance, const swy_
 
 Operation::Next Operation::step(const swy_ev& event, OperationSink& sink) {
   const swy_out out = out_to(sink);
+  const SigningScope signing(out);
   swy_next next{};
   next.size = sizeof next;
   swy_err err = empty_err();

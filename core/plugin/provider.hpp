@@ -8,6 +8,7 @@
 #include <string_view>
 
 #include "core/base/result.hpp"
+#include "core/base/secret.hpp"
 #include "core/plugin/library.hpp"
 
 namespace switchyard::plugin {
@@ -25,8 +26,18 @@ class OperationSink {
                           std::string_view slot) = 0;
   virtual swy_rc req_body(std::span<const swy_seg> pieces) = 0;
   virtual swy_rc emit(std::uint32_t what, std::uint32_t flags, std::string_view data) = 0;
-  // req_part, keep and ws_send are answered SWY_E_UNSUP by the trampoline until jobs and realtime
-  // need them.
+
+  // What not every driver of operations has.
+  virtual swy_rc req_part(std::span<const swy_kv>) { return SWY_E_UNSUP; }
+  virtual swy_rc req_query(std::string_view, std::string_view) { return SWY_E_UNSUP; }
+  virtual swy_rc req_token(std::string_view, std::string_view, std::string_view) {
+    return SWY_E_UNSUP;
+  }
+  virtual swy_rc has_token(std::string_view) { return SWY_E_UNSUP; }
+  virtual swy_rc keep(std::string_view) { return SWY_E_UNSUP; }
+  // The key of the credential that is pinned to the operation, for swy.sign/1; nullptr: none.
+  virtual const Secret* credential_key() const { return nullptr; }
+  // ws_send is answered SWY_E_UNSUP by the trampoline.
 };
 
 // Facts of a provider kind, parsed from its caps.

@@ -76,6 +76,40 @@ void OpenAiWriter::whole(std::string_view json) {
   committed_ = true;
 }
 
+void OpenAiWriter::raw_head(std::string_view content_type, std::uint64_t length) {
+  raw_ = std::make_unique<Raw>();
+  raw_->lines.append("content-type: ").append(content_type).append("\r\n").append(headers_);
+  raw_->length = raw_->left = length;
+}
+
+void OpenAiWriter::raw(std::string_view bytes) {
+  if (bytes.empty() || !raw_) return;
+  if (!http_.started()) {
+    if (raw_->length > 0) {
+      http_.start(200, raw_->lines, raw_->length);
+    } else {
+      http_.start_stream(200, raw_->lines);
+    }
+  }
+  committed_ = true;
+  if (raw_->length > 0) {
+    // More than was announced would be read as the next answer.
+    bytes = bytes.substr(0, raw_->left);
+    raw_->left -= bytes.size();
+  }
+  http_.write(bytes);
+}
+
+void OpenAiWriter::raw_end() {
+  committed_ = true;
+  if (!raw_) return;
+  if (!http_.started()) {
+    http_.start(200, raw_->lines, 0);
+  } else if (raw_->length == 0) {
+    http_.finish_stream();
+  }
+}
+
 std::string OpenAiWriter::usage_chunk(const observe::Usage& usage) const {
   std::string chunk = "{";
   if (chunk_head_.empty()) {
@@ -122,6 +156,7 @@ void OpenAiWriter::fail(const exchange::Failure& failure) {
 void OpenAiWriter::discard() {
   events_.clear();
   chunk_head_.clear();
+  raw_.reset();
   usage_seen_ = false;
 }
 

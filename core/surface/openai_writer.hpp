@@ -1,6 +1,7 @@
 // Answers in OpenAI's dialect: one JSON document, or server-sent events that end with [DONE].
 #pragma once
 
+#include <memory>
 #include <string>
 
 #include "core/exchange/exchange.hpp"
@@ -18,6 +19,9 @@ class OpenAiWriter : public exchange::ClientWriter {
   void delta(std::string_view json, bool content) override;
   void whole(std::string_view json) override;
   void end_stream(const observe::Usage& usage) override;
+  void raw_head(std::string_view content_type, std::uint64_t length) override;
+  void raw(std::string_view bytes) override;
+  void raw_end() override;
   void fail(const exchange::Failure& failure) override;
   void discard() override;
   bool started() const override { return http_.started(); }
@@ -40,8 +44,14 @@ class OpenAiWriter : public exchange::ClientWriter {
   std::string_view headers_;
   bool stream_, want_usage_;
   bool committed_ = false, usage_seen_ = false;
-  std::string events_;      // what the next flush sends; held back until content came
-  std::string chunk_head_;  // id, created and model of the stream, for a chunk of our own
+  std::string events_;  // what the next flush sends; held back until content came
+  struct Raw {
+    std::string lines;         // of the head
+    std::uint64_t length = 0;  // 0: not known
+    std::uint64_t left = 0;
+  };
+  std::unique_ptr<Raw> raw_;  // a binary answer
+  std::string chunk_head_;    // id, created and model of the stream, for a chunk of our own
   net::Deadline keep_alive_;
 };
 

@@ -47,6 +47,64 @@ std::string upstream_key(const config::Provider& provider, const net::Upstream& 
   return key;
 }
 
+// What every request has, wherever it goes.
+std::string host_lines(const net::Upstream& upstream) {
+  return "host: " + upstream.host_header + "\r\nuser-agent: switchyard/" + kVersion +
+         "\r\naccept-encoding: identity\r\n";
+}
+
+// An upstream but for its TLS context.
+Result<std::shared_ptr<net::Upstream>> bare_upstream(const config::Provider& provider,
+                                                     const net::Url& url,
+                                                     const net::ProxyEnvironment& environment) {
+  auto upstream = std::make_shared<net::Upstream>();
+  upstream->tls = url.tls;
+  upstream->host = url.host;
+  upstream->port = url.port;
+  upstream->host_header = host_header(url);
+  upstream->allow_private = provider.allow_private;
+  upstream->connect_timeout = provider.timeouts.connect;
+  auto proxy = net::choose_proxy(url, provider.proxy, environment);
+  if (!proxy) return std::move(proxy).error();
+  upstream->proxy_host = std::move(proxy->host);
+  upstream->proxy_port = proxy->port;
+  upstream->proxy_authorization = std::move(proxy->authorization);
+  return upstream;
+}
+
+// Origins beside the base URL's: those that the configuration names, and any other one without
+// credentials, at public addresses, over connections that serve once.
+class OtherOrigins {
+ public:
+  OtherOrigins(const config::Provider& provider, std::shared_ptr<net::TlsClient> tls)
+      : provider_(&provider), tls_(std::move(tls)), environment_(proxy_environment()) {}
+
+  void add(std::shared_ptr<const net::Upstream> upstream) { named_.push_back(std::move(upstream)); }
+
+  Result<exchange::Origin> operator()(const net::Url& url) const {
+    for (const auto& upstream : named_) {
+      if (upstream->tls == url.tls && upstream->host == url.host && upstream->port == url.port) {
+        return exchange::Origin{upstream, true, host_lines(*upstream)};
+      }
+    }
+    if (url.tls && !tls_)
+      return Error{"the provider is reached without TLS, so there is none here"};
+    auto upstream = bare_upstream(*provider_, url, environment_);
+    if (!upstream) return std::move(upstream).error();
+    (*upstream)->allow_private = false;
+    (*upstream)->idle_max = 0;
+    if (url.tls) (*upstream)->tls_client = tls_;
+    std::string lines = host_lines(**upstream);
+    return exchange::Origin{std::move(*upstream), false, std::move(lines)};
+  }
+
+ private:
+  const config::Provider* provider_;  // of the snapshot's configuration
+  std::shared_ptr<net::TlsClient> tls_;
+  net::ProxyEnvironment environment_;
+  std::vector<std::shared_ptr<const net::Upstream>> named_;
+};
+
 }  // namespace
 
 Result<std::shared_ptr<net::TlsClient>> SnapshotBuilder::tls_client(const std::string& ca_file) {
@@ -59,19 +117,9 @@ Result<std::shared_ptr<net::TlsClient>> SnapshotBuilder::tls_client(const std::s
 
 Result<std::shared_ptr<const net::Upstream>> SnapshotBuilder::make_upstream(
     const config::Provider& provider, const net::Url& url) {
-  auto upstream = std::make_shared<net::Upstream>();
-  upstream->tls = url.tls;
-  upstream->host = url.host;
-  upstream->port = url.port;
-  upstream->host_header = host_header(url);
-  upstream->allow_private = provider.allow_private;
-  upstream->connect_timeout = provider.timeouts.connect;
-  auto proxy = net::choose_proxy(url, provider.proxy, proxy_environment());
-  if (!proxy) return std::move(proxy).error();
-  upstream->proxy_host = std::move(proxy->host);
-  upstream->proxy_port = proxy->port;
-  upstream->proxy_authorization = std::move(proxy->authorization);
-
+  auto made = bare_upstream(provider, url, proxy_environment());
+  if (!made) return std::move(made).error();
+  const auto upstream = std::move(*made);
   auto& kept = upstreams_[upstream_key(provider, *upstream)];
   if (kept) return kept;
   if (url.tls) {
@@ -98,12 +146,34 @@ Result<exchange::ProviderSlot> SnapshotBuilder::make_slot(const config::Provider
   if (!upstream) return std::move(upstream).error();
   slot.upstream = std::move(*upstream);
   slot.base_path = url->path;
-  slot.fixed_headers = "host: " + slot.upstream->host_header + "\r\nuser-agent: switchyard/" +
-                       kVersion + "\r\naccept-encoding: identity\r\n";
+  slot.fixed_headers = host_lines(*slot.upstream);
   for (const auto& [name, value] : provider.headers) {
     slot.fixed_headers += name + ": " + value + "\r\n";
   }
+  const auto added = add_origins(provider, slot);
+  if (!added) return added.error();
   return slot;
+}
+
+Result<void> SnapshotBuilder::add_origins(const config::Provider& provider,
+                                          exchange::ProviderSlot& slot) {
+  // Reading the system's authorities takes its time: not where nothing speaks TLS.
+  std::shared_ptr<net::TlsClient> tls;
+  if (slot.upstream->tls || !provider.origins.empty()) {
+    auto client = tls_client(provider.ca_file.string());
+    if (!client) return std::move(client).error();
+    tls = std::move(*client);
+  }
+  OtherOrigins others(provider, std::move(tls));
+  for (const std::string& origin : provider.origins) {
+    const auto url = net::parse_url(origin);
+    if (!url) return url.error();
+    auto upstream = make_upstream(provider, *url);
+    if (!upstream) return std::move(upstream).error();
+    others.add(std::move(*upstream));
+  }
+  slot.other_origin = std::move(others);
+  return {};
 }
 
 Result<std::shared_ptr<const exchange::Snapshot>, config::Faults> SnapshotBuilder::build(

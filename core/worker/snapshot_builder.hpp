@@ -26,6 +26,7 @@ class SnapshotBuilder {
   Result<exchange::ProviderSlot> make_slot(const config::Provider& provider);
   Result<std::shared_ptr<const net::Upstream>> make_upstream(const config::Provider& provider,
                                                              const net::Url& url);
+  Result<void> add_origins(const config::Provider& provider, exchange::ProviderSlot& slot);
   Result<std::shared_ptr<net::TlsClient>> tls_client(const std::string& ca_file);
 
   const plugin::Libraries& libraries_;

@@ -41,7 +41,7 @@ struct LoopRuntime {
       : loop(index),
         metrics(loop_metrics),
         pool(loop, resolver),
-        gateway({loop, pool, metrics}, compute),
+        gateway({loop, pool, metrics, &compute}, compute),
         server(loop, gateway) {}
 
   net::Loop loop;

@@ -6,6 +6,7 @@
 """
 
 import pathlib
+import shutil
 import socket
 import sys
 import tempfile
@@ -15,7 +16,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "support"))
 
 import client  # noqa: E402
 from certificates import Certificates  # noqa: E402
-from gateway import Gateway, wait_for  # noqa: E402
+from gateway import Gateway, find_binary, wait_for  # noqa: E402
 from upstream import Upstream  # noqa: E402
 
 GATEWAY_KEY = "sy-canary-gateway-0123456789abcdefghijklmnopqrst"
@@ -43,6 +44,17 @@ def closed_port():
     held = socket.socket()
     held.bind(("127.0.0.1", 0))
     return held, held.getsockname()[1]
+
+
+def fixture_plugins(case):
+    """A plugin directory with what is built and the tests' own provider, for as long as the test case lives."""
+    directory = pathlib.Path(tempfile.mkdtemp(prefix="switchyard-plugins-"))
+    case.addClassCleanup(shutil.rmtree, directory, True)
+    build = pathlib.Path(find_binary()).resolve().parents[1]
+    for file in [*(build / "plugins").glob("*.so"), build / "tests" / "fixture" / "fixture.so"]:
+        shutil.copyfile(file, directory / file.name)
+        (directory / file.name).chmod(0o644)
+    return {"directory": str(directory)}
 
 
 def provider(url, **more):

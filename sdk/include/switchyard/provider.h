@@ -22,8 +22,8 @@ extern "C" {
  *   "dialects": array of the client dialects it takes natively, such as "openai"; "canonical" is
  *               always understood. */
 
-/* An upload that the host holds; the plugin names ranges of it in gather lists. Blob 0 is the
- * request's body. */
+/* An upload that the host holds; the plugin names ranges of it in gather lists. The body of a
+ * request says where each stands: {"$blob": id}. Blob 0 is the body itself and is not listed. */
 typedef struct swy_blob {
   uint32_t size, flags;
   uint64_t id, len;
@@ -66,7 +66,8 @@ typedef struct swy_req {
 #define SWY_EV_DATA                                                                             \
   3u /* one frame, under the framing that req_begin asked for; name is the SSE event's name, or \
         the */
-     /* AWS message's :event-type */
+     /* AWS message's :event-type, "exception:" and its :exception-type, or "error:" and its */
+     /* :error-code */
 #define SWY_EV_END 4u /* the exchange ended well: the answer is whole */
 #define SWY_EV_IOERR \
   5u /* the exchange broke; data says how, for people; status is a SWY_CLS_* value */
@@ -75,8 +76,10 @@ typedef struct swy_req {
   7u /* about to send a request whose scheme is "sign": answer with req_header or req_query and \
         FEED; */
      /* ev.sign has the facts, sign.h the means */
-#define SWY_EV_CANCEL \
-  8u /* the client left: SEND one last request (delete a job), or DONE; op_free follows */
+#define SWY_EV_CANCEL                                                                         \
+  8u /* the client left, whatever was under way is cut: SEND one last request (delete a job), \
+        which has */
+/* ten seconds with its answer, or DONE; op_free follows */
 #define SWY_EV_UP_MSG 9u    /* WebSocket: a message from the upstream; name is "text" or "binary" */
 #define SWY_EV_DOWN_MSG 10u /* WebSocket: a message from the client; name as above */
 #define SWY_EV_CLOSED \
@@ -129,8 +132,9 @@ typedef struct swy_next {
   5u /* the request asks for an upgrade; HEAD has status 101, then UP_MSG, DOWN_MSG and CLOSED */
 #define SWY_FRAME_TOKEN                                                                          \
   6u /* the answer is a credential, which the host keeps (req_token): the operation sees END, or \
-        HEAD */
-     /* and DATA of a refusal */
+        of                                                                                       \
+        a */
+     /* refusal (status 300 or above) HEAD, DATA and END */
 
 /* What emit() hands over. */
 #define SWY_EMIT_HEAD \
@@ -173,20 +177,22 @@ typedef struct swy_out {
    * with SWY_E_ARG. */
   swy_rc(SWY_CALL* req_header)(void* ctx, swy_str k, swy_str v);
   /* How the host puts the pinned credential in when it sends. scheme and name: ("bearer", ""),
-   * ("header", NAME), ("header", "NAME: PREFIX"), ("query", NAME), ("sign", "") which asks for
-   * SWY_EV_SIGN, or ("none", ""). slot: which secret: empty for the credential's key, a JSON
-   * pointer into a key that is a JSON document, or the name of a token (req_token). No key ever
-   * reaches a plugin. */
+   * ("header", NAME), ("header", "NAME: PREFIX") where PREFIX stands right before the secret,
+   * ("query", NAME), ("sign", "") which asks for SWY_EV_SIGN, or ("none", ""). slot: which secret:
+   * empty for the credential's key, a JSON pointer into a key that is a JSON document, or the name
+   * of a token (req_token). SWY_E_ARG where there is no such secret, or the request goes where no
+   * credential may. No key ever reaches a plugin. */
   swy_rc(SWY_CALL* req_auth)(void* ctx, swy_str scheme, swy_str name, swy_str slot);
-  /* Opens a multipart part, whose content the following req_body calls append; hdr: its headers,
-   * content-disposition first. The host owns the boundary and the request's content-type. */
+  /* Opens a multipart/form-data part, whose content the following req_body calls append; hdr: its
+   * headers, content-disposition first. The host owns the boundary and the request's content-type,
+   * which is not to be set beside it. */
   swy_rc(SWY_CALL* req_part)(void* ctx, const swy_kv* hdr, uint32_t n);
   /* Appends a gather list to the body. */
   swy_rc(SWY_CALL* req_body)(void* ctx, const swy_seg* seg, uint32_t n);
   /* Hands a result to the host: SWY_EMIT_*, and its flags. */
   swy_rc(SWY_CALL* emit)(void* ctx, uint32_t what, uint32_t flags, swy_str data);
   /* Keeps a token, at most 64 KiB, with which a later operation resumes this job over restarts and
-   * swaps. */
+   * swaps. The last one wins. Only in operations on jobs (CANONICAL.md section 8). */
   swy_rc(SWY_CALL* keep)(void* ctx, swy_str resume);
   /* Sends one WebSocket message, to the client or to the upstream. opcode: 1 text, 2 binary, 8
    * close (two bytes of code, then a reason). */
@@ -195,7 +201,8 @@ typedef struct swy_out {
   /* Adds a query parameter to the request that is being signed, percent-encoded by the host. */
   swy_rc(SWY_CALL* req_query)(void* ctx, swy_str k, swy_str v);
   /* Of a request with SWY_FRAME_TOKEN: the name under which the host keeps the token, and JSON
-   * pointers to it and to its life in seconds in the answer. */
+   * pointers to it and to its life in seconds in the answer; five minutes where ttl_at finds no
+   * number. Names begin with another character than '/'. */
   swy_rc(SWY_CALL* req_token)(void* ctx, swy_str name, swy_str value_at, swy_str ttl_at);
   /* SWY_OK where the host holds a token of that name for this credential which lives a minute
    * longer, else SWY_E_UNSUP. */
