@@ -221,8 +221,11 @@ void Operation::add_to_block(std::string_view payload, swy::Out& out) {
   while (cursor.member(name)) {
     const std::string_view value = cursor.value();
     if (name == "text") {
+      if (block->kind == Block::kNone) block->from = answer_.characters(0);
       block->kind = Block::kText;
       answer_.text(out, 0, json::inside(value));
+    } else if (name == "citation") {
+      cite(value, block->from, out);
     } else if (name == "toolUse" && block->kind == Block::kCall) {
       const std::string_view piece = json::inside(json::find(value, "input"));
       block->arguments = block->arguments || !piece.empty();
@@ -285,9 +288,7 @@ void Operation::put_block(std::string_view block, swy::Out& out) {
     } else if (name == "reasoningContent") {
       put_reasoning(value, out);
     } else if (name == "citationsContent") {
-      json::Cursor texts(json::find(value, "content"));
-      if (!texts.array()) continue;
-      while (texts.element()) answer_.text(out, 0, json::inside(json::find(texts.value(), "text")));
+      put_cited(value, out);
     } else if (name == "toolUse" && json::inside(json::find(value, "type")) != "server_tool_use") {
       const std::string_view input = json::find(value, "input");
       answer_.whole_call(out, 0, json::inside(json::find(value, "toolUseId")),
@@ -295,6 +296,24 @@ void Operation::put_block(std::string_view block, swy::Out& out) {
                          json::type_of(input) == 'o' ? input : std::string_view("{}"));
     }
   }
+}
+
+void Operation::put_cited(std::string_view cited, swy::Out& out) {
+  const std::size_t from = answer_.characters(0);
+  json::Cursor texts(json::find(cited, "content"));
+  if (texts.array()) {
+    while (texts.element()) answer_.text(out, 0, json::inside(json::find(texts.value(), "text")));
+  }
+  json::Cursor citations(json::find(cited, "citations"));
+  if (!citations.array()) return;
+  while (citations.element()) cite(citations.value(), from, out);
+}
+
+void Operation::cite(std::string_view citation, std::size_t from, swy::Out& out) {
+  const std::string_view url = json::inside(json::find_path(citation, "location.web.url"));
+  if (url.empty()) return;
+  answer_.url_citation(out, 0, from, answer_.characters(0), url,
+                       json::inside(json::find(citation, "title")));
 }
 
 void Operation::put_reasoning(std::string_view reasoning, swy::Out& out) {

@@ -35,6 +35,7 @@ class Operation {
     enum Kind { kNone, kText, kReasoning, kCall, kHidden };
     Kind kind = kNone;
     unsigned call = 0;       // its number among the calls
+    std::size_t from = 0;    // where its text begins
     bool arguments = false;  // some came
   };
 
@@ -54,6 +55,9 @@ class Operation {
   swy::Next on_whole(std::string_view body, swy::Out& out);
   void put_block(std::string_view block, swy::Out& out);
   void put_reasoning(std::string_view reasoning, swy::Out& out);
+  void put_cited(std::string_view cited, swy::Out& out);
+  // A source of the text from there on, where it is a page of the web.
+  void cite(std::string_view citation, std::size_t from, swy::Out& out);
 
   // False for a reason that is a fault of the model.
   bool note_stop(std::string_view reason, swy::Out& out);
