@@ -86,10 +86,10 @@ std::string_view document_format(std::string_view mime, std::string_view file) {
 
 // Members of OpenAI's request that have a place in Converse's by another name.
 bool is_mapped(std::string_view name) {
-  return is_any(
-      name, {"model", "messages", "stream", "stream_options", "max_tokens", "max_completion_tokens",
-             "temperature", "top_p", "stop", "tools", "tool_choice", "reasoning_effort",
-             "reasoning", "response_format", "service_tier", "metadata", "n", "modalities"});
+  return is_any(name, {"model", "messages", "stream", "stream_options", "max_tokens",
+                       "max_completion_tokens", "temperature", "top_p", "stop", "tools",
+                       "tool_choice", "reasoning_effort", "reasoning", "response_format",
+                       "service_tier", "metadata", "n", "modalities", "cache_control"});
 }
 
 // Those that have none.
@@ -99,6 +99,14 @@ bool is_lost(std::string_view name) {
              "top_logprobs", "prediction", "store", "user", "safety_identifier", "prompt_cache_key",
              "prompt_cache_options", "prompt_cache_retention", "audio", "verbosity",
              "web_search_options", "parallel_tool_calls", "functions", "function_call"});
+}
+
+// True where such a member asks for nothing that Converse would not do by itself.
+bool asks_nothing(std::string_view name, std::string_view value) {
+  if (name == "parallel_tool_calls") return value != "false";
+  if (name == "verbosity") return value == "\"medium\"";
+  return is_any(value, {"null", "false", "[]", "{}", "\"\""}) ||
+         (name != "seed" && is_any(value, {"0", "0.0"}));
 }
 
 // Members of Converse's own request, which go through by their names.
@@ -168,6 +176,15 @@ class Translator {
     json_.close_object();
   }
 
+  // Of a part, in either of its forms.
+  static std::string_view cache_hint(std::string_view part) {
+    const std::string_view hint = json::find(part, "cache_control");
+    const std::string_view breakpoint = json::find(part, "prompt_cache_breakpoint");
+    if (!hint.empty() || json::is_null(breakpoint)) return hint;
+    return json::find(breakpoint, "ttl").empty() ? R"({"type":"ephemeral"})"
+                                                 : R"({"type":"ephemeral","ttl":"1h"})";
+  }
+
   void put_cache_point(std::string_view cache_control) {
     if (json::type_of(cache_control) != 'o') return;
     json_.open_object().key("cachePoint").open_object().key("type").text("default");
@@ -204,6 +221,8 @@ class Translator {
         put_cache_point(message.cache_control);
       }
     }
+    // Of the request: what comes up to its end.
+    if (!role_.empty()) put_cache_point(request_.value("cache_control"));
     close_message();
     json_.close_array();
   }
@@ -220,7 +239,7 @@ class Translator {
       if (!put_part(role, part, {&list, {}, i})) continue;
       any = true;
       // A result's own content takes no cache points.
-      if (!in_result_) put_cache_point(json::find(part, "cache_control"));
+      if (!in_result_) put_cache_point(cache_hint(part));
     }
     return any;
   }
@@ -258,7 +277,8 @@ class Translator {
       refuse("image_url: expected png, jpeg, gif or webp");
       return false;
     }
-    losses_.add_unless_null(here, "detail", json::find(image, "detail"));
+    const std::string_view detail = json::find(image, "detail");
+    if (detail != "\"auto\"") losses_.add_unless_null(here, "detail", detail);
     block(role);
     json_.open_object().key("image").open_object().key("format").text(format);
     put_source(url.data);
@@ -440,7 +460,7 @@ class Translator {
       if (!parts.array()) continue;
       while (parts.element()) {
         const std::string_view part = parts.value();
-        put(json::find(part, "text"), json::find(part, "cache_control"));
+        put(json::find(part, "text"), cache_hint(part));
       }
     }
     // A history with calls wants its tools, and Converse has no choice of none.
@@ -464,7 +484,9 @@ class Translator {
     const std::int64_t asked = json::to_integer(max_tokens()).value_or(0);
     if (budget() > 0 && asked > 0) {
       key("maxTokens");
-      json_.integer(std::max(asked, budget() + 1024));  // the budget counts in it
+      if (asked <= budget())
+        losses_.add(given("max_completion_tokens") ? "max_completion_tokens" : "max_tokens");
+      json_.integer(asked > budget() ? asked : budget() + 1024);  // the budget counts in it
     } else if (!json::is_null(max_tokens())) {
       key("maxTokens");
       json_.raw(max_tokens());
@@ -583,6 +605,7 @@ class Translator {
     if (request_.find("outputConfig") != nullptr || (!structured && !with_effort)) return;
     json_.key("outputConfig").open_object();
     if (with_effort) {
+      if (reasoning_.effort == "minimal") lose_effort();
       json_.key("effort").text(reasoning_.effort == "minimal" ? "low" : reasoning_.effort);
     }
     if (structured) {
@@ -621,7 +644,7 @@ class Translator {
       const std::string own(swy::view(member.name));
       if (is_mapped(own) || is_converse(own) || own == "additionalModelRequestFields") continue;
       if (is_lost(own)) {
-        if (member.type != '0') losses_.add(own);
+        if (!asks_nothing(own, request_.value(member))) losses_.add(own);
       } else if (key(own)) {
         body_.value(request_.value(member));
       }
@@ -647,6 +670,7 @@ class Translator {
     } else if (family_ == Family::kNova && !effort.empty() && key("reasoningConfig")) {
       const bool off = is_any(effort, {"none", "minimal"});
       json_.open_object().key("type").text(off ? "disabled" : "enabled");
+      if (is_any(effort, {"minimal", "xhigh", "max"})) lose_effort();
       if (!off) {
         json_.key("maxReasoningEffort");
         json_.text(is_any(effort, {"low", "medium"}) ? effort : "high");
@@ -655,9 +679,11 @@ class Translator {
     } else if (family_ == Family::kOther && !effort.empty() && key("reasoning_effort")) {
       json_.text(effort);
     } else if (is_claude(family_) && !effort.empty() && effort != "none") {
-      losses_.add(given("reasoning") ? "reasoning" : "reasoning_effort");
+      lose_effort();
     }
   }
+
+  void lose_effort() { losses_.add(given("reasoning_effort") ? "reasoning_effort" : "reasoning"); }
 
   // Converse's own members, and those of OpenAI's that are the same by another name.
   void put_own() {

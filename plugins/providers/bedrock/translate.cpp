@@ -136,7 +136,7 @@ swy::Next Operation::on_end(swy::Out& out) {
     refusal.retry_after_ms = retry_after_ms_;
     return swy::refuse(out, std::move(refusal));
   }
-  if (!answer_.finished(0)) return bad_answer("the stream ended before messageStop", out);
+  if (answer_.finish_of(0).empty()) return bad_answer("the stream ended before messageStop", out);
   answer_.end(out, usage_);
   return swy::Next::done();
 }

@@ -42,9 +42,15 @@ bool parse_size(std::string_view text, Size& size) {
 }
 
 // The nearest of the three that there are.
-std::string_view aspect_of(const Size& size) {
-  if (size.width * 4 >= size.height * 5) return "16:9";
-  return size.height * 4 >= size.width * 5 ? "9:16" : "1:1";
+struct Aspect {
+  std::string_view name;
+  unsigned width, height;
+  bool is(const Size& size) const { return size.width * height == size.height * width; }
+};
+Aspect aspect_of(const Size& size) {
+  if (size.width * 4 >= size.height * 5) return {"16:9", 16, 9};
+  if (size.height * 4 >= size.width * 5) return {"9:16", 9, 16};
+  return {"1:1", 1, 1};
 }
 
 std::int32_t class_of(std::int64_t code, unsigned status) {
@@ -259,7 +265,7 @@ swy::Next Operation::submit(swy::Out& out) {
   if (!job_.seconds.empty()) writer.key("duration").text(job_.seconds);  // a string, not a number
   if (size.width > 0) {
     // With a picture the video is as the picture is.
-    if (!picture.any()) writer.key("aspect_ratio").text(aspect_of(size));
+    if (!picture.any()) writer.key("aspect_ratio").text(aspect_of(size).name);
     if (std::min(size.width, size.height) >= 1080 && request_.find("mode") == nullptr) {
       writer.key("mode").text("pro");
     }
@@ -278,6 +284,7 @@ swy::Next Operation::submit(swy::Out& out) {
   for (const char* name : {"user", "model_name"}) {
     if (!json::is_null(request_.value(name))) losses.add(name);
   }
+  if (size.width > 0 && (picture.any() || !aspect_of(size).is(size))) losses.add("size");
   losses.emit(out);
 
   begin("POST", "/v1/videos/" + job_.path, kSubmit, out);

@@ -254,7 +254,8 @@ class ChatAnswer {
   }
 
   // An image as a data URL: its media type and its bytes in base64.
-  void image(Out& out, unsigned choice, std::string_view mime_inside, std::string_view data_inside) {
+  void image(Out& out, unsigned choice, std::string_view mime_inside,
+             std::string_view data_inside) {
     Choice& mine = opened(out, choice);
     std::string entry = R"({"index":)" + std::to_string(mine.images++) +
                         R"(,"type":"image_url","image_url":{"url":"data:)";
@@ -308,8 +309,9 @@ class ChatAnswer {
     mine.native.clear();
     json::append_inside(mine.native, native_inside);
   }
-  bool finished(unsigned choice) const {
-    return choice < choices_.size() && !choices_[choice].finish.empty();
+  // Why it ended as far as is known; empty where it has not.
+  std::string_view finish_of(unsigned choice) const {
+    return choice < choices_.size() ? choices_[choice].finish : std::string_view();
   }
   bool all_finished() const {
     for (const Choice& choice : choices_) {

@@ -14,6 +14,7 @@
 namespace swy {
 
 // Where a member stands in the request: a chain on the stack, written out only where it is needed.
+// Place{} is the request itself.
 struct Place {
   const Place* up = nullptr;
   std::string_view name;
@@ -40,9 +41,7 @@ class Losses {
   }
 
   bool empty() const { return count_ == 0; }
-  std::string array() const {
-    return "[" + list_ + (count_ > kMax ? ",\"...\"]" : "]");
-  }
+  std::string array() const { return "[" + list_ + (count_ > kMax ? ",\"...\"]" : "]"); }
   void emit(Out& out) const {
     if (!empty()) out.dropped(array());
   }
@@ -50,6 +49,7 @@ class Losses {
  private:
   void append(const Place& place) {
     if (place.up != nullptr) append(*place.up);
+    if (place.up == nullptr && place.name.empty() && place.index < 0) return;  // the request
     list_ += '/';
     if (place.index >= 0) {
       list_ += std::to_string(place.index);
@@ -262,6 +262,35 @@ inline bool parse_data_url(std::string_view text, DataUrl& url) {
   url.data = text.substr(comma + 1);
   url.mime = head.substr(0, head.find(';'));
   url.base64 = head.ends_with(";base64");
+  return true;
+}
+
+// Base64 (RFC 4648, 4; padding may be missing) as bytes; false where it is none.
+inline bool decode_base64(std::string_view text, std::string& bytes) {
+  while (text.ends_with('=')) text.remove_suffix(1);
+  std::uint32_t bits = 0;
+  unsigned held = 0;
+  bytes.clear();
+  bytes.reserve(text.size() * 3 / 4);
+  for (const char c : text) {
+    std::uint32_t value = 0;
+    if (c >= 'A' && c <= 'Z') {
+      value = static_cast<std::uint32_t>(c - 'A');
+    } else if (c >= 'a' && c <= 'z') {
+      value = static_cast<std::uint32_t>(c - 'a') + 26;
+    } else if (c >= '0' && c <= '9') {
+      value = static_cast<std::uint32_t>(c - '0') + 52;
+    } else if (c == '+' || c == '/') {
+      value = c == '+' ? 62 : 63;
+    } else {
+      return false;
+    }
+    bits = bits << 6 | value;
+    held += 6;
+    if (held < 8) continue;
+    held -= 8;
+    bytes += static_cast<char>(bits >> held & 0xFFU);
+  }
   return true;
 }
 

@@ -147,19 +147,18 @@ inline std::int64_t http_date(std::string_view text) {
   if (text.size() != 29 || text.substr(25) != " GMT") return -1;
   const std::size_t month = kMonths.find(text.substr(8, 3));
   if (month == std::string_view::npos || month % 3 != 0) return -1;
-  return detail::unix_time(detail::digits_at(text, 12, 4),
-                           static_cast<std::int64_t>(month / 3) + 1, detail::digits_at(text, 5, 2),
-                           text.substr(17, 8));
+  return detail::unix_time(detail::digits_at(text, 12, 4), static_cast<std::int64_t>(month / 3) + 1,
+                           detail::digits_at(text, 5, 2), text.substr(17, 8));
 }
 
 // Seconds since 1970 of an RFC 3339 time in UTC ("2026-11-21T08:49:37Z", fractions are cut); -1
 // where it is none.
 inline std::int64_t rfc3339(std::string_view text) {
   if (text.size() < 20 || text[4] != '-' || text[7] != '-' || (text[10] | 0x20) != 't') return -1;
-  const std::string_view zone = text.substr(text.find_first_not_of("0123456789.", 19) ==
-                                                    std::string_view::npos
-                                                ? text.size()
-                                                : text.find_first_not_of("0123456789.", 19));
+  const std::string_view zone =
+      text.substr(text.find_first_not_of("0123456789.", 19) == std::string_view::npos
+                      ? text.size()
+                      : text.find_first_not_of("0123456789.", 19));
   if (zone != "Z" && zone != "z" && zone != "+00:00") return -1;
   return detail::unix_time(detail::digits_at(text, 0, 4), detail::digits_at(text, 5, 2),
                            detail::digits_at(text, 8, 2), text.substr(11, 8));

@@ -667,8 +667,7 @@ inline bool is_blank(std::string_view inside) {
   while (!inside.empty()) {
     std::size_t n = 1;
     if (inside.front() == '\\') {
-      if (inside.size() < 2 ||
-          std::string_view("nrt").find(inside[1]) == std::string_view::npos) {
+      if (inside.size() < 2 || std::string_view("nrt").find(inside[1]) == std::string_view::npos) {
         return false;
       }
       n = 2;

@@ -151,9 +151,9 @@ typedef struct swy_next {
   8u /* before FAIL: the error object {"message","type","param","code"} for the client */
 #define SWY_EMIT_FINISH \
   9u /* why the answer ended, for the record: "stop", "length", "tool_calls", "content_filter" */
-#define SWY_EMIT_DROPPED \
-  10u /* what of the request does not reach the upstream as it was meant: an array of JSON pointers; \
-         lists add up */
+#define SWY_EMIT_DROPPED                                                                   \
+  10u /* what of the request does not reach the upstream as it was meant: an array of JSON \
+         pointers; lists add up */
 
 #define SWY_EMIT_CONTENT                                                                          \
   1u /* flag of DELTA: holds text, reasoning or a tool call; until one came, failover is possible \
