@@ -117,20 +117,12 @@ bool is_mapped(std::string_view name) {
                        "n", "stream"});
 }
 
-void put_job(const Job& job, std::string_view status, std::string_view more, swy::Out& out) {
-  std::string text;
-  json::Writer writer(text);
-  writer.open_object().key("status").text(status);
-  // Kling tells no percentage.
-  writer.key("progress").integer(status == "completed" ? 100 : 0);
-  if (!job.seconds.empty()) writer.key("seconds").text(job.seconds);
-  if (!job.size.empty()) writer.key("size").text(job.size);
-  writer.close_object();
-  if (!more.empty()) {
-    text.pop_back();
-    text.append(",").append(more).append("}");
-  }
-  out.job(text);
+// more: members beside these, or empty. Kling tells no percentage.
+void put_job(std::string_view status, std::string_view more, swy::Out& out) {
+  std::string job = R"({"status":")" + std::string(status) + R"(","progress":)";
+  job += status == "completed" ? "100" : "0";
+  job.append(more.empty() ? "" : ",").append(more).append("}");
+  out.job(job);
 }
 
 }  // namespace
@@ -139,8 +131,6 @@ std::string Job::to_token() const {
   std::string token;
   json::Writer writer(token);
   writer.open_object().key("path").text(path).key("id").text(id);
-  if (!seconds.empty()) writer.key("seconds").text(seconds);
-  if (!size.empty()) writer.key("size").text(size);
   writer.close_object();
   return token;
 }
@@ -149,7 +139,7 @@ swy::Result<Job> parse_token(std::string_view token) {
   const auto text = [token](std::string_view name) {
     return json::to_text(json::find(token, name)).value_or("");
   };
-  Job job{text("path"), text("id"), text("seconds"), text("size")};
+  Job job{text("path"), text("id")};
   const bool plain = !job.id.empty() && std::all_of(job.id.begin(), job.id.end(), [](char c) {
     return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '-' ||
            c == '_';
@@ -202,6 +192,10 @@ swy::Next Operation::start(swy::Out& out) {
   if (!is_any(request_.task(), {"videos.get", "videos.content"})) {
     return fail(SWY_CLS_NOT_OFFERED, "Kling has no " + std::string(request_.task()), out);
   }
+  const std::string variant = text_of(request_.value("variant"));
+  if (!variant.empty() && variant != "video") {
+    return fail(SWY_CLS_NOT_OFFERED, "variant: Kling has the video alone", out);
+  }
   auto job = parse_token(request_.resume());
   if (!job) return swy::Next::fail(job.error());
   job_ = *std::move(job);
@@ -237,10 +231,10 @@ void Operation::begin(std::string_view method, const std::string& path, Exchange
 swy::Next Operation::submit(swy::Out& out) {
   const Picture picture = picture_of(request_);
   job_.path = picture.any() ? "image2video" : "text2video";
-  job_.seconds = text_of(request_.value("seconds"));
-  job_.size = text_of(request_.value("size"));
+  const std::string seconds = text_of(request_.value("seconds"));
+  const std::string asked_size = text_of(request_.value("size"));
   Size size;
-  if (!job_.size.empty() && !parse_size(job_.size, size)) {
+  if (!asked_size.empty() && !parse_size(asked_size, size)) {
     return fail(SWY_CLS_BAD_REQUEST, "size: expected WIDTHxHEIGHT", out);
   }
   const std::string_view n = request_.value("n");
@@ -257,12 +251,12 @@ swy::Next Operation::submit(swy::Out& out) {
     const swy_member& member = request_.member(i);
     const std::string_view name = swy::view(member.name);
     const bool twice =
-        (name == "duration" && !job_.seconds.empty()) || (name == "aspect_ratio" && size.width > 0);
+        (name == "duration" && !seconds.empty()) || (name == "aspect_ratio" && size.width > 0);
     if (is_mapped(name) || twice || member.type == '0') continue;
     writer.key(name);
     body.value(request_.value(member));
   }
-  if (!job_.seconds.empty()) writer.key("duration").text(job_.seconds);  // a string, not a number
+  if (!seconds.empty()) writer.key("duration").text(seconds);  // a string, not a number
   if (size.width > 0) {
     // With a picture the video is as the picture is.
     if (!picture.any()) writer.key("aspect_ratio").text(aspect_of(size).name);
@@ -306,7 +300,7 @@ swy::Next Operation::on_submitted(std::string_view data, swy::Out& out) {
   if (kept < 0) {
     return swy::Next::fail({SWY_CLS_PLUGIN, "keep answered " + std::to_string(kept)});
   }
-  put_job(job_, "queued", {}, out);
+  put_job("queued", {}, out);
   return swy::Next::done();
 }
 
@@ -325,13 +319,15 @@ swy::Next Operation::on_polled(std::string_view data, swy::Out& out) {
     const std::string url = text_of(json::find(video, "url"));
     if (url.empty()) return fail(SWY_CLS_BAD_ANSWER, "Kling gave no address of the video", out);
     if (wants_content) return fetch(url, out);
-    const std::string seconds = text_of(json::find(video, "duration"));
-    if (!seconds.empty()) job_.seconds = seconds;
-    const auto updated_ms = json::to_integer(json::find(data, "updated_at"));
-    put_job(job_, "completed",
-            updated_ms ? "\"expires_at\":" + std::to_string(*updated_ms / 1000 + kResultSeconds)
-                       : std::string(),
-            out);
+    std::string more;
+    if (const std::string_view made = json::find(video, "duration"); json::type_of(made) == 's') {
+      more = "\"seconds\":" + json::quoted(json::unescape(made));
+    }
+    if (const auto updated_ms = json::to_integer(json::find(data, "updated_at"))) {
+      more += (more.empty() ? "" : ",") + std::string("\"expires_at\":") +
+              std::to_string(*updated_ms / 1000 + kResultSeconds);
+    }
+    put_job("completed", more, out);
     return swy::Next::done();
   }
   if (wants_content) {
@@ -347,9 +343,9 @@ swy::Next Operation::on_polled(std::string_view data, swy::Out& out) {
         .key("message")
         .text(text_of(json::find(data, "task_status_msg")))
         .close_object();
-    put_job(job_, "failed", "\"error\":" + why, out);
+    put_job("failed", "\"error\":" + why, out);
   } else if (is_any(status, {"submitted", "processing"})) {
-    put_job(job_, status == "submitted" ? "queued" : "in_progress", {}, out);
+    put_job(status == "submitted" ? "queued" : "in_progress", {}, out);
   } else {
     return fail(SWY_CLS_BAD_ANSWER, "a task_status that is not known: " + status, out);
   }

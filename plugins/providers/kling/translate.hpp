@@ -13,9 +13,8 @@ namespace kling {
 
 // What is kept of a job. Kling answers a task only under the path that it was made under.
 struct Job {
-  std::string path;           // "text2video" or "image2video"
-  std::string id;             // Kling's
-  std::string seconds, size;  // as asked for, where they were
+  std::string path;  // "text2video" or "image2video"
+  std::string id;    // Kling's
 
   std::string to_token() const;
 };
