@@ -35,13 +35,19 @@ class KlingBehindTheGateway(unittest.TestCase):
     def setUpClass(cls):
         cls.kling = Kling()
         cls.addClassCleanup(cls.kling.close)
+        cls.apart = Kling(storage=cls.kling)  # its videos lie at another origin
+        cls.addClassCleanup(cls.apart.close)
         cls.stage = Stage(providers={"kling": kling_provider(cls.kling.url),
-                                     "stranger": kling_provider(cls.kling.url, "AKOTHER")},
+                                     "stranger": kling_provider(cls.kling.url, "AKOTHER"),
+                                     "apart": kling_provider(cls.apart.url),
+                                     "named": {**kling_provider(cls.apart.url),
+                                               "origins": [cls.kling.url]}},
                           env={"KLING_SECRET": vendors_signed.KLING_SECRET_KEY})
         cls.addClassCleanup(cls.stage.close)
 
     def setUp(self):
         self.kling.clear()
+        self.apart.clear()
 
     def create(self, body, **more):
         return self.stage.call("POST", "/v1/videos", body, **more)
@@ -84,6 +90,18 @@ class KlingBehindTheGateway(unittest.TestCase):
         self.assertEqual(sent.path, "/v1/videos/image2video")
         self.assertEqual(base64.b64decode(sent.json()["image"]), PICTURE)
         self.assertEqual(self.wait_for_end(json.loads(answer.body)["id"])["status"], "completed")
+
+    def test_a_video_elsewhere_is_fetched_from_public_addresses_or_named_origins(self):
+        for provider, good in (("named", True), ("apart", False)):
+            with self.subTest(provider):
+                video = json.loads(self.create({"model": f"{provider}/kling-v2-6", "prompt": "x"}).body)
+                self.assertEqual(self.wait_for_end(video["id"])["status"], "completed")
+                content = self.stage.call("GET", f"/v1/videos/{video['id']}/content")
+                self.assertEqual(content.status == 200, good, content.text[:300])
+                self.assertEqual(content.body == vendors_signed.VIDEO, good)
+                fetched = [request for request in self.kling.requests if request.path.startswith("/files/")]
+                self.assertEqual(len(fetched), 1)
+                self.assertNotIn("authorization", fetched[0].headers)
 
     def test_a_video_that_is_refused_later_fails(self):
         answer = self.create({"model": "kling/kling-v2-6", "prompt": "forbidden"})

@@ -364,10 +364,12 @@ def unpadded(text):
 
 
 class Kling(Vendor):
-    """Tasks go submitted, processing, succeed as they are asked for; a prompt with "forbidden" fails."""
+    """Tasks go submitted, processing, succeed as they are asked for; a prompt with "forbidden" fails. storage: another
+    Kling, where the videos are."""
 
-    def __init__(self):
-        self.tasks = {}  # id: {"path", "body", "asked"}
+    def __init__(self, storage=None):
+        self.tasks = storage.tasks if storage else {}  # id: {"path", "body", "asked"}
+        self.storage = storage or self
         super().__init__()
 
     def answer(self, request, handler):
@@ -437,7 +439,7 @@ class Kling(Vendor):
                 "updated_at": 1763630190000, "task_status_msg": "risk control" if status == "failed" else ""}
         if status == "succeed":
             data["task_result"] = {"videos": [
-                {"id": "v" + task, "url": f"{self.url}/files/{task}.mp4", "duration": "5.1"}]}
+                {"id": "v" + task, "url": f"{self.storage.url}/files/{task}.mp4", "duration": "5.1"}]}
         handler.whole(200, {"code": 0, "message": "SUCCEED", "request_id": "r", "data": data})
 
     def answer_file(self, request, handler, task):
