@@ -20,6 +20,36 @@ inline constexpr std::array kMigrations{
         disabled_unix_s INTEGER NOT NULL DEFAULT 0
       ) STRICT
     )sql",
+    // 2: jobs, which go on at an upstream between requests; `state` is a JSON object. And how often
+    // the keys changed, for jobs change all the time.
+    R"sql(
+      CREATE TABLE jobs (
+        seq INTEGER PRIMARY KEY AUTOINCREMENT,
+        id TEXT NOT NULL UNIQUE,
+        provider TEXT NOT NULL,
+        credential TEXT NOT NULL,
+        resume BLOB NOT NULL,
+        key_id TEXT NOT NULL,
+        account TEXT NOT NULL,
+        model TEXT NOT NULL,
+        upstream_model TEXT NOT NULL,
+        task TEXT NOT NULL,
+        state TEXT NOT NULL,
+        created_unix_s INTEGER NOT NULL,
+        completed_unix_s INTEGER NOT NULL DEFAULT 0,
+        expires_unix_s INTEGER NOT NULL
+      ) STRICT;
+      CREATE INDEX jobs_by_owner ON jobs (key_id, seq);
+      CREATE INDEX jobs_by_end ON jobs (expires_unix_s);
+      CREATE TABLE changes (name TEXT PRIMARY KEY, n INTEGER NOT NULL) STRICT;
+      INSERT INTO changes VALUES ('keys', 1);
+      CREATE TRIGGER keys_added AFTER INSERT ON keys
+        BEGIN UPDATE changes SET n = n + 1 WHERE name = 'keys'; END;
+      CREATE TRIGGER keys_changed AFTER UPDATE ON keys
+        BEGIN UPDATE changes SET n = n + 1 WHERE name = 'keys'; END;
+      CREATE TRIGGER keys_gone AFTER DELETE ON keys
+        BEGIN UPDATE changes SET n = n + 1 WHERE name = 'keys'; END;
+    )sql",
 };
 
 }  // namespace switchyard::store

@@ -80,6 +80,12 @@ class Store::Impl {
                                   SQLITE_TRANSIENT, SQLITE_UTF8);
       return *this;
     }
+    Statement& bind_blob(const std::string& bytes) {
+      if (code_ != SQLITE_OK) return *this;
+      code_ = sqlite3_bind_blob64(statement_.get(), ++bound_, bytes.data(), bytes.size(),
+                                  SQLITE_TRANSIENT);
+      return *this;
+    }
     Statement& bind(std::uint64_t number) {
       if (code_ != SQLITE_OK) return *this;
       code_ = sqlite3_bind_int64(statement_.get(), ++bound_, static_cast<sqlite3_int64>(number));
@@ -100,6 +106,12 @@ class Store::Impl {
       if (bytes == nullptr) return {};
       return {reinterpret_cast<const char*>(bytes), static_cast<std::size_t>(size)};
     }
+    std::string blob(int column) const {
+      const void* bytes = sqlite3_column_blob(statement_.get(), column);
+      const int size = sqlite3_column_bytes(statement_.get(), column);
+      if (bytes == nullptr) return {};
+      return {static_cast<const char*>(bytes), static_cast<std::size_t>(size)};
+    }
     std::uint64_t number(int column) const {
       return static_cast<std::uint64_t>(sqlite3_column_int64(statement_.get(), column));
     }
@@ -110,6 +122,8 @@ class Store::Impl {
     int code_ = SQLITE_OK;
     int bound_ = 0;
   };
+
+  static JobRow job_of(const Statement& row);
 
   Error error() const { return Error{file_.string() + ": " + sqlite3_errmsg(database_.get())}; }
 
@@ -277,12 +291,96 @@ Result<void> Store::backup(const fs::path& target) {
 
 unsigned Store::schema_version() const { return static_cast<unsigned>(kMigrations.size()); }
 
-Result<std::uint64_t> Store::data_version() {
+Result<std::uint64_t> Store::keys_version() {
   const std::lock_guard lock(impl_->mutex_);
-  // The pragma counts what other connections commit; our own changes come on top. Both only grow.
-  const auto others = impl_->number("PRAGMA data_version");
-  if (!others) return others.error();
-  return *others + static_cast<std::uint64_t>(sqlite3_total_changes64(impl_->database_.get()));
+  return impl_->number("SELECT n FROM changes WHERE name = 'keys'");
+}
+
+// ---- jobs ----
+
+#define JOB_COLUMNS                                                                         \
+  "id, provider, credential, resume, key_id, account, model, upstream_model, task, state, " \
+  "created_unix_s, completed_unix_s, expires_unix_s"
+
+JobRow Store::Impl::job_of(const Statement& row) {
+  return {row.text(0),    row.text(1),    row.text(2),   row.blob(3), row.text(4),
+          row.text(5),    row.text(6),    row.text(7),   row.text(8), row.text(9),
+          row.number(10), row.number(11), row.number(12)};
+}
+
+Result<void> Store::add_job(const JobRow& job, std::uint64_t now_unix_s) {
+  const std::lock_guard lock(impl_->mutex_);
+  const auto over =
+      Impl::Statement(*impl_, "DELETE FROM jobs WHERE expires_unix_s <= ?").bind(now_unix_s).step();
+  if (!over) return over.error();
+  Impl::Statement insert(
+      *impl_, "INSERT INTO jobs (" JOB_COLUMNS ") VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)");
+  insert.bind(job.id).bind(job.provider).bind(job.credential).bind_blob(job.resume);
+  insert.bind(job.key_id).bind(job.account).bind(job.model).bind(job.upstream_model);
+  insert.bind(job.task).bind(job.state).bind(job.created_unix_s).bind(job.completed_unix_s);
+  const auto done = insert.bind(job.expires_unix_s).step();
+  if (!done) return done.error();
+  return {};
+}
+
+Result<std::optional<JobRow>> Store::job(const std::string& id, const std::string& key_id,
+                                         std::uint64_t now_unix_s) {
+  const std::lock_guard lock(impl_->mutex_);
+  Impl::Statement select(*impl_, "SELECT " JOB_COLUMNS
+                                 " FROM jobs WHERE id = ? AND key_id = ? AND expires_unix_s > ?");
+  const auto row = select.bind(id).bind(key_id).bind(now_unix_s).step();
+  if (!row) return row.error();
+  std::optional<JobRow> found;
+  if (*row) found = Impl::job_of(select);
+  return found;
+}
+
+Result<std::vector<JobRow>> Store::jobs(const std::string& key_id, const std::string& after,
+                                        bool ascending, std::uint64_t max,
+                                        std::uint64_t now_unix_s) {
+  const std::lock_guard lock(impl_->mutex_);
+  std::uint64_t from = ascending ? 0 : std::uint64_t{1} << 62;
+  if (!after.empty()) {
+    Impl::Statement find(*impl_, "SELECT seq FROM jobs WHERE id = ? AND key_id = ?");
+    const auto row = find.bind(after).bind(key_id).step();
+    if (!row) return row.error();
+    if (!*row) return std::vector<JobRow>();
+    from = find.number(0);
+  }
+  Impl::Statement select(*impl_, ascending ? "SELECT " JOB_COLUMNS
+                                             " FROM jobs WHERE key_id = ? AND seq > ? AND "
+                                             "expires_unix_s > ? ORDER BY seq LIMIT ?"
+                                           : "SELECT " JOB_COLUMNS
+                                             " FROM jobs WHERE key_id = ? AND seq < ? AND "
+                                             "expires_unix_s > ? ORDER BY seq DESC LIMIT ?");
+  select.bind(key_id).bind(from).bind(now_unix_s).bind(max);
+  std::vector<JobRow> rows;
+  while (true) {
+    const auto row = select.step();
+    if (!row) return row.error();
+    if (!*row) return rows;
+    rows.push_back(Impl::job_of(select));
+  }
+}
+
+#undef JOB_COLUMNS
+
+Result<void> Store::update_job(const JobRow& job) {
+  const std::lock_guard lock(impl_->mutex_);
+  Impl::Statement update(*impl_,
+                         "UPDATE jobs SET resume = ?, state = ?, completed_unix_s = ?, "
+                         "expires_unix_s = ? WHERE id = ?");
+  update.bind_blob(job.resume).bind(job.state).bind(job.completed_unix_s);
+  const auto done = update.bind(job.expires_unix_s).bind(job.id).step();
+  if (!done) return done.error();
+  return {};
+}
+
+Result<void> Store::remove_job(const std::string& id) {
+  const std::lock_guard lock(impl_->mutex_);
+  const auto done = Impl::Statement(*impl_, "DELETE FROM jobs WHERE id = ?").bind(id).step();
+  if (!done) return done.error();
+  return {};
 }
 
 }  // namespace switchyard::store

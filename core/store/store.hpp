@@ -1,9 +1,10 @@
-// What the host keeps between runs, in SQLite: schema versions, gateway keys.
+// What the host keeps between runs, in SQLite: schema versions, gateway keys, jobs.
 #pragma once
 
 #include <cstdint>
 #include <filesystem>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -16,6 +17,15 @@ struct KeyRow {
   std::vector<std::string> models;
   std::uint64_t created_unix_s = 0;
   std::uint64_t disabled_unix_s = 0;  // 0: enabled
+};
+
+// A job that goes on at an upstream. Its provider and credential are what it was begun with.
+struct JobRow {
+  std::string id, provider, credential, resume, key_id, account, model, upstream_model, task;
+  std::string state;  // JSON object
+  std::uint64_t created_unix_s = 0;
+  std::uint64_t completed_unix_s = 0;  // 0: not yet
+  std::uint64_t expires_unix_s = 0;
 };
 
 // One connection; calls are serialised inside. Blocking: never on a loop. Errors say the file and
@@ -33,11 +43,23 @@ class Store {
   Result<std::vector<KeyRow>> keys();
   Result<bool> disable_key(const std::string& id, std::uint64_t at_unix_s);  // false: no such key
 
+  // Jobs of other keys, and those that are over at `now_unix_s`, are not found.
+  Result<void> add_job(const JobRow& job, std::uint64_t now_unix_s);  // removes what is over
+  Result<std::optional<JobRow>> job(const std::string& id, const std::string& key_id,
+                                    std::uint64_t now_unix_s);
+  // At most `max`, the newest first unless `ascending`, those behind the job `after` where it is
+  // not empty.
+  Result<std::vector<JobRow>> jobs(const std::string& key_id, const std::string& after,
+                                   bool ascending, std::uint64_t max, std::uint64_t now_unix_s);
+  // Writes resume, state, completed and expires.
+  Result<void> update_job(const JobRow& job);
+  Result<void> remove_job(const std::string& id);
+
   // A consistent copy while the store is in use (SQLite's backup API).
   Result<void> backup(const std::filesystem::path& target);
   unsigned schema_version() const;
-  // Counts changes made by other connections too: a worker polls it to see `key create`.
-  Result<std::uint64_t> data_version();
+  // Counts changes of the keys, by any connection: a worker polls it to see `key create`.
+  Result<std::uint64_t> keys_version();
 
  private:
   class Impl;

@@ -10,6 +10,14 @@ constexpr Endpoint kEndpoints[] = {
     {"/v1/completions", "completions", "", "", true},
     {"/v1/embeddings", "embeddings", "input", "", false},
     {"/v1/moderations", "moderations", "input", "omni-moderation-latest", false},
+    {"/v1/images/generations", "images.generations", "prompt", "dall-e-2", false, BodyForm::kJson,
+     true},
+    {"/v1/images/edits", "images.edits", "image", "dall-e-2", false, BodyForm::kForm, true},
+    {"/v1/images/variations", "images.variations", "image", "dall-e-2", false, BodyForm::kForm},
+    {"/v1/audio/speech", "audio.speech", "input", "", false, BodyForm::kJson, true},
+    {"/v1/audio/transcriptions", "audio.transcriptions", "file", "", false, BodyForm::kForm, true},
+    {"/v1/audio/translations", "audio.translations", "file", "", false, BodyForm::kForm},
+    {"/v1/videos", "videos", "prompt", "sora-2", false, BodyForm::kEither, false, true},
 };
 
 // Members that route, price or frame: none may occur twice, whatever its spelling, for two parsers
@@ -107,6 +115,15 @@ const Endpoint* find_endpoint(std::string_view path) {
   return nullptr;
 }
 
+std::optional<exchange::Failure> check_model(std::string& model) {
+  if (model.empty()) return missing("model");
+  if (model.size() <= kModelBytesMax) return std::nullopt;
+  model.resize(kModelBytesMax);
+  return bad_request(400, "invalid_value",
+                     "Invalid 'model': longer than " + std::to_string(kModelBytesMax) + " bytes.",
+                     "model");
+}
+
 std::optional<exchange::Failure> check_body(const Endpoint& endpoint, const JsonIndex& body,
                                             BodyFacts& facts) {
   const std::string_view twice = body.duplicate(kGuarded);
@@ -123,18 +140,17 @@ std::optional<exchange::Failure> check_body(const Endpoint& endpoint, const Json
   const swy_member* const model = body.find("model");
   if (model != nullptr) facts.model = json_unescape(body.value(*model));
   if (facts.model.empty()) facts.model = endpoint.default_model;
-  if (facts.model.empty()) return missing("model");
-  if (facts.model.size() > kModelBytesMax) {
-    facts.model.resize(kModelBytesMax);
-    return bad_request(400, "invalid_value",
-                       "Invalid 'model': longer than " + std::to_string(kModelBytesMax) + " bytes.",
-                       "model");
-  }
+  auto bad_model = check_model(facts.model);
+  if (bad_model) return bad_model;
   if (!endpoint.required.empty() && body.find(endpoint.required) == nullptr) {
     return missing(endpoint.required);
   }
 
   facts.stream = is_true(body, "stream");
+  if (facts.stream && endpoint.relays_stream) {
+    facts.stream = false;
+    return std::nullopt;
+  }
   if (facts.stream && !endpoint.may_stream) {
     return bad_request(400, "unsupported_parameter", "This endpoint does not stream.", "stream");
   }

@@ -9,12 +9,19 @@
 
 namespace switchyard::surface {
 
+// How a request's body comes.
+enum class BodyForm { kJson, kForm, kEither };
+
 struct Endpoint {
   std::string_view path;
   std::string_view task;      // as providers know it
   std::string_view required;  // a member that the body must have besides the model; empty: none
   std::string_view default_model;  // where the body may leave the model out; empty: it may not
   bool may_stream = false;
+  BodyForm form = BodyForm::kJson;
+  // `stream` is the upstream's business: its answer is relayed as it comes.
+  bool relays_stream = false;
+  bool job = false;  // begins a job
 };
 
 // nullptr where no endpoint that takes a body has this path.
@@ -30,5 +37,8 @@ struct BodyFacts {
 // well.
 std::optional<exchange::Failure> check_body(const Endpoint& endpoint, const JsonIndex& body,
                                             BodyFacts& facts);
+
+// The same for a model's name alone, which is cut where it is too long.
+std::optional<exchange::Failure> check_model(std::string& model);
 
 }  // namespace switchyard::surface

@@ -6,9 +6,13 @@
 
 #include "core/base/clock.hpp"
 #include "core/net/offload.hpp"
+#include "core/net/text.hpp"
 #include "core/surface/endpoints.hpp"
+#include "core/surface/form.hpp"
+#include "core/surface/gateway_call.hpp"
 #include "core/surface/openai_error.hpp"
 #include "core/surface/openai_writer.hpp"
+#include "core/surface/videos.hpp"
 
 namespace switchyard::surface {
 namespace {
@@ -59,27 +63,13 @@ std::string_view bearer(std::string_view authorization) {
   return authorization.substr(kScheme.size());
 }
 
-int hex_value(char c) {
-  if (c >= '0' && c <= '9') return c - '0';
-  if ((c | 0x20) >= 'a' && (c | 0x20) <= 'f') return (c | 0x20) - 'a' + 10;
-  return -1;
-}
-
-std::string percent_decode(std::string_view text) {
-  std::string out;
-  for (std::size_t i = 0; i < text.size(); ++i) {
-    if (text[i] == '%' && i + 2 < text.size()) {
-      const int high = hex_value(text[i + 1]);
-      const int low = hex_value(text[i + 2]);
-      if (high >= 0 && low >= 0) {
-        out += static_cast<char>(high * 16 + low);
-        i += 2;
-        continue;
-      }
-    }
-    out += text[i];
+std::vector<swy_kv> forwarded_headers(const net::RequestHead& head) {
+  std::vector<swy_kv> forwarded;
+  for (const std::string_view name : kForwarded) {
+    const std::string_view value = head.find(name);
+    if (!value.empty()) forwarded.push_back({to_swy(name), to_swy(value)});
   }
-  return out;
+  return forwarded;
 }
 
 bool known_path(std::string_view path) {
@@ -99,23 +89,6 @@ std::string join_near(const std::vector<std::string>& names) {
 
 }  // namespace
 
-// All that belongs to one request; lives in the frame of handle().
-struct Gateway::Call {
-  net::HttpExchange& http;
-  Pin pin;
-  const Published& published;
-  const account::GatewayKey* key = nullptr;
-  std::shared_ptr<observe::Record> record = std::make_shared<observe::Record>();
-  std::string headers;    // lines on every answer
-  bool recorded = false;  // whether this request is one to keep a record of
-
-  Call(net::HttpExchange& exchange, Pin held)
-      : http(exchange), pin(std::move(held)), published(**pin) {}
-  const net::RequestHead& head() const { return http.head(); }
-  const exchange::Snapshot& snapshot() const { return *published.snapshot; }
-  bool may_use(std::string_view model) const { return key == nullptr || key->may_use(model); }
-};
-
 // Names like `name` that the key may use: others are none of its business.
 std::vector<std::string> Gateway::near_names(const Call& call, std::string_view name) {
   auto names = call.snapshot().routes->near(name);
@@ -123,8 +96,9 @@ std::vector<std::string> Gateway::near_names(const Call& call, std::string_view 
   return names;
 }
 
-Gateway::Gateway(exchange::LoopContext context, net::asio::thread_pool& compute)
-    : context_(context), compute_(compute) {
+Gateway::Gateway(exchange::LoopContext context, net::asio::thread_pool& compute,
+                 store::Store& store)
+    : context_(context), compute_(compute), store_(&store) {
   RAND_bytes(reinterpret_cast<unsigned char*>(id_state_), sizeof id_state_);
 }
 
@@ -221,7 +195,9 @@ Task<> Gateway::serve(Call& call) {
     }
     co_return;
   }
-  if (!known_path(head.path)) {
+  const VideoCall video = read_video_call(head.method, head.path);
+  const bool videos = video.kind != VideoCall::Kind::kUnknown;
+  if (!known_path(head.path) && !videos) {
     co_await refuse(call, bad_request(404, "unknown_url",
                                       "Unknown request URL: " + std::string(head.method) + " " +
                                           std::string(head.path) + "."));
@@ -240,10 +216,14 @@ Task<> Gateway::serve(Call& call) {
     co_return;
   }
 
-  const Endpoint* const endpoint = find_endpoint(head.path);
+  const Endpoint* const endpoint = videos ? nullptr : find_endpoint(head.path);
   const bool get = head.method == "GET" || head.method == "HEAD";
-  if (endpoint != nullptr ? head.method != "POST" : !get) {
-    const std::string allowed = endpoint != nullptr ? "POST" : "GET, HEAD";
+  const bool wrong_method = videos                ? video.kind == VideoCall::Kind::kWrongMethod
+                            : endpoint != nullptr ? head.method != "POST"
+                                                  : !get;
+  if (wrong_method) {
+    std::string allowed = endpoint != nullptr ? "POST" : "GET, HEAD";
+    if (videos) allowed = video.allowed;
     call.headers += "allow: " + allowed + "\r\n";
     co_await refuse(call, bad_request(405, "method_not_allowed",
                                       "Not allowed to " + std::string(head.method) + " on " +
@@ -256,8 +236,9 @@ Task<> Gateway::serve(Call& call) {
     const std::string_view given = bearer(head.find("authorization"));
     if (!given.empty()) call.key = call.published.keys->find(given);
     if (call.key == nullptr) {
-      call.recorded = endpoint != nullptr;
+      call.recorded = endpoint != nullptr || videos;
       if (endpoint != nullptr) call.record->task = endpoint->task;
+      if (videos) call.record->task = video.task;
       call.record->surface = "openai";
       call.headers += "www-authenticate: Bearer\r\n";
       const char* const message =
@@ -278,11 +259,18 @@ Task<> Gateway::serve(Call& call) {
     co_await serve_task(call);
     co_return;
   }
+  if (videos) {
+    call.recorded = true;
+    call.record->task = video.task;
+    call.record->surface = "openai";
+    co_await serve_video(call, video);
+    co_return;
+  }
   std::string body;
   list_models(call, body);
   if (body.empty()) {
     const std::string name =
-        percent_decode(head.path.substr(std::string_view("/v1/models/").size()));
+        net::percent_decode(head.path.substr(std::string_view("/v1/models/").size()));
     const std::string message = "The model '" + name +
                                 "' does not exist or you do not have access to it." +
                                 join_near(near_names(call, name));
@@ -296,7 +284,8 @@ void Gateway::list_models(const Call& call, std::string& out) const {
   const std::string_view path = call.head().path;
   const bool all = path == "/v1/models";
   const std::string wanted =
-      all ? std::string() : percent_decode(path.substr(std::string_view("/v1/models/").size()));
+      all ? std::string()
+          : net::percent_decode(path.substr(std::string_view("/v1/models/").size()));
   if (all) out = R"({"object":"list","data":[)";
   bool first = true;
   for (const auto& listed : call.snapshot().routes->models()) {
@@ -311,6 +300,58 @@ void Gateway::list_models(const Call& call, std::string& out) const {
     if (!all) return;
   }
   if (all) out += "]}";
+}
+
+// Which targets a model's name means for this key and task.
+std::optional<exchange::Failure> Gateway::find_route(const Call& call, const std::string& model,
+                                                     std::string_view task, routing::Route& route) {
+  if (!call.may_use(model)) {
+    return bad_request(403, "model_not_allowed", "This key may not use the model '" + model + "'.",
+                       "model");
+  }
+  route = call.snapshot().routes->resolve(model);
+  if (route.targets.empty()) {
+    return bad_request(404, "model_not_found",
+                       "The model '" + model + "' does not exist or you do not have access to it." +
+                           join_near(near_names(call, model)),
+                       "model");
+  }
+  std::erase_if(route.targets, [&](const routing::Target& target) {
+    return !call.snapshot().providers[target.provider].instance->caps().has_task(task);
+  });
+  if (!route.targets.empty()) return std::nullopt;
+  return bad_request(400, "not_offered",
+                     "No provider of the model '" + model + "' does " + std::string(task) + ".",
+                     "model");
+}
+
+Task<bool> Gateway::take_form(Call& call, const Endpoint& endpoint, std::string_view& body,
+                              std::unique_ptr<Form>& form) {
+  const auto boundary = net::multipart_boundary(call.head().find("content-type"));
+  if (boundary && boundary->empty()) {
+    if (endpoint.form != BodyForm::kForm) co_return true;
+    co_await refuse(call, bad_request(415, "unsupported_media_type",
+                                      "This endpoint takes multipart/form-data."));
+    co_return false;
+  }
+  Result<Form> read = Error{boundary ? std::string() : boundary.error().message};
+  if (boundary) {
+    auto work = [&] { read = read_form(body, *boundary); };
+    if (body.size() <= kScanOnLoopMax) {
+      work();
+    } else {
+      co_await net::offload(compute_, std::move(work));
+    }
+  }
+  if (!read) {
+    const std::string message =
+        "The request body is not valid form data: " + read.error().message + ".";
+    co_await refuse(call, bad_request(400, "invalid_multipart", message));
+    co_return false;
+  }
+  form = std::make_unique<Form>(std::move(*read));
+  body = form->json;
+  co_return true;
 }
 
 Task<> Gateway::serve_task(Call& call) {
@@ -338,12 +379,18 @@ Task<> Gateway::serve_task(Call& call) {
     co_return;
   }
 
+  std::string_view text = *body;
+  std::unique_ptr<Form> form;
+  if (endpoint.form != BodyForm::kJson) {
+    const bool taken = co_await take_form(call, endpoint, text, form);
+    if (!taken) co_return;
+  }
   JsonIndex index;
   Result<void, JsonScanError> scanned;
-  if (body->size() <= kScanOnLoopMax) {
-    scanned = index.scan(*body, limits.json_depth_max);
+  if (text.size() <= kScanOnLoopMax) {
+    scanned = index.scan(text, limits.json_depth_max);
   } else {
-    auto scan = [&] { scanned = index.scan(*body, limits.json_depth_max); };
+    auto scan = [&] { scanned = index.scan(text, limits.json_depth_max); };
     co_await net::offload(compute_, std::move(scan));
   }
   if (!scanned) {
@@ -362,34 +409,14 @@ Task<> Gateway::serve_task(Call& call) {
     co_return;
   }
 
-  if (!call.may_use(facts.model)) {
-    const std::string message = "This key may not use the model '" + facts.model + "'.";
-    co_await refuse(call, bad_request(403, "model_not_allowed", message, "model"));
-    co_return;
-  }
-  routing::Route route = call.snapshot().routes->resolve(facts.model);
-  if (route.targets.empty()) {
-    const std::string message = "The model '" + facts.model +
-                                "' does not exist or you do not have access to it." +
-                                join_near(near_names(call, facts.model));
-    co_await refuse(call, bad_request(404, "model_not_found", message, "model"));
-    co_return;
-  }
-  std::erase_if(route.targets, [&](const routing::Target& target) {
-    return !call.snapshot().providers[target.provider].instance->caps().has_task(endpoint.task);
-  });
-  if (route.targets.empty()) {
-    const std::string message =
-        "No provider of the model '" + facts.model + "' does " + std::string(endpoint.task) + ".";
-    co_await refuse(call, bad_request(400, "not_offered", message, "model"));
+  routing::Route route;
+  auto unroutable = find_route(call, facts.model, endpoint.task, route);
+  if (unroutable) {
+    co_await refuse(call, std::move(*unroutable));
     co_return;
   }
 
-  std::vector<swy_kv> forwarded;
-  for (const std::string_view name : kForwarded) {
-    const std::string_view value = call.head().find(name);
-    if (!value.empty()) forwarded.push_back({to_swy(name), to_swy(value)});
-  }
+  const std::vector<swy_kv> forwarded = forwarded_headers(call.head());
   record.trace = trace_id(call.head().find("traceparent"));
 
   exchange::Request request;
@@ -397,14 +424,32 @@ Task<> Gateway::serve_task(Call& call) {
   request.dialect = "openai";
   request.stream = facts.stream;
   request.want_usage = facts.want_usage;
-  request.body = *body;
+  request.body = text;
   request.members = index.members();
   request.headers = forwarded;
   request.route = &route;
   request.record = &record;
+  if (form || endpoint.job) {
+    co_await serve_rare(call, endpoint, request, form.get(), asked_state(index));
+    co_return;
+  }
   OpenAiWriter writer(context_.loop, call.http, call.headers, facts.stream, facts.want_usage);
   std::optional<Gauge> open;
   if (facts.stream) open.emplace(context_.metrics.open_streams);
+  co_await exchange::run(context_, call.snapshot(), request, writer);
+}
+
+// Uploads and jobs, apart so that no other request's frame has room for them.
+Task<> Gateway::serve_rare(Call& call, const Endpoint& endpoint, exchange::Request& request,
+                           const Form* form, std::string asked) {
+  exchange::Rare rare;
+  if (form != nullptr) rare.blobs = form->blobs;
+  request.rare = &rare;
+  if (endpoint.job) {
+    co_await begin_job(call, request, rare, std::move(asked));
+    co_return;
+  }
+  OpenAiWriter writer(context_.loop, call.http, call.headers, false, false);
   co_await exchange::run(context_, call.snapshot(), request, writer);
 }
 

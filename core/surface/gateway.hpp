@@ -11,8 +11,13 @@
 #include "core/exchange/exchange.hpp"
 #include "core/net/server.hpp"
 #include "core/observe/record.hpp"
+#include "core/store/store.hpp"
 
 namespace switchyard::surface {
+
+struct Endpoint;   // endpoints.hpp
+struct Form;       // form.hpp
+struct VideoCall;  // videos.hpp
 
 // What a worker publishes to its loops, at once and as a whole.
 struct Published {
@@ -24,7 +29,8 @@ struct Published {
 
 class Gateway : public net::HttpHandler {
  public:
-  Gateway(exchange::LoopContext context, net::asio::thread_pool& compute);
+  // `store` holds the jobs; it is asked on the compute pool only.
+  Gateway(exchange::LoopContext context, net::asio::thread_pool& compute, store::Store& store);
 
   // From the next request on. [loop]
   void publish(std::shared_ptr<const Published> published);
@@ -41,6 +47,21 @@ class Gateway : public net::HttpHandler {
 
   net::Task<> serve(Call& call);
   net::Task<> serve_task(Call& call);
+  static std::optional<exchange::Failure> find_route(const Call& call, const std::string& model,
+                                                     std::string_view task, routing::Route& route);
+  // A body that is a form becomes JSON: `body` is then that of `form`. False: it was refused.
+  net::Task<bool> take_form(Call& call, const Endpoint& endpoint, std::string_view& body,
+                            std::unique_ptr<Form>& form);
+  net::Task<> serve_rare(Call& call, const Endpoint& endpoint, exchange::Request& request,
+                         const Form* form, std::string asked);
+  net::Task<> begin_job(Call& call, exchange::Request& request, exchange::Rare& rare,
+                        std::string asked);
+  net::Task<> serve_video(Call& call, VideoCall video);
+  net::Task<bool> ask_job(Call& call, const VideoCall& video, std::size_t provider,
+                          store::JobRow& job);
+  net::Task<> list_videos(Call& call);
+  template <class Work>
+  net::Task<> in_store(Work work);
   net::Task<> answer(Call& call, unsigned status, std::string body);
   net::Task<> refuse(Call& call, exchange::Failure failure);
   static std::vector<std::string> near_names(const Call& call, std::string_view name);
@@ -50,6 +71,7 @@ class Gateway : public net::HttpHandler {
 
   exchange::LoopContext context_;
   net::asio::thread_pool& compute_;
+  store::Store* store_;
   Pin current_;
   bool draining_ = false;
   std::uint64_t id_state_[2];

@@ -37,11 +37,11 @@ constexpr char kEnding[] = "this worker is ending; it takes no new configuration
 // One event loop with everything that lives on it.
 struct LoopRuntime {
   LoopRuntime(unsigned index, net::Resolver& resolver, observe::LoopMetrics& loop_metrics,
-              asio::thread_pool& compute)
+              asio::thread_pool& compute, store::Store& store)
       : loop(index),
         metrics(loop_metrics),
         pool(loop, resolver),
-        gateway({loop, pool, metrics, &compute}, compute),
+        gateway({loop, pool, metrics, &compute}, compute, store),
         server(loop, gateway) {}
 
   net::Loop loop;
@@ -377,7 +377,7 @@ void Worker::start_loops() {
   std::vector<ServingLoop> serving;
   for (unsigned i = 0; i < count; ++i) {
     auto& metrics = metrics_.add_loop();
-    loops_.push_back(std::make_unique<LoopRuntime>(i, resolver_, metrics, compute_));
+    loops_.push_back(std::make_unique<LoopRuntime>(i, resolver_, metrics, compute_, *store_));
     LoopRuntime& runtime = *loops_.back();
     serving.push_back(
         {&runtime.loop, &runtime.server, &metrics.connections, &metrics.refused_connections});
@@ -493,7 +493,7 @@ void Worker::on_message(const control::Message& message) {
 // alone can read.
 void Worker::housekeep() {
   if (draining_) return;
-  const auto version = store_->data_version();
+  const auto version = store_->keys_version();
   if (version && *version != store_version_) {
     const bool first = store_version_ == 0;
     store_version_ = *version;

@@ -38,7 +38,13 @@ struct Dialect {
                  {"completions", "/completions"},
                  {"embeddings", "/embeddings"},
                  {"moderations", "/moderations"},
-                 {"models", "/models"}};
+                 {"models", "/models"},
+                 {"images.generations", "/images/generations"},
+                 {"images.edits", "/images/edits"},
+                 {"images.variations", "/images/variations"},
+                 {"audio.speech", "/audio/speech"},
+                 {"audio.transcriptions", "/audio/transcriptions"},
+                 {"audio.translations", "/audio/translations"}};
   Pairs headers;
 
   Pairs rename;

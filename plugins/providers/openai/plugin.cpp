@@ -1,7 +1,28 @@
+#include <variant>
+
+#include "providers/openai/media.hpp"
 #include "providers/openai/translate.hpp"
 
 namespace openai {
 namespace {
+
+class AnyOperation {
+ public:
+  AnyOperation(const Settings& settings, const swy::Request& request)
+      : operation_(std::in_place_type<Operation>, settings, request) {
+    if (is_media(request.task())) operation_.emplace<MediaOperation>(settings, request);
+  }
+
+  swy::Next step(const swy::Event& event, swy::Out& out) {
+    if (auto* const operation = std::get_if<Operation>(&operation_)) {
+      return operation->step(event, out);
+    }
+    return std::get<MediaOperation>(operation_).step(event, out);
+  }
+
+ private:
+  std::variant<Operation, MediaOperation> operation_;
+};
 
 class Provider {
  public:
@@ -11,7 +32,7 @@ class Provider {
     return Provider(*std::move(settings));
   }
 
-  Operation start(const swy::Request& request) const { return Operation(settings_, request); }
+  AnyOperation start(const swy::Request& request) const { return AnyOperation(settings_, request); }
 
  private:
   explicit Provider(Settings settings) : settings_(std::move(settings)) {}
@@ -20,7 +41,9 @@ class Provider {
 };
 
 constexpr char kCaps[] =
-    R"({"tasks":["chat","completions","embeddings","moderations","models"],"dialects":["openai"]})";
+    R"({"tasks":["chat","completions","embeddings","moderations","models","images.generations",)"
+    R"("images.edits","images.variations","audio.speech","audio.transcriptions",)"
+    R"("audio.translations"],"dialects":["openai"]})";
 
 // The dialect's own schema is config/dialect.schema.json.
 constexpr char kSchema[] = R"({

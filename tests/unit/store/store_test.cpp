@@ -6,6 +6,7 @@
 #include "../scratch.hpp"
 
 using namespace switchyard;
+using store::JobRow;
 using store::KeyRow;
 using store::Store;
 
@@ -145,13 +146,67 @@ TEST_CASE("store: another connection's changes are noticed, and our own", "[unit
   const Scratch scratch;
   const auto reader = open(scratch.path());
   const auto writer = open(scratch.path());
-  const auto before = *reader->data_version();
-  CHECK(*reader->data_version() == before);
+  const auto before = *reader->keys_version();
+  CHECK(*reader->keys_version() == before);
   REQUIRE(writer->add_key(key("key_1", 'a')));
-  const auto after = *reader->data_version();
+  const auto after = *reader->keys_version();
   CHECK(after > before);
   REQUIRE(reader->add_key(key("key_2", 'b')));
-  CHECK(*reader->data_version() > after);
+  CHECK(*reader->keys_version() > after);
+}
+
+TEST_CASE("store: a job is its key's alone, until its end", "[unit][store]") {
+  const Scratch scratch;
+  const auto store = open(scratch.path());
+  const auto keys = *store->keys_version();
+  for (int i = 1; i <= 3; ++i) {
+    JobRow job;
+    job.id = "video_" + std::to_string(i);
+    job.provider = "p";
+    job.credential = "c";
+    job.resume = std::string("a\0b", 3);
+    job.key_id = i == 3 ? "key_b" : "key_a";
+    job.state = "{}";
+    job.created_unix_s = 10;
+    job.expires_unix_s = 100 + static_cast<unsigned>(i);
+    REQUIRE(store->add_job(job, 10));
+    CHECK_FALSE(store->add_job(job, 10));
+  }
+  CHECK(*store->keys_version() == keys);  // no keys have to be loaded again
+  CHECK_FALSE(*store->job("video_3", "key_a", 10));
+  CHECK_FALSE(*store->job("video_9", "key_a", 10));
+  CHECK_FALSE(*store->job("video_1", "key_a", 101));
+  auto job = **store->job("video_1", "key_a", 100);
+  CHECK(job.resume == std::string("a\0b", 3));
+  CHECK(job.provider == "p");
+
+  job.state = R"({"status":"completed"})";
+  job.resume = "next";
+  job.completed_unix_s = 50;
+  job.expires_unix_s = 500;
+  REQUIRE(store->update_job(job));
+  CHECK((*store->job("video_1", "key_a", 400))->resume == "next");
+  CHECK((*store->job("video_1", "key_a", 400))->completed_unix_s == 50);
+
+  const auto ids = [&](const std::string& after, bool ascending, std::uint64_t max) {
+    std::string text;
+    const auto rows = *store->jobs("key_a", after, ascending, max, 10);
+    for (const JobRow& row : rows) text += row.id + " ";
+    return text;
+  };
+  CHECK(ids("", false, 9) == "video_2 video_1 ");
+  CHECK(ids("", true, 9) == "video_1 video_2 ");
+  CHECK(ids("", true, 1) == "video_1 ");
+  CHECK(ids("video_1", true, 9) == "video_2 ");
+  CHECK(ids("video_1", false, 9).empty());
+  CHECK(ids("video_3", true, 9).empty());  // another key's tells nothing
+
+  REQUIRE(store->remove_job("video_1"));
+  CHECK(ids("", false, 9) == "video_2 ");
+  // What is over goes when another one comes.
+  job.id = "video_4";
+  REQUIRE(store->add_job(job, 300));
+  CHECK(ids("", false, 9) == "video_4 ");
 }
 
 TEST_CASE("store: a backup made in use is complete and private", "[unit][store]") {

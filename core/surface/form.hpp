@@ -1,0 +1,24 @@
+// An upload as form data, turned into the JSON that providers know; files stay where they lie.
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "core/base/result.hpp"
+#include "core/exchange/exchange.hpp"
+#include "core/net/multipart.hpp"
+
+namespace switchyard::surface {
+
+// The blobs are views into the body and into `parts`.
+struct Form {
+  std::string json;  // as CANONICAL.md section 9 has it
+  std::vector<net::FormPart> parts;
+  std::vector<exchange::Blob> blobs;
+};
+
+// The error is for the client.
+Result<Form> read_form(std::string_view body, std::string_view boundary);
+
+}  // namespace switchyard::surface

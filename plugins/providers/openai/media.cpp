@@ -1,0 +1,245 @@
+#include "providers/openai/media.hpp"
+
+#include <algorithm>
+#include <switchyard/json.hpp>
+
+#include "providers/openai/errors.hpp"
+
+namespace openai {
+
+namespace json = swy::json;
+
+namespace {
+
+constexpr std::string_view kForms[] = {"images.edits", "images.variations", "audio.transcriptions",
+                                       "audio.translations"};
+
+bool is_form(std::string_view task) {
+  return std::find(std::begin(kForms), std::end(kForms), task) != std::end(kForms);
+}
+
+// Speech is sound; an answer in pieces, or in a form of text of its own, is no JSON either.
+bool answers_bytes(const swy::Request& request) {
+  if (request.task() == "audio.speech" || json::is_true(request.value("stream"))) return true;
+  const std::string format = json::to_text(request.value("response_format")).value_or("");
+  return format == "text" || format == "srt" || format == "vtt";
+}
+
+// A name inside quotes, as browsers write it (WHATWG HTML, multipart/form-data encoding).
+std::string quoted(std::string_view text) {
+  std::string out = "\"";
+  for (const char c : text) {
+    if (c == '"') {
+      out += "%22";
+    } else if (c == '\r' || c == '\n') {
+      out += c == '\r' ? "%0D" : "%0A";
+    } else {
+      out += c;
+    }
+  }
+  return out + '"';
+}
+
+const swy_blob* blob_of(const swy::Request& request, std::string_view value) {
+  if (json::type_of(value) != 'o') return nullptr;
+  const auto id = json::to_integer(json::find(value, "$blob"));
+  const swy_req& raw = request.raw();
+  for (std::uint32_t i = 0; id && i < raw.nblob; ++i) {
+    const swy_blob* const blob = SWY_AT(swy_blob, raw.blob, i, raw.blob_stride);
+    if (blob->id == static_cast<std::uint64_t>(*id)) return blob;
+  }
+  return nullptr;
+}
+
+// Writes the members of a canonical body as the parts of a form.
+class FormWriter {
+ public:
+  FormWriter(const Dialect& dialect, const swy::Request& request, swy::Out& out)
+      : dialect_(dialect), request_(request), out_(out) {}
+
+  void write() {
+    bool model = false;
+    for (std::size_t i = 0; i < request_.member_count(); ++i) {
+      const swy_member& member = request_.member(i);
+      const std::string_view name = swy::view(member.name);
+      if (std::find(dialect_.drop.begin(), dialect_.drop.end(), name) != dialect_.drop.end()) {
+        continue;
+      }
+      if (name == "model") {
+        model = true;
+        put_text("model", request_.model());
+      } else {
+        const std::string* const renamed = look_up(dialect_.rename, name);
+        put_member(renamed != nullptr ? *renamed : std::string(name), request_.value(member));
+      }
+    }
+    if (!model) put_text("model", request_.model());
+  }
+
+ private:
+  void put_member(const std::string& name, std::string_view value) {
+    if (json::type_of(value) != 'a') return put_value(name, value);
+    json::Cursor cursor(value);
+    cursor.array();
+    while (cursor.element()) put_value(name + "[]", cursor.value());
+  }
+
+  void put_value(const std::string& name, std::string_view value) {
+    if (json::is_null(value)) return;
+    if (const swy_blob* const blob = blob_of(request_, value)) return put_file(name, *blob);
+    const auto text = json::to_text(value);
+    put_text(name, text ? std::string_view(*text) : value);
+  }
+
+  void open(const std::string& disposition, std::string_view type) {
+    const swy_kv headers[] = {{swy::str("content-disposition"), swy::str(disposition)},
+                              {swy::str("content-type"), swy::str(type)}};
+    out_.raw().req_part(out_.raw().ctx, headers, type.empty() ? 1 : 2);
+  }
+
+  void put_text(const std::string& name, std::string_view text) {
+    open("form-data; name=" + quoted(name), {});
+    out_.body(text);
+  }
+
+  void put_file(const std::string& name, const swy_blob& blob) {
+    const std::string_view type = swy::view(blob.mime);
+    open("form-data; name=" + quoted(name) + "; filename=" + quoted(swy::view(blob.name)),
+         type.empty() ? "application/octet-stream" : type);
+    const swy_seg piece{SWY_SEG_BLOB, SWY_ENC_RAW, blob.id, 0, {nullptr, blob.len}};
+    out_.raw().req_body(out_.raw().ctx, &piece, 1);
+  }
+
+  const Dialect& dialect_;
+  const swy::Request& request_;
+  swy::Out& out_;
+};
+
+// In the terms of the record; empty where tokens were not counted (seconds of sound are not).
+std::string token_usage(std::string_view usage) {
+  const auto in = json::to_integer(json::find(usage, "input_tokens"));
+  const auto read = json::to_integer(json::find(usage, "output_tokens"));
+  if (!in && !read) return {};
+  std::string out;
+  json::Writer writer(out);
+  writer.open_object();
+  if (in) writer.key("prompt_tokens").integer(*in);
+  if (read) writer.key("completion_tokens").integer(*read);
+  writer.close_object();
+  return out;
+}
+
+}  // namespace
+
+bool is_media(std::string_view task) {
+  return task.starts_with("images.") || task.starts_with("audio.");
+}
+
+MediaOperation::MediaOperation(const Settings& settings, const swy::Request& request)
+    : settings_(&settings), request_(request), relays_(answers_bytes(request)) {}
+
+swy::Next MediaOperation::step(const swy::Event& event, swy::Out& out) {
+  switch (event.kind()) {
+    case SWY_EV_START:
+      return start(out);
+    case SWY_EV_HEAD:
+      return on_head(event, out);
+    case SWY_EV_DATA:
+      return on_data(event.data(), out);
+    case SWY_EV_END:
+      return on_end(out);
+    case SWY_EV_IOERR:
+      return swy::Next::fail(
+          {static_cast<std::int32_t>(event.status()), std::string(event.data())});
+    case SWY_EV_CANCEL:
+      return swy::Next::done();
+    default:
+      return swy::Next::unknown_event();
+  }
+}
+
+swy::Next MediaOperation::start(swy::Out& out) {
+  const Dialect& dialect = settings_->dialect;
+  const std::string* const path = look_up(dialect.paths, request_.task());
+  if (path == nullptr) {
+    return swy::Next::fail(
+        {SWY_CLS_NOT_OFFERED, dialect.name + " does not offer " + std::string(request_.task())});
+  }
+  out.begin("POST", *path, relays_ ? SWY_FRAME_RAW : SWY_FRAME_WHOLE);
+  out.auth(dialect.auth_scheme, dialect.auth_name);
+  for (const auto& [name, value] : dialect.headers) out.header(name, value);
+  for (const auto& [name, value] : settings_->headers) out.header(name, value);
+  if (is_form(request_.task())) {
+    FormWriter(dialect, request_, out).write();
+  } else {
+    out.header("content-type", "application/json");
+    const UpstreamBody body(dialect, request_);
+    out.body(body.pieces());
+  }
+  return swy::Next::send();
+}
+
+swy::Next MediaOperation::on_head(const swy::Event& event, swy::Out& out) {
+  status_ = event.status();
+  const std::string limits = read_limits(event.headers());
+  if (!limits.empty()) out.limits(limits);
+  if (status_ >= 300) {
+    retry_after_ms_ = retry_after_ms(settings_->dialect, event.headers());
+  } else if (relays_) {
+    std::string head;
+    json::Writer writer(head);
+    const std::string_view type = event.header("content-type");
+    writer.open_object().key("content_type").text(type.empty() ? "application/octet-stream" : type);
+    const auto length = json::to_integer(event.header("content-length"));
+    if (length && *length > 0) writer.key("content_length").integer(*length);
+    writer.close_object();
+    out.emit(SWY_EMIT_HEAD, head);
+  }
+  return swy::Next::feed();
+}
+
+swy::Next MediaOperation::on_data(std::string_view data, swy::Out& out) {
+  if (status_ >= 300) return refuse(data, out);
+  if (!relays_) return on_whole(data, out);
+  any_ = true;
+  out.emit(SWY_EMIT_RAW, data);
+  return swy::Next::feed();
+}
+
+swy::Next MediaOperation::on_whole(std::string_view body, swy::Out& out) {
+  json::Cursor cursor(body);
+  std::string_view name, error, usage;
+  bool object = cursor.object();
+  while (object && cursor.member(name)) {
+    const std::string_view value = cursor.value();
+    if (json::is(name, "error") && !json::is_null(value)) error = value;
+    if (json::is(name, "usage")) usage = value;
+  }
+  object = object && cursor.at_end();
+  if (!object) {
+    return swy::Next::fail(
+        {SWY_CLS_BAD_ANSWER, "the upstream's answer is not a JSON object", status_});
+  }
+  if (!error.empty()) return refuse(body, out);
+  const std::string counted = token_usage(usage);
+  if (!counted.empty()) out.usage(counted);
+  out.whole(body, SWY_EMIT_NATIVE);
+  return swy::Next::done();
+}
+
+swy::Next MediaOperation::on_end(swy::Out& out) {
+  if (status_ >= 300) return refuse({}, out);
+  if (!relays_) {
+    return swy::Next::fail({SWY_CLS_BAD_ANSWER, "the upstream's answer is empty", status_});
+  }
+  if (!any_) out.emit(SWY_EMIT_RAW, {});
+  return swy::Next::done();
+}
+
+swy::Next MediaOperation::refuse(std::string_view body, swy::Out& out) {
+  Fault fault = read_fault(settings_->dialect, status_, retry_after_ms_, body);
+  out.error(fault.client);
+  return swy::Next::fail(std::move(fault.error));
+}
+
+}  // namespace openai
