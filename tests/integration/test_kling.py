@@ -113,12 +113,12 @@ class KlingBehindTheGateway(unittest.TestCase):
         self.assertGreaterEqual(content.status, 400)
 
     def test_refusals_have_their_class(self):
-        for prompt, status, code in (("forbidden at once", 400, "content_policy_violation"),
-                                     ("unpaid", 429, "insufficient_quota")):
+        for prompt, code, final in (("forbidden at once", "content_policy_violation", "client_error"),
+                                    ("unpaid", "upstream_quota_exhausted", "upstream_error")):
             with self.subTest(prompt):
                 answer = self.create({"model": "kling/kling-v2-6", "prompt": prompt})
                 self.assertEqual(answer.error["code"], code, answer.text)
-                self.assertEqual(self.stage.record(answer)["final_status"], "upstream_error")
+                self.assertEqual(self.stage.record(answer)["final_status"], final)
         answer = self.create({"model": "stranger/kling-v2-6", "prompt": "x"})
         self.assertEqual(answer.error["code"], "upstream_auth", answer.text)
         self.assertEqual(self.kling.refused, ["Authorization is invalid"])
