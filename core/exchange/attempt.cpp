@@ -106,6 +106,7 @@ observe::Usage Attempt::usage() const {
     counted.reported = false;
     return counted;
   }
+  if (!is_text(request_.task)) return usage_;
   observe::Usage estimated = usage_;
   estimated.tok_in = estimate_tokens(request_.body.size());
   estimated.tok_out = request_.stream ? content_pieces_ : estimate_tokens(bytes_out_);

@@ -49,6 +49,10 @@ std::string usage_json(const observe::Usage& usage) {
          std::to_string(usage.tok_reasoning) + "}}";
 }
 
+bool is_text(std::string_view task) {
+  return !task.starts_with("images.") && !task.starts_with("audio.") && !task.starts_with("videos");
+}
+
 std::uint64_t estimate_tokens(std::uint64_t bytes) { return (bytes + 3) / 4; }
 
 }  // namespace switchyard::exchange

@@ -15,6 +15,9 @@ bool read_usage(std::string_view json, observe::Usage& usage);
 // The object that a client sees.
 std::string usage_json(const observe::Usage& usage);
 
+// False for tasks whose answers' size says nothing of tokens: images, sound, films.
+bool is_text(std::string_view task);
+
 // Tokens of a text of this many bytes, where nobody counted: about four bytes each.
 std::uint64_t estimate_tokens(std::uint64_t bytes);
 

@@ -205,7 +205,7 @@ Task<> Gateway::serve(Call& call) {
   }
   if (head.method == "OPTIONS" && cors) {
     call.headers +=
-        "access-control-allow-methods: GET, POST, OPTIONS\r\n"
+        "access-control-allow-methods: GET, POST, DELETE, OPTIONS\r\n"
         "access-control-allow-headers: authorization, content-type, x-request-id, "
         "openai-beta, openai-organization, openai-project, x-stainless-arch, "
         "x-stainless-lang, x-stainless-os, x-stainless-package-version, "

@@ -427,6 +427,7 @@ int Worker::run() {
   control_.run();
   // What was published is taken back and destroyed while everything it may need still stands.
   stop_loops();
+  compute_.join();  // what is done there comes back to a loop
   stop_admin();
   control_.restart();
   snapshot_.reset();

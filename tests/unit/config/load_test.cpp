@@ -266,3 +266,16 @@ TEST_CASE("config: a missing file or schema is told, not thrown", "[unit][config
   std::filesystem::remove(world.scratch().path() / "data/switchyard.schema.json");
   CHECK(world.faults("{}").find("the schema can't be read") != std::string::npos);
 }
+
+TEST_CASE("config: further origins are hosts, without paths", "[unit][config]") {
+  const World world;
+  const auto with = [](const char* origin) {
+    return R"({"providers":{"p":{"base_url":"https://a.example/v1","origins":[")" +
+           std::string(origin) + R"("]}}})";
+  };
+  const auto loaded = world.config(with("https://files.example:8443"));
+  CHECK(loaded.providers[0].origins == std::vector<std::string>{"https://files.example:8443"});
+  CHECK(world.faults(with("https://files.example/v1")) ==
+        "/providers/p/origins/0: https://files.example/v1: expected nothing behind host and port");
+  CHECK_FALSE(world.faults(with("files.example")).empty());
+}

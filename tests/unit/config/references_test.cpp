@@ -127,3 +127,14 @@ TEST_CASE("config: no message, description or plugin text shows a secret", "[uni
   CHECK(config::describe(config).find("canary-1234") == std::string::npos);
   CHECK(config.providers[0].plugin_json.find("canary-1234") == std::string::npos);
 }
+
+TEST_CASE("config: only a key that is a document may have several lines", "[unit][config]") {
+  const Fixture in;
+  in.scratch.write("key.json", "{\n\t\"a\": \"b\"\n}\n");
+  in.scratch.write("key.pem", "-----BEGIN PRIVATE KEY-----\nAA\n-----END PRIVATE KEY-----\n");
+  in.scratch.write("bell.json", "{\a}");
+  CHECK(in.secret("file:key.json") == "{\n\t\"a\": \"b\"\n}");
+  CHECK(in.secret("file:key.pem").starts_with("-----BEGIN"));
+  CHECK(in.secret("file:bell.json").starts_with("fault: "));
+  CHECK(in.secret("file:two.txt").starts_with("fault: "));
+}
