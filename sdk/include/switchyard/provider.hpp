@@ -28,6 +28,17 @@
 
 namespace swy {
 
+namespace detail {
+
+inline std::string_view look_up(std::span<const swy_kv> list, std::string_view name) {
+  for (const swy_kv& kv : list) {
+    if (view(kv.k) == name) return view(kv.v);
+  }
+  return {};
+}
+
+}  // namespace detail
+
 // What is asked; it and all its views live until the operation is gone.
 class Request {
  public:
@@ -64,22 +75,57 @@ class Request {
   // A header of the client that the allow-list let through; name in lower case. Empty where there
   // is none.
   std::string_view header(std::string_view name) const {
-    return look_up(raw_->hdr, raw_->nhdr, name);
+    return detail::look_up({raw_->hdr, raw_->nhdr}, name);
   }
   // A public part of the credential. Empty where there is none.
   std::string_view credential(std::string_view name) const {
-    return look_up(raw_->cred, raw_->ncred, name);
+    return detail::look_up({raw_->cred, raw_->ncred}, name);
+  }
+
+  // What an earlier operation kept of the job that this one goes on with.
+  bool resumes() const { return (raw_->flags & SWY_REQ_RESUME) != 0; }
+  std::string_view resume() const { return view(raw_->resume); }
+
+  // The uploads that the host holds, by number, by their form's field, or by the id that the body
+  // has in {"$blob": id}; nullptr where there is none.
+  std::size_t blob_count() const { return raw_->nblob; }
+  const swy_blob& blob(std::size_t i) const {
+    return *SWY_AT(swy_blob, raw_->blob, i, raw_->blob_stride);
+  }
+  const swy_blob* find_blob(std::string_view field) const {
+    for (std::size_t i = 0; i < blob_count(); ++i) {
+      if (view(blob(i).field) == field) return &blob(i);
+    }
+    return nullptr;
+  }
+  const swy_blob* find_blob(std::uint64_t id) const {
+    for (std::size_t i = 0; i < blob_count(); ++i) {
+      if (blob(i).id == id) return &blob(i);
+    }
+    return nullptr;
   }
 
  private:
-  static std::string_view look_up(const swy_kv* kv, std::uint32_t n, std::string_view name) {
-    for (std::uint32_t i = 0; i < n; ++i) {
-      if (view(kv[i].k) == name) return view(kv[i].v);
-    }
-    return {};
+  const swy_req* raw_;
+};
+
+// What a signature is made over; good for the step of SWY_EV_SIGN only.
+class SignFacts {
+ public:
+  explicit SignFacts(const swy_sign_facts* raw) : raw_(raw) {}
+
+  std::string_view method() const { return view(raw_->method); }
+  std::string_view url() const { return view(raw_->url); }  // absolute, as it will be sent
+  // As they will be sent, names in lower case, host among them.
+  std::span<const swy_kv> headers() const { return {raw_->hdr, raw_->nhdr}; }
+  std::string_view header(std::string_view name) const { return detail::look_up(headers(), name); }
+  std::uint64_t unix_ms() const { return raw_->unix_ms; }
+  std::string_view body_sha256() const {  // 32 bytes
+    return {reinterpret_cast<const char*>(raw_->body_sha256), sizeof raw_->body_sha256};
   }
 
-  const swy_req* raw_;
+ private:
+  const swy_sign_facts* raw_;
 };
 
 // What has happened; its views are good for the step, except that data may be handed to emit().
@@ -97,12 +143,8 @@ class Event {
 
   std::span<const swy_kv> headers() const { return {raw_->hdr, raw_->nhdr}; }
   // Name in lower case; empty where there is none.
-  std::string_view header(std::string_view name) const {
-    for (const swy_kv& kv : headers()) {
-      if (view(kv.k) == name) return view(kv.v);
-    }
-    return {};
-  }
+  std::string_view header(std::string_view name) const { return detail::look_up(headers(), name); }
+  SignFacts sign() const { return SignFacts(raw_->sign); }  // of SWY_EV_SIGN
 
  private:
   const swy_ev* raw_;
@@ -115,14 +157,21 @@ class Gather {
   void add(std::string_view bytes) {
     if (bytes.empty()) return;
     size_ += bytes.size();
-    if (!pieces_.empty() && pieces_.back().b.p + pieces_.back().b.n == bytes.data()) {
+    if (!pieces_.empty() && pieces_.back().kind == SWY_SEG_BYTES &&
+        pieces_.back().b.p + pieces_.back().b.n == bytes.data()) {
       pieces_.back().b.n += bytes.size();
       return;
     }
     pieces_.push_back({SWY_SEG_BYTES, SWY_ENC_RAW, 0, 0, str(bytes)});
   }
+  // All of an upload; encoding (SWY_ENC_*) is how the host writes it while sending.
+  void add_blob(const swy_blob& blob, std::uint32_t encoding = SWY_ENC_RAW) {
+    size_ += blob.len;
+    pieces_.push_back({SWY_SEG_BLOB, encoding, blob.id, 0, {nullptr, blob.len}});
+  }
   std::span<const swy_seg> pieces() const { return pieces_; }
-  std::size_t size() const { return size_; }
+  std::size_t size() const { return size_; }  // before any encoding
+  // Of pieces that are no uploads.
   std::string joined() const {
     std::string text;
     text.reserve(size_);
@@ -153,6 +202,24 @@ class Out {
   }
   swy_rc auth(std::string_view scheme, std::string_view name = {}, std::string_view slot = {}) {
     return raw_->req_auth(raw_->ctx, str(scheme), str(name), str(slot));
+  }
+  // Opens a multipart part; what body() is given from here on is its content.
+  swy_rc part(std::span<const swy_kv> headers) {
+    return raw_->req_part(raw_->ctx, headers.data(), static_cast<std::uint32_t>(headers.size()));
+  }
+  // In the step of SWY_EV_SIGN: a query parameter, percent-encoded by the host.
+  swy_rc query(std::string_view name, std::string_view value) {
+    if (!SWY_FN(raw_, swy_out, req_query)) return SWY_E_UNSUP;
+    return raw_->req_query(raw_->ctx, str(name), str(value));
+  }
+  // The answer of this request, begun with SWY_FRAME_TOKEN, is a credential that the host keeps as
+  // `name`; JSON pointers say where in it the token and its life in seconds are.
+  swy_rc token(std::string_view name, std::string_view value_at, std::string_view ttl_at) {
+    if (!SWY_FN(raw_, swy_out, req_token)) return SWY_E_UNSUP;
+    return raw_->req_token(raw_->ctx, str(name), str(value_at), str(ttl_at));
+  }
+  bool has_token(std::string_view name) const {
+    return SWY_FN(raw_, swy_out, has_token) && raw_->has_token(raw_->ctx, str(name)) == SWY_OK;
   }
   swy_rc body(std::string_view bytes) {
     const swy_seg piece{SWY_SEG_BYTES, SWY_ENC_RAW, 0, 0, str(bytes)};
@@ -190,6 +257,14 @@ class Out {
   swy_rc limits(std::string_view object) { return emit(SWY_EMIT_LIMITS, object); }
   swy_rc error(std::string_view object) { return emit(SWY_EMIT_ERROR, object); }
   swy_rc dropped(std::string_view pointers) { return emit(SWY_EMIT_DROPPED, pointers); }
+
+  // A job: keep() what a later operation needs to go on with it, then tell its state.
+  swy_rc keep(std::string_view resume) { return raw_->keep(raw_->ctx, str(resume)); }
+  swy_rc job(std::string_view object) { return emit(SWY_EMIT_JOB, object); }
+
+  // A binary answer: head() with its content type, then its bytes as they come.
+  swy_rc head(std::string_view object) { return emit(SWY_EMIT_HEAD, object); }
+  swy_rc raw(std::string_view bytes) { return emit(SWY_EMIT_RAW, bytes); }
 
  private:
   swy_rc message_to(std::uint32_t client, std::string_view message, bool text) {

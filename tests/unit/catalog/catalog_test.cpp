@@ -97,7 +97,8 @@ TEST_CASE("catalog: what is shipped loads, and chat models with a price have bot
       CHECK(*model.price.cached_input < *model.price.input);
     }
   }
-  CHECK(families == std::set<std::string>{"anthropic", "deepseek", "demo", "gemini", "glm", "grok",
-                                          "groq", "mistral", "moonshot", "openai", "qwen"});
+  CHECK(families == std::set<std::string>{"anthropic", "bedrock", "deepseek", "demo", "gemini",
+                                          "glm", "grok", "groq", "kling", "mistral", "moonshot",
+                                          "openai", "qwen"});
   CHECK(loaded->find("openai", "gpt-6-luna")->price.output == 500'000'000);
 }

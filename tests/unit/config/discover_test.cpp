@@ -180,6 +180,10 @@ TEST_CASE("config: every shipped example loads", "[unit][config]") {
                        "APP_KEY=c",
                        "NOTEBOOKS_KEY=d",
                        "DEEPSEEK_API_KEY=e",
+                       "AWS_ACCESS_KEY_ID=f",
+                       "AWS_SECRET_ACCESS_KEY=g",
+                       "KLING_ACCESS_KEY=h",
+                       "KLING_SECRET_KEY=i",
                        "TLS_DIRECTORY=" + here,
                        "CREDENTIALS_DIRECTORY=" + here};
   std::size_t examples = 0;
