@@ -8,6 +8,7 @@
 #include "core/exchange/exchange.hpp"
 #include "core/net/tls.hpp"
 #include "core/plugin/library.hpp"
+#include "core/routing/pipeline.hpp"
 
 namespace switchyard {
 
@@ -17,7 +18,8 @@ class SnapshotBuilder {
  public:
   explicit SnapshotBuilder(const plugin::Libraries& libraries) : libraries_(libraries) {}
 
-  // Opens every provider's plugin. Every fault is reported, named by its JSON pointer.
+  // Opens every provider's plugin and every strategy. Strategies take over what those of the last
+  // snapshot have learned. Every fault is reported, named by its JSON pointer.
   Result<std::shared_ptr<const exchange::Snapshot>, config::Faults> build(
       std::shared_ptr<const config::Config> config, std::shared_ptr<const catalog::Catalog> catalog,
       std::function<void(const exchange::Snapshot*)> destroy);
@@ -30,6 +32,8 @@ class SnapshotBuilder {
 
   const plugin::Libraries& libraries_;
   std::uint64_t generation_ = 0;
+  routing::Statistics statistics_;
+  std::vector<std::weak_ptr<const exchange::Snapshot>> built_;             // the newest last
   std::map<std::string, std::shared_ptr<net::TlsClient>> tls_clients_;     // by CA file
   std::map<std::string, std::shared_ptr<const net::Upstream>> upstreams_;  // by all that makes them
 };
