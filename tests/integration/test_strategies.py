@@ -115,7 +115,7 @@ class Strategies(unittest.TestCase):
         shares, record = self.ask("quick", 20)
         self.assertEqual(shares, {"east": 20})
         self.assertRegex(record["route_reason"],
-                         r"^alias quick: latency latency (<1|\d+) ms, 0 in flight \(of 2\)$")
+                         r"^alias quick: latency answer (<1|\d+) ms, 0 in flight \(of 2\)$")
 
     def test_the_second_strategy_decides_among_equals(self):
         shares, record = self.ask("tiers", 40)

@@ -28,7 +28,7 @@ void measure(const swy_cand& candidate, bool stream, bool p95, Judged& judged) {
   const std::uint32_t ttft = p95 ? candidate.ttft_p95_us : candidate.ttft_us;
   const bool first = stream && ttft > 0;
   judged.measured_us = first ? ttft : p95 ? candidate.latency_p95_us : candidate.latency_us;
-  judged.measure = first ? "ttft" : "latency";
+  judged.measure = first ? "first token" : "answer";
 }
 
 Judged judge(const swy_cand& candidate, std::uint32_t i, bool stream, const Settings& settings) {

@@ -119,10 +119,10 @@ TEST_CASE("latency: the quicker one of two, by what the request waits for", "[un
   route[0].latency_us = 1'000'000;
   route[1].latency_us = 2'000'000;
   CHECK(route.order(latency::Strategy()) == "a/m b/m");
-  CHECK(route.score(latency::Strategy())[0].reason == "latency 1000 ms, 0 in flight");
+  CHECK(route.score(latency::Strategy())[0].reason == "answer 1000 ms, 0 in flight");
   route.request().flags = SWY_RREQ_STREAM;
   CHECK(route.order(latency::Strategy()) == "b/m a/m");
-  CHECK(route.score(latency::Strategy())[1].reason == "ttft 100 ms, 0 in flight");
+  CHECK(route.score(latency::Strategy())[1].reason == "first token 100 ms, 0 in flight");
 
   route[1].ttft_us = 0;  // no stream yet: what is known of it is the whole answer
   CHECK(route.order(latency::Strategy()) == "a/m b/m");
@@ -130,7 +130,7 @@ TEST_CASE("latency: the quicker one of two, by what the request waits for", "[un
   route[0].ttft_p95_us = 900'000;
   route[1].latency_p95_us = 3'000'000;
   CHECK(route.score(*latency::Strategy::open(R"({"measure":"p95"})", {}))[0].reason ==
-        "ttft 900 ms, 0 in flight");
+        "first token 900 ms, 0 in flight");
 }
 
 TEST_CASE("latency: load and failures make a candidate slower", "[unit][plugins]") {
