@@ -1,6 +1,7 @@
 #include "core/plugin/strategy.hpp"
 
 #include <algorithm>
+#include <cstring>
 
 #include "core/base/json_scan.hpp"
 #include "core/plugin/configuration.hpp"

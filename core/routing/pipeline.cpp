@@ -1,5 +1,7 @@
 #include "core/routing/pipeline.hpp"
 
+#include <spdlog/spdlog.h>
+
 #include <algorithm>
 #include <limits>
 
