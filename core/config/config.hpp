@@ -62,12 +62,26 @@ struct Provider {
 
 struct Candidate {
   std::string provider, model;
+  std::uint32_t weight = 1, priority = 0;  // priority 0 is the best
+  std::string region;
+  std::map<std::string, std::string> tags;
 };
 
-// What a client may name: an alias of one or more candidates, tried in order.
+// A strategy plugin that chooses among the candidates of a model.
+struct Strategy {
+  std::string plugin;       // "weighted"
+  std::string config_json;  // what open() gets
+  std::string pointer;      // where it stands: "/models/fast/strategy/0"
+};
+
+inline constexpr std::size_t kCandidatesMax = 32;  // of a model; the schema says so too
+
+// What a client may name: an alias of one or more candidates, by priority and then as written.
+// Without a strategy they are tried in this order.
 struct Model {
   std::string name;
   std::vector<Candidate> candidates;
+  std::vector<Strategy> strategies;
 };
 
 // A key given in the configuration, in clear (from a reference) or as its MAC.

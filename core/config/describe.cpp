@@ -74,7 +74,25 @@ std::string counted(std::size_t count, const char* one) {
 }
 
 std::string target(const Candidate& candidate) {
-  return candidate.provider + '/' + candidate.model;
+  std::string facts;
+  const auto add = [&facts](const std::string& fact) {
+    facts += (facts.empty() ? "" : ", ") + fact;
+  };
+  if (candidate.weight != 1) add("weight " + std::to_string(candidate.weight));
+  if (candidate.priority != 0) add("priority " + std::to_string(candidate.priority));
+  if (!candidate.region.empty()) add("region " + candidate.region);
+  for (const auto& [name, value] : candidate.tags) add(name + " " + value);
+  const std::string text = candidate.provider + '/' + candidate.model;
+  return facts.empty() ? text : text + " (" + facts + ")";
+}
+
+std::string chosen_by(const Model& model) {
+  std::string text;
+  for (const Strategy& strategy : model.strategies) {
+    text += (text.empty() ? ", by " : ", then ") + strategy.plugin;
+    if (strategy.config_json != "{}") text += ' ' + strategy.config_json;
+  }
+  return text;
 }
 
 bool is_wide(const Listen& listen) { return !is_loopback(listen.address); }
@@ -133,6 +151,13 @@ void warn_of_destinations(const Config& config, std::vector<std::string>& found)
   }
 }
 
+void warn_of_models(const Config& config, std::vector<std::string>& found) {
+  for (const Model& model : config.models) {
+    if (model.strategies.empty() || model.candidates.size() > 1) continue;
+    found.push_back("alias " + model.name + ": its strategy has nothing to choose from");
+  }
+}
+
 }  // namespace
 
 std::vector<std::string> warnings(const Config& config) {
@@ -140,6 +165,7 @@ std::vector<std::string> warnings(const Config& config) {
   warn_of_listeners(config, found);
   warn_of_providers(config, found);
   warn_of_destinations(config, found);
+  warn_of_models(config, found);
   return found;
 }
 
@@ -167,7 +193,7 @@ std::string describe(const Config& config) {
     for (const Model& model : config.models) {
       std::vector<std::string> targets;
       for (const Candidate& candidate : model.candidates) targets.push_back(target(candidate));
-      add_line(text, model.name, "-> " + joined(targets, 32));
+      add_line(text, model.name, "-> " + joined(targets, kCandidatesMax) + chosen_by(model));
     }
   }
   text += counted(config.keys.size(), "gateway key") + " configured\n";

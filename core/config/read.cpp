@@ -445,12 +445,68 @@ class Reader {
       if (entry.value.IsString()) {
         read_target(entry.value, pointer, model);
       } else if (entry.value.IsArray()) {
-        for (rapidjson::SizeType i = 0; i < entry.value.Size(); ++i) {
-          if (entry.value[i].IsString()) read_target(entry.value[i], child(pointer, i), model);
-        }
+        read_candidates(entry.value, pointer, model);
+      } else if (const Json* candidates = member(entry.value, "candidates")) {
+        read_candidates(*candidates, child(pointer, "candidates"), model);
+        read_strategies(entry.value, child(pointer, "strategy"), model);
       }
       config_.models.push_back(std::move(model));
     }
+  }
+
+  void read_candidates(const Json& list, const std::string& pointer, Model& model) {
+    if (!list.IsArray()) return;
+    for (rapidjson::SizeType i = 0; i < list.Size(); ++i) {
+      read_candidate(list[i], child(pointer, i), model);
+    }
+  }
+
+  void read_candidate(const Json& value, const std::string& pointer, Model& model) {
+    const std::size_t before = model.candidates.size();
+    if (value.IsString()) {
+      read_target(value, pointer, model);
+    } else if (const Json* target = text_member(value, "target")) {
+      read_target(*target, child(pointer, "target"), model);
+    }
+    if (model.candidates.size() == before) return;
+    Candidate& candidate = model.candidates.back();
+    const bool doubled = std::any_of(
+        model.candidates.begin(), model.candidates.end() - 1, [&](const Candidate& other) {
+          return other.provider == candidate.provider && other.model == candidate.model;
+        });
+    // Two equal texts are told of by the schema.
+    if (doubled && value.IsObject()) fault(pointer, "a second candidate for the same target");
+    if (value.IsObject()) read_facts(value, candidate);
+    // Behind those of its own priority.
+    const auto place = std::upper_bound(
+        model.candidates.begin(), model.candidates.end() - 1, candidate.priority,
+        [](std::uint32_t priority, const Candidate& other) { return priority < other.priority; });
+    std::rotate(place, model.candidates.end() - 1, model.candidates.end());
+  }
+
+  static void read_facts(const Json& value, Candidate& candidate) {
+    read_number(value, "weight", candidate.weight);
+    read_number(value, "priority", candidate.priority);
+    candidate.region = text_or(value, "region", "");
+    const Json* tags = member(value, "tags");
+    if (tags == nullptr || !tags->IsObject()) return;
+    for (const auto& tag : tags->GetObject()) {
+      if (tag.value.IsString()) candidate.tags.emplace(text_of(tag.name), text_of(tag.value));
+    }
+  }
+
+  static void read_strategies(const Json& value, const std::string& pointer, Model& model) {
+    const Json* given = member(value, "strategy");
+    if (given == nullptr) return;
+    const auto add = [&model](const Json& strategy, std::string at) {
+      if (!strategy.IsObject()) return;
+      const Json* config = member(strategy, "config");
+      const bool has = config != nullptr && config->IsObject();
+      model.strategies.push_back(
+          {text_or(strategy, "plugin", ""), has ? to_json(*config) : "{}", std::move(at)});
+    };
+    if (!given->IsArray()) return add(*given, pointer);
+    for (rapidjson::SizeType i = 0; i < given->Size(); ++i) add((*given)[i], child(pointer, i));
   }
 
   void read_target(const Json& value, const std::string& pointer, Model& model) {
@@ -466,7 +522,10 @@ class Reader {
       return fault(pointer, shown_at(pointer, text) + ": there is no provider \"" + provider +
                                 "\"" + did_you_mean(provider, ids));
     }
-    model.candidates.push_back({provider, std::string(text.substr(slash + 1))});
+    Candidate candidate;
+    candidate.provider = provider;
+    candidate.model = text.substr(slash + 1);
+    model.candidates.push_back(std::move(candidate));
   }
 
   void read_keys() {

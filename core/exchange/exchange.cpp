@@ -3,7 +3,7 @@
 #include <random>
 
 #include "core/base/clock.hpp"
-#include "core/exchange/attempt.hpp"
+#include "core/exchange/choice.hpp"
 #include "core/exchange/failure.hpp"
 #include "core/net/await.hpp"
 
@@ -76,6 +76,7 @@ Task<> run(LoopContext& context, const Snapshot& snapshot, const Request& reques
            ClientWriter& writer) {
   observe::Record& record = *request.record;
   const config::Limits& limits = snapshot.config->limits;
+  const bool chosen = choose(request);
   record.planned_ns = mono_ns();
   record.route_reason = request.route->reason;
 
@@ -94,6 +95,7 @@ Task<> run(LoopContext& context, const Snapshot& snapshot, const Request& reques
     record.provider_family = slot.config->family;
     record.model_used = target->model;
     Attempt attempt(context, snapshot, request, *target, writer);
+    Observation observation(request, *target, chosen);
     // A stream may run for long; an answer that comes whole has its total time.
     net::Deadline total(context.loop, [&attempt] {
       attempt.time_out("the request took longer than its total time");
@@ -110,6 +112,7 @@ Task<> run(LoopContext& context, const Snapshot& snapshot, const Request& reques
       settle_gone(record, writer);
       co_return;
     }
+    observation.end(attempt, outcome == Attempt::Outcome::kDone);
     if (outcome == Attempt::Outcome::kDone) {
       if (!record.fallback_path.empty()) note_attempt(record, slot, *target, "ok");
       settle_ok(record, attempt);

@@ -150,7 +150,7 @@ struct Request {
   std::string_view body;
   std::span<const swy_member> members;
   std::span<const swy_kv> headers;  // let through by the allow-list
-  const routing::Route* route = nullptr;
+  routing::Route* route = nullptr;  // its targets are put in order where strategies choose
   observe::Record* record = nullptr;
   const Rare* rare = nullptr;
   SessionClient* session = nullptr;  // where the task is a session of messages

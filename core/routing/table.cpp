@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "core/base/near.hpp"
+#include "core/routing/pipeline.hpp"
 
 namespace switchyard::routing {
 namespace {
@@ -19,7 +20,11 @@ std::vector<std::string> names_of(const config::Provider& provider,
 
 }  // namespace
 
-Table::Table(const config::Config& config, const catalog::Catalog& catalog) {
+Table::Table(const config::Config& config, const catalog::Catalog& catalog)
+    : Table(config, catalog, {}) {}
+
+Table::Table(const config::Config& config, const catalog::Catalog& catalog, Pipelines pipelines)
+    : pipelines_(std::move(pipelines)) {
   for (std::size_t i = 0; i < config.providers.size(); ++i) {
     const config::Provider& provider = config.providers[i];
     providers_.push_back({provider.id, false, provider.models.empty()});
@@ -27,8 +32,11 @@ Table::Table(const config::Config& config, const catalog::Catalog& catalog) {
     add_models(i, names_of(provider, catalog));
   }
   add_aliases(config);
+  share_statistics();
   make_list();
 }
+
+Table::~Table() = default;
 
 void Table::add_models(std::size_t index, const std::vector<std::string>& names) {
   for (const std::string& name : names) {
@@ -36,21 +44,38 @@ void Table::add_models(std::size_t index, const std::vector<std::string>& names)
       providers_[index].any = true;
       any_.push_back(index);
     } else if (listed_target(name, index) == nullptr) {
-      by_model_[name].push_back({index, name});
+      by_model_[name].push_back({index, name, 0, nullptr});
     }
   }
 }
 
 void Table::add_aliases(const config::Config& config) {
   for (const config::Model& model : config.models) {
-    Route route{model.name, {}, "alias " + model.name};
-    for (const config::Candidate& candidate : model.candidates) {
+    Route route{model.name, {}, "alias " + model.name, nullptr};
+    const auto pipeline = pipelines_.find(model.name);
+    if (pipeline != pipelines_.end()) route.pipeline = pipeline->second.get();
+    for (std::uint32_t i = 0; i < model.candidates.size(); ++i) {
+      const config::Candidate& candidate = model.candidates[i];
       const auto provider = provider_ids_.find(candidate.provider);
-      if (provider != provider_ids_.end()) {
-        route.targets.push_back({provider->second, candidate.model});
-      }
+      if (provider == provider_ids_.end()) continue;
+      TargetStats* const stats = route.pipeline != nullptr ? route.pipeline->stats(i) : nullptr;
+      route.targets.push_back({provider->second, candidate.model, i, stats});
     }
     aliases_.emplace(model.name, std::move(route));
+  }
+}
+
+// What is asked of a target by its own name weighs on it too.
+void Table::share_statistics() {
+  for (const auto& [name, alias] : aliases_) {
+    for (const Target& target : alias.targets) {
+      if (target.stats == nullptr) continue;
+      const auto listed = by_model_.find(target.model);
+      if (listed == by_model_.end()) continue;
+      for (Target& each : listed->second) {
+        if (each.provider == target.provider) each.stats = target.stats;
+      }
+    }
   }
 }
 
@@ -78,7 +103,7 @@ const Target* Table::listed_target(std::string_view model, std::size_t provider)
 Route Table::resolve(std::string_view name) const {
   if (const auto alias = aliases_.find(name); alias != aliases_.end()) return alias->second;
 
-  Route route{std::string(name), {}, {}};
+  Route route{std::string(name), {}, {}, nullptr};
   if (name.empty()) return route;
   const std::size_t slash = name.find('/');
   const auto named = slash == std::string_view::npos ? provider_ids_.end()
@@ -86,8 +111,9 @@ Route Table::resolve(std::string_view name) const {
   const std::string_view rest =
       named == provider_ids_.end() ? std::string_view() : name.substr(slash + 1);
 
-  if (!rest.empty() && listed_target(rest, named->second) != nullptr) {
-    route.targets.push_back({named->second, std::string(rest)});
+  const Target* const own = rest.empty() ? nullptr : listed_target(rest, named->second);
+  if (own != nullptr) {
+    route.targets.push_back(*own);
     route.reason = "model " + std::string(rest) + " asked for at " + named->first;
   } else if (const auto listed = by_model_.find(name); listed != by_model_.end()) {
     route.targets = listed->second;
@@ -96,10 +122,11 @@ Route Table::resolve(std::string_view name) const {
       route.reason += (i == 0 ? " " : ", ") + providers_[route.targets[i].provider].id;
     }
   } else if (!rest.empty() && (providers_[named->second].any || providers_[named->second].open)) {
-    route.targets.push_back({named->second, std::string(rest)});
+    route.targets.push_back({named->second, std::string(rest), 0, nullptr});
     route.reason = "unlisted model " + std::string(rest) + " asked for at " + named->first;
   } else if (!any_.empty()) {
-    for (const std::size_t provider : any_) route.targets.push_back({provider, route.name});
+    for (const std::size_t provider : any_)
+      route.targets.push_back({provider, route.name, 0, nullptr});
     route.reason =
         "unlisted model " + route.name + " at " + providers_[any_[0]].id + ", which takes any name";
   }

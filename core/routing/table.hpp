@@ -3,6 +3,8 @@
 #pragma once
 
 #include <functional>
+#include <map>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -13,21 +15,32 @@
 
 namespace switchyard::routing {
 
+class Pipeline;
+class TargetStats;
+
 struct Target {
-  std::size_t provider = 0;  // index into Config::providers
-  std::string model;         // upstream name
+  std::size_t provider = 0;      // index into Config::providers
+  std::string model;             // upstream name
+  std::uint32_t candidate = 0;   // of the route's pipeline
+  TargetStats* stats = nullptr;  // where some strategy wants to know how it fares
 };
 
 struct Route {
   std::string name;             // what the client asked for
   std::vector<Target> targets;  // tried in order
   std::string reason;  // why these, for the record: "alias fast", "model gpt-x at openai", ...
+  const Pipeline* pipeline = nullptr;  // which chooses among several targets
 };
+
+// By the name of the alias that each chooses for.
+using Pipelines = std::map<std::string, std::unique_ptr<Pipeline>>;
 
 class Table {
  public:
   // A provider that lists no models has those that the catalog knows for its family.
   Table(const config::Config& config, const catalog::Catalog& catalog);
+  Table(const config::Config& config, const catalog::Catalog& catalog, Pipelines pipelines);
+  ~Table();
 
   // Resolution order: a configured model (alias); "provider/model" where that provider lists the
   // model; a model that providers list, in configuration order; "provider/model" where the provider
@@ -44,6 +57,8 @@ class Table {
   const std::vector<Listed>& models() const { return listed_; }
   // At most `max` known names that look like `name` (edit distance, common prefix), nearest first.
   std::vector<std::string> near(std::string_view name, std::size_t max = 3) const;
+
+  const Pipelines& pipelines() const { return pipelines_; }
 
  private:
   struct TextHash {
@@ -64,9 +79,11 @@ class Table {
 
   void add_models(std::size_t index, const std::vector<std::string>& names);
   void add_aliases(const config::Config& config);
+  void share_statistics();
   void make_list();
   const Target* listed_target(std::string_view model, std::size_t provider) const;
 
+  Pipelines pipelines_;
   ByName<Route> aliases_;
   std::vector<Provider> providers_;
   ByName<std::size_t> provider_ids_;

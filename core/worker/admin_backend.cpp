@@ -4,6 +4,7 @@
 
 #include "core/base/clock.hpp"
 #include "core/observe/log.hpp"
+#include "core/routing/pipeline.hpp"
 #include "core/worker/json_object.hpp"
 #include "switchyard_version.hpp"
 
@@ -36,6 +37,12 @@ std::string AdminState::metrics_text() {
     observe::add_loop_lag(extra, static_cast<unsigned>(i), loops_[i].loop->take_lag_ns());
   }
   if (now.loggers) observe::add_logger_stats(extra, now.loggers->stats());
+  for (const auto& [alias, pipeline] : now.snapshot->routes->pipelines()) {
+    extra.push_back({"switchyard_strategy_faults_total",
+                     "Choices left to the configuration's order because a strategy failed",
+                     "counter", observe::prometheus_labels({{"alias", alias}}),
+                     static_cast<double>(pipeline->faults())});
+  }
   extra.push_back({"switchyard_gateway_keys", "Gateway keys in force", "gauge", "",
                    static_cast<double>(now.keys)});
   extra.push_back({"switchyard_config_generation", "Counts configurations put in force", "gauge",

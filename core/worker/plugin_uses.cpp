@@ -29,6 +29,11 @@ plugin::Uses plugin_uses(const config::Config& config) {
     uses.push_back(
         {"logger", config.loggers[i].plugin, names[i], config.loggers[i].config_json, ""});
   }
+  for (const config::Model& model : config.models) {
+    for (const config::Strategy& strategy : model.strategies) {
+      uses.push_back({"strategy", strategy.plugin, "alias " + model.name, strategy.config_json, ""});
+    }
+  }
   return uses;
 }
 

@@ -185,8 +185,9 @@ Result<std::shared_ptr<const exchange::Snapshot>, config::Faults> SnapshotBuilde
   snapshot->generation = ++generation_;
   snapshot->config = config;
   snapshot->catalog = catalog;
-  snapshot->routes = std::make_unique<routing::Table>(*config, *catalog);
   config::Faults faults;
+  auto pipelines = routing::open_pipelines(libraries_, *config, *catalog, statistics_);
+  if (!pipelines) faults = pipelines.error();
   for (const config::Provider& provider : config->providers) {
     auto slot = make_slot(provider);
     if (slot) {
@@ -196,10 +197,18 @@ Result<std::shared_ptr<const exchange::Snapshot>, config::Faults> SnapshotBuilde
     }
   }
   if (!faults.empty()) return faults;
+  // One that was built and never put in force is gone by now.
+  std::erase_if(built_, [](const auto& each) { return each.expired(); });
+  const auto last = built_.empty() ? nullptr : built_.back().lock();
+  if (last) routing::hand_over(last->routes->pipelines(), *pipelines);
+  snapshot->routes = std::make_unique<routing::Table>(*config, *catalog, std::move(*pipelines));
   // What no snapshot uses any more.
   std::erase_if(upstreams_, [](const auto& entry) { return entry.second.use_count() <= 1; });
   std::erase_if(tls_clients_, [](const auto& entry) { return entry.second.use_count() <= 1; });
-  return std::shared_ptr<const exchange::Snapshot>(snapshot.release(), std::move(destroy));
+  statistics_.drop_unused();
+  std::shared_ptr<const exchange::Snapshot> built(snapshot.release(), std::move(destroy));
+  built_.push_back(built);
+  return built;
 }
 
 }  // namespace switchyard

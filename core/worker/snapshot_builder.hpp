@@ -8,6 +8,7 @@
 #include "core/exchange/exchange.hpp"
 #include "core/net/tls.hpp"
 #include "core/plugin/library.hpp"
+#include "core/routing/pipeline.hpp"
 
 namespace switchyard {
 
@@ -17,8 +18,9 @@ class SnapshotBuilder {
  public:
   explicit SnapshotBuilder(plugin::Libraries& libraries) : libraries_(libraries) {}
 
-  // Opens each provider's plugin that is not open yet as it is configured. Every fault is reported,
-  // named by its JSON pointer.
+  // Opens each provider's and strategy's plugin that is not open yet as it is configured. Strategies
+  // take over what those before them have learned. Every fault is reported, named by its JSON
+  // pointer.
   Result<std::shared_ptr<const exchange::Snapshot>, config::Faults> build(
       std::shared_ptr<const config::Config> config, std::shared_ptr<const catalog::Catalog> catalog,
       std::function<void(const exchange::Snapshot*)> destroy);
@@ -33,6 +35,8 @@ class SnapshotBuilder {
 
   plugin::Libraries& libraries_;
   std::uint64_t generation_ = 0;
+  routing::Statistics statistics_;
+  std::vector<std::weak_ptr<const exchange::Snapshot>> built_;             // the newest last
   std::map<std::string, std::shared_ptr<net::TlsClient>> tls_clients_;     // by CA file
   std::map<std::string, std::shared_ptr<const net::Upstream>> upstreams_;  // by all that makes them
 };

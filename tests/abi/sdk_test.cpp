@@ -5,6 +5,7 @@
 #include "core/base/json_scan.hpp"
 #include "core/plugin/logger.hpp"
 #include "core/plugin/provider.hpp"
+#include "core/plugin/strategy.hpp"
 #include "tests/abi/zoo.hpp"
 
 namespace switchyard::plugin::test {
@@ -73,7 +74,7 @@ TEST_CASE("sdk: the examples load, and answer as their documents say", "[.sdk]")
   for (const auto& refused : libraries.load_all()) {
     FAIL_CHECK(refused.file.string() << ": " << refused.reason);
   }
-  CHECK(libraries.all().size() == 2);
+  CHECK(libraries.all().size() == 3);
 
   SECTION("echo-provider") {
     const auto echo = ProviderInstance::open(libraries, "echo", "{}", "echo");
@@ -93,6 +94,20 @@ TEST_CASE("sdk: the examples load, and answer as their documents say", "[.sdk]")
               R"(2 0 {"id":"echo","object":"chat.completion.chunk",)" + head +
               R"("delta":{},"finish_reason":"stop"}]})" + "\n");
     CHECK_THAT(ask(**echo, R"({"messages":[]})", "[]", 0), Catch::Contains(R"("content":"")"));
+  }
+  SECTION("home-strategy") {
+    CHECK(StrategyInstance::open(libraries, "home", "{}", "test").error()[0].message ==
+          "strategy \"home\": region: missing");
+    const auto home = StrategyInstance::open(libraries, "home", R"({"region":"eu"})", "test");
+    REQUIRE(home);
+    std::vector<swy_cand> candidates(3);
+    candidates[1].region = to_swy("eu");
+    candidates[2].inflight = 2;
+    std::vector<swy_score> out(3);
+    REQUIRE((*home)->score({}, candidates, out));
+    CHECK(out[1].score > out[0].score);
+    CHECK(out[0].score > out[2].score);
+    CHECK(std::string(out[1].reason) == "at home");
   }
   SECTION("minimal-c") {
     auto count = LoggerInstance::open(libraries, "count", "{}");

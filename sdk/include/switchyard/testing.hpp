@@ -1,8 +1,9 @@
 // testing.hpp - fakes for an author's tests: a request made from JSON, events, a host side that
-// notes what an operation writes and signs with a test key, and a host with a log, a clock and
-// destinations. Needs no library but the standard one.
+// notes what an operation writes and signs with a test key, a host with a log, a clock and
+// destinations, and a choice for a strategy to make. Needs no library but the standard one.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <bit>
 #include <deque>
@@ -15,6 +16,7 @@
 #include <switchyard/logger.hpp>
 #include <switchyard/provider.hpp>
 #include <switchyard/sign.hpp>
+#include <switchyard/strategy.hpp>
 #include <utility>
 #include <vector>
 
@@ -613,6 +615,111 @@ class Drive {
   Recorder* recorder_;
   std::string base_url_;
   std::uint64_t unix_ms_;
+};
+
+// A choice to make: a request and its candidates, which the host's defaults fill.
+//   FakeRoute route;
+//   route.add("eu/small").est_cost_nano = 1000;
+//   CHECK(route.order(Mine()) == "eu/small us/small");
+class FakeRoute {
+ public:
+  struct Scored {
+    std::string name;  // "provider/model"
+    std::int64_t score = SWY_SCORE_UNSET;
+    bool excluded = false;
+    std::string reason;
+  };
+
+  FakeRoute() {
+    request_.size = sizeof request_;
+    request_.task = str("chat");
+    request_.model = str("alias");
+    request_.currency = str("USD");
+    request_.tok_in_est = 100;
+    request_.tok_out_est = 500;
+  }
+  FakeRoute(const FakeRoute&) = delete;
+  FakeRoute& operator=(const FakeRoute&) = delete;
+
+  swy_rreq& request() { return request_; }
+
+  // The candidate is good until the next one is added.
+  swy_cand& add(const std::string& provider_and_model, const Headers& tags = {}) {
+    const std::string& name = texts_.emplace_back(provider_and_model);
+    const std::size_t slash = name.find('/');
+    swy_cand candidate{};
+    candidate.size = sizeof candidate;
+    candidate.id = candidates_.size() + 1;
+    candidate.provider = str(std::string_view(name).substr(0, slash));
+    candidate.model = str(std::string_view(name).substr(slash + 1));
+    candidate.est_cost_nano = INT64_MIN;
+    candidate.weight = 1;
+    candidate.inflight_max = candidate.rpm_left = UINT32_MAX;
+    candidate.tpm_left = UINT64_MAX;
+    auto& kept = tags_.emplace_back();
+    for (const auto& [k, v] : tags) {
+      kept.push_back({str(texts_.emplace_back(k)), str(texts_.emplace_back(v))});
+    }
+    candidate.tag = kept.data();
+    candidate.ntag = kept.size();
+    names_.push_back(name);
+    candidates_.push_back(candidate);
+    return candidates_.back();
+  }
+  swy_cand& operator[](std::size_t i) { return candidates_[i]; }
+
+  // What a strategy makes of it, in the order of the candidates.
+  template <class S>
+  std::vector<Scored> score(const S& strategy) {
+    std::vector<swy_score> out(candidates_.size());
+    for (swy_score& each : out) {
+      each.size = sizeof each;
+      each.score = SWY_SCORE_UNSET;
+    }
+    Scores scores(out.data(), sizeof(swy_score));
+    const RouteRequest request(&request_);
+    const Candidates shown(candidates_.data(), static_cast<std::uint32_t>(candidates_.size()),
+                           sizeof(swy_cand));
+    error_.clear();
+    if constexpr (std::is_void_v<decltype(strategy.score(request, shown, scores))>) {
+      strategy.score(request, shown, scores);
+    } else {
+      const Result<> scored = strategy.score(request, shown, scores);
+      if (!scored) error_ = scored.error().message;
+    }
+    std::vector<Scored> found;
+    for (std::size_t i = 0; i < out.size(); ++i) {
+      found.push_back({names_[i], out[i].score, out[i].score == SWY_SCORE_EXCLUDE, out[i].reason});
+    }
+    return found;
+  }
+
+  // Why the last score() failed; empty where it did not.
+  const std::string& error() const { return error_; }
+
+  // The names in the order in which they would be tried, without those that are excluded.
+  template <class S>
+  std::string order(const S& strategy) {
+    const std::vector<Scored> scored = score(strategy);
+    std::vector<std::size_t> places;
+    for (std::size_t i = 0; i < scored.size(); ++i) {
+      if (!scored[i].excluded) places.push_back(i);
+    }
+    std::sort(places.begin(), places.end(), [&](std::size_t a, std::size_t b) {
+      return scored[a].score != scored[b].score ? scored[a].score > scored[b].score : a < b;
+    });
+    std::string text;
+    for (const std::size_t i : places) text += (text.empty() ? "" : " ") + scored[i].name;
+    return text;
+  }
+
+ private:
+  swy_rreq request_{};
+  std::deque<std::string> texts_;
+  std::deque<std::vector<swy_kv>> tags_;
+  std::vector<std::string> names_;
+  std::vector<swy_cand> candidates_;
+  std::string error_;
 };
 
 }  // namespace swy::testing

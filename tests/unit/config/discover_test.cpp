@@ -162,7 +162,7 @@ TEST_CASE("config: the shipped file holds with its samples switched on", "[unit]
   samples.replace(samples.find(place), place.size(), "file:deepseek.key");
   const auto config = world.config(samples);
   CHECK(ids(config) == "demo openai deepseek own ");
-  CHECK(config.models.size() == 2);
+  CHECK(config.models.size() == 4);
   CHECK(config.keys.size() == 1);
   CHECK(config.listen.size() == 2);
   CHECK(config.state == "/var/lib/switchyard");

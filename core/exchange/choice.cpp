@@ -1,0 +1,114 @@
+#include "core/exchange/choice.hpp"
+
+#include <charconv>
+#include <random>
+
+#include "core/base/clock.hpp"
+#include "core/exchange/usage.hpp"
+#include "core/routing/pipeline.hpp"
+
+namespace switchyard::exchange {
+namespace {
+
+// How long an answer is guessed to be where the request does not allow less: costs of candidates
+// are compared for it.
+constexpr std::uint64_t kAnswerTokens = 500;
+
+std::string_view member(const Request& request, std::string_view name, char type) {
+  for (const swy_member& each : request.members) {
+    if (view(each.name) == name && each.type == static_cast<std::uint32_t>(type)) {
+      return request.body.substr(each.value_at, each.value_n);
+    }
+  }
+  return {};
+}
+
+// 0 where the request does not say, or not as a whole number.
+std::uint64_t tokens_max(const Request& request) {
+  for (const char* name : {"max_completion_tokens", "max_tokens"}) {
+    const std::string_view digits = member(request, name, 'n');
+    std::uint64_t number = 0;
+    const auto [end, fault] = std::from_chars(digits.data(), digits.data() + digits.size(), number);
+    if (fault == std::errc() && end == digits.data() + digits.size()) return number;
+  }
+  return 0;
+}
+
+bool makes_text(std::string_view task) { return task == "chat" || task == "completions"; }
+
+// FNV-1a of what says which prompts belong together, the same in every process; never 0.
+std::uint64_t affinity_of(const Request& request) {
+  std::string_view text = member(request, "prompt_cache_key", 's');
+  if (text.empty()) text = member(request, "user", 's');
+  if (text.empty()) return 0;
+  std::uint64_t hash = 0xcbf29ce484222325u;
+  for (const char c : text) hash = (hash ^ static_cast<unsigned char>(c)) * 0x100000001b3u;
+  return hash != 0 ? hash : 1;
+}
+
+std::uint32_t to_us(std::uint64_t ns) {
+  return static_cast<std::uint32_t>(std::min<std::uint64_t>(ns / 1000, UINT32_MAX));
+}
+
+}  // namespace
+
+swy_rreq route_facts(const Request& request, std::uint64_t seed, std::uint64_t now_ns) {
+  swy_rreq facts{};
+  facts.size = sizeof facts;
+  facts.flags = request.stream ? SWY_RREQ_STREAM : 0;
+  facts.task = to_swy(request.task);
+  facts.model = to_swy(request.route->name);
+  facts.feature = to_swy(request.record->feature);
+  facts.account = to_swy(request.record->account);
+  facts.key_id = to_swy(request.record->key_id);
+  facts.tok_in_est = estimate_tokens(request.body.size());
+  facts.tok_out_max = tokens_max(request);
+  if (makes_text(request.task)) {
+    facts.tok_out_est =
+        facts.tok_out_max > 0 ? std::min(facts.tok_out_max, kAnswerTokens) : kAnswerTokens;
+  }
+  facts.now_ns = now_ns;
+  facts.seed = seed;
+  facts.affinity = affinity_of(request);
+  return facts;
+}
+
+bool choose(const Request& request) {
+  routing::Route& route = *request.route;
+  if (route.pipeline == nullptr || route.targets.size() < 2) return false;
+  thread_local std::mt19937_64 seeds{(std::uint64_t{std::random_device{}()} << 32) |
+                                     std::random_device{}()};
+  route.pipeline->plan(route_facts(request, seeds(), mono_ns()), route);
+  return true;
+}
+
+Observation::Observation(const Request& request, const routing::Target& target, bool chosen)
+    : request_(request), target_(target), chosen_(chosen) {
+  if (target_.stats == nullptr) return;
+  begun_ns_ = mono_ns();
+  target_.stats->begin();
+}
+
+Observation::~Observation() {
+  if (target_.stats != nullptr) target_.stats->end();
+}
+
+void Observation::end(const Attempt& attempt, bool ok) {
+  if (target_.stats == nullptr) return;
+  const std::uint64_t now_ns = mono_ns();
+  const std::uint64_t first_ns = request_.record->first_ns;
+  const observe::Usage usage = attempt.usage();
+  swy_outcome outcome{};
+  outcome.size = sizeof outcome;
+  outcome.cls = ok ? -1 : attempt.fault().cls;
+  outcome.http = ok ? 200 : attempt.fault().http;
+  outcome.latency_us = to_us(now_ns - begun_ns_);
+  // A whole answer comes at once: its first token says no more than its last.
+  if (request_.stream && first_ns > begun_ns_) outcome.ttft_us = to_us(first_ns - begun_ns_);
+  outcome.tok_in = usage.tok_in;
+  outcome.tok_out = usage.tok_out;
+  target_.stats->add(outcome, now_ns);
+  if (chosen_) request_.route->pipeline->observe(target_, outcome);
+}
+
+}  // namespace switchyard::exchange

@@ -1,0 +1,338 @@
+#include "core/routing/pipeline.hpp"
+
+#include <spdlog/spdlog.h>
+
+#include <algorithm>
+#include <limits>
+
+#include "core/base/clock.hpp"
+#include "core/base/json_scan.hpp"
+#include "core/observe/log.hpp"
+#include "core/routing/decision.hpp"
+
+namespace switchyard::routing {
+namespace {
+
+constexpr std::int64_t kUnknownCost = std::numeric_limits<std::int64_t>::min();
+
+// FNV-1a, the same everywhere: sessions stick across processes and restarts.
+std::uint64_t id_of(std::string_view provider, std::string_view model) {
+  std::uint64_t hash = 0xcbf29ce484222325u;
+  const auto add = [&hash](std::string_view text) {
+    for (const char c : text) {
+      hash = (hash ^ static_cast<unsigned char>(c)) * 0x100000001b3u;
+    }
+  };
+  add(provider);
+  add("/");
+  add(model);
+  return hash;
+}
+
+// nano_per_million * tokens / 1,000,000, or nothing where that is too large to say.
+std::optional<std::int64_t> price_of(std::int64_t nano_per_million, std::uint64_t tokens) {
+  constexpr std::int64_t kMillion = 1'000'000;
+  std::int64_t whole = 0, part = 0, sum = 0;
+  if (__builtin_mul_overflow(nano_per_million / kMillion, tokens, &whole) ||
+      __builtin_mul_overflow(nano_per_million % kMillion, tokens, &part) ||
+      __builtin_add_overflow(whole, part / kMillion, &sum)) {
+    return std::nullopt;
+  }
+  return sum;
+}
+
+// Shows the next strategy what is left, and puts its answer where the candidates stand.
+Result<void> ask(const plugin::StrategyInstance& strategy, std::uint32_t number,
+                 const swy_rreq& request, std::span<const swy_cand> candidates, Plan& plan) {
+  plan.left.clear();
+  plan.left_index.clear();
+  for (std::uint32_t i = 0; i < candidates.size(); ++i) {
+    if (plan.excluded_by[i] != Plan::kNobody) continue;
+    plan.left.push_back(candidates[i]);
+    plan.left_index.push_back(i);
+  }
+  if (plan.left.empty()) return {};
+  plan.answer.resize(plan.left.size());
+  const auto scored = strategy.score(request, plan.left, plan.answer);
+  if (!scored) return scored;
+  for (std::size_t i = 0; i < plan.left.size(); ++i) {
+    const std::uint32_t candidate = plan.left_index[i];
+    plan.scores[number * candidates.size() + candidate] = plan.answer[i];
+    if (plan.answer[i].score == SWY_SCORE_EXCLUDE) plan.excluded_by[candidate] = number;
+  }
+  return {};
+}
+
+}  // namespace
+
+void decide(std::span<const plugin::StrategyInstance* const> strategies, const swy_rreq& request,
+            std::span<const swy_cand> candidates, Plan& plan) {
+  const std::size_t n = candidates.size();
+  plan.fault.clear();
+  plan.excluded_by.assign(n, Plan::kNobody);
+  plan.scores.assign(strategies.size() * n, swy_score{});
+  std::size_t asked = 0;
+  for (; asked < strategies.size() && plan.fault.empty(); ++asked) {
+    const auto number = static_cast<std::uint32_t>(asked);
+    const auto scored = ask(*strategies[asked], number, request, candidates, plan);
+    if (!scored) plan.fault = scored.error().message;
+  }
+
+  plan.order.clear();
+  for (std::uint32_t i = 0; i < n; ++i) {
+    if (plan.excluded_by[i] == Plan::kNobody) plan.order.push_back(i);
+  }
+  if (plan.order.empty()) {
+    for (std::uint32_t i = 0; i < n; ++i) plan.order.push_back(i);
+    return;
+  }
+  if (!plan.fault.empty()) return;
+  std::sort(plan.order.begin(), plan.order.end(), [&](std::uint32_t a, std::uint32_t b) {
+    for (std::size_t s = 0; s < strategies.size(); ++s) {
+      const std::int64_t score_a = plan.scores[s * n + a].score;
+      const std::int64_t score_b = plan.scores[s * n + b].score;
+      if (score_a != score_b) return score_a > score_b;
+    }
+    return a < b;
+  });
+}
+
+// ---- candidates ----
+
+std::int64_t Pipeline::Candidate::cost_nano(std::uint64_t tok_in, std::uint64_t tok_out) const {
+  if (!price_in || (!price_out && tok_out > 0)) return kUnknownCost;
+  const auto in = price_of(*price_in, tok_in);
+  const auto out = price_of(price_out.value_or(0), tok_out);
+  std::int64_t sum = 0;
+  if (!in || !out || __builtin_add_overflow(*in, *out, &sum)) return kUnknownCost;
+  return sum;
+}
+
+void Pipeline::Candidate::fill(swy_cand& out, const swy_rreq& request) const {
+  out = {};
+  out.size = sizeof out;
+  out.state = SWY_STATE_CLOSED;
+  out.id = id;
+  out.provider = to_swy(provider);
+  out.model = to_swy(model);
+  out.region = to_swy(region);
+  out.est_cost_nano = cost_nano(request.tok_in_est, request.tok_out_est);
+  out.weight = weight;
+  out.priority = priority;
+  out.inflight_max = out.rpm_left = UINT32_MAX;
+  out.tpm_left = UINT64_MAX;
+  out.ctx_tokens = context_tokens;
+  out.tag = tag_views.data();
+  out.ntag = tag_views.size();
+  stats->read(out, request.now_ns);
+}
+
+Pipeline::Candidate Pipeline::make_candidate(const config::Config& config,
+                                             const config::Candidate& from,
+                                             const catalog::Catalog& catalog,
+                                             Statistics& statistics) {
+  Candidate candidate;
+  candidate.provider = from.provider;
+  candidate.model = from.model;
+  candidate.region = from.region;
+  candidate.tags.assign(from.tags.begin(), from.tags.end());
+  candidate.id = id_of(from.provider, from.model);
+  candidate.weight = from.weight;
+  candidate.priority = from.priority;
+
+  const auto provider = std::find_if(config.providers.begin(), config.providers.end(),
+                                     [&](const auto& each) { return each.id == from.provider; });
+  const catalog::Model* known = nullptr;
+  std::string address;
+  if (provider != config.providers.end()) {
+    known = catalog.find(provider->family, from.model);
+    address = provider->base_url;
+  }
+  // What was measured of another server is nothing to go by.
+  candidate.stats = statistics.cell(from.provider + '\n' + address + '\n' + from.model);
+  if (known == nullptr) return candidate;
+  candidate.context_tokens = known->context_tokens;
+  if (!known->price.input) return candidate;
+  // The first price decides the currency: there are no rates of exchange to compare others by.
+  if (currency_.empty()) currency_ = known->price.currency;
+  if (known->price.currency != currency_) return candidate;
+  candidate.price_in = known->price.input;
+  candidate.price_out = known->price.output;
+  return candidate;
+}
+
+// ---- the pipeline ----
+
+Pipeline::Pipeline(const config::Config& config, const config::Model& model,
+                   const catalog::Catalog& catalog, Statistics& statistics, Strategies strategies)
+    : alias_(model.name), strategies_(std::move(strategies)) {
+  candidates_.reserve(model.candidates.size());
+  for (const config::Candidate& each : model.candidates) {
+    candidates_.push_back(make_candidate(config, each, catalog, statistics));
+  }
+  // Views only now: a short text moves with its string.
+  for (Candidate& candidate : candidates_) {
+    for (const auto& [name, value] : candidate.tags) {
+      candidate.tag_views.push_back({to_swy(name), to_swy(value)});
+    }
+  }
+  for (const auto& strategy : strategies_) strategy_views_.push_back(strategy.get());
+}
+
+void Pipeline::plan(swy_rreq request, Route& route) const {
+  thread_local std::vector<swy_cand> candidates;
+  thread_local Plan plan;
+  std::vector<Target>& targets = route.targets;
+  request.currency = to_swy(currency_);
+  candidates.resize(targets.size());
+  for (std::size_t i = 0; i < targets.size(); ++i) {
+    candidates_[targets[i].candidate].fill(candidates[i], request);
+  }
+  decide(strategy_views_, request, candidates, plan);
+  if (!plan.fault.empty()) faults_.fetch_add(1, std::memory_order_relaxed);
+  report(request, candidates, plan);
+
+  route.reason = reason(plan, targets.size());
+  // In place: what stands where the next one belongs goes where that one stood.
+  for (std::uint32_t i = 0; i < plan.order.size(); ++i) {
+    std::uint32_t from = plan.order[i];
+    while (from < i) from = plan.order[from];
+    if (from != i) std::swap(targets[i], targets[from]);
+  }
+  targets.erase(targets.begin() + static_cast<std::ptrdiff_t>(plan.order.size()), targets.end());
+}
+
+// "alias fast: priority 0, cost 0.0012 USD (of 3)".
+std::string Pipeline::reason(const Plan& plan, std::size_t considered) const {
+  std::string text = "alias " + alias_ + ": ";
+  const auto excluded =
+      static_cast<std::size_t>(std::count_if(plan.excluded_by.begin(), plan.excluded_by.end(),
+                                             [](std::uint32_t by) { return by != Plan::kNobody; }));
+  if (!plan.fault.empty()) {
+    text += "configuration order, for a strategy failed";
+  } else if (excluded == considered) {
+    text += "configuration order, for every candidate is excluded";
+  } else {
+    for (std::size_t s = 0; s < strategy_views_.size(); ++s) {
+      const swy_score& score = plan.scores[s * considered + plan.order.front()];
+      const std::string_view said(score.reason);
+      if (s > 0) text += ", ";
+      text += strategy_views_[s]->name() + ' ';
+      text += said.empty() ? std::to_string(score.score) : std::string(said);
+    }
+  }
+  text += " (of " + std::to_string(considered);
+  if (excluded > 0 && excluded < considered) text += ", " + std::to_string(excluded) + " excluded";
+  return text + ')';
+}
+
+void Pipeline::report(const swy_rreq& request, std::span<const swy_cand> candidates,
+                      const Plan& plan) const {
+  if (!plan.fault.empty()) {
+    static observe::LogGate gate{std::chrono::seconds(1)};
+    if (const auto held = gate.pass(mono_ns())) {
+      spdlog::error("strategy_fault alias={} reason={} held_back={}", observe::quote(alias_),
+                    observe::quote(plan.fault), *held);
+    }
+  }
+  if (spdlog::should_log(spdlog::level::trace)) {
+    spdlog::trace("route_decided {}",
+                  decision_json(alias_, strategy_views_, request, candidates, plan));
+  }
+}
+
+void Pipeline::observe(const Target& target, swy_outcome outcome) const {
+  const Candidate& candidate = candidates_[target.candidate];
+  outcome.cand = candidate.id;
+  outcome.cost_nano = candidate.cost_nano(outcome.tok_in, outcome.tok_out);
+  for (const plugin::StrategyInstance* strategy : strategy_views_) strategy->observe(outcome);
+}
+
+void Pipeline::take_over(const Pipeline& predecessor) {
+  faults_ += predecessor.faults();
+  auto left = predecessor.strategy_views_;
+  for (auto& strategy : strategies_) {
+    // Where library and configuration are the same it is the same instance, and knows it all.
+    const auto same = std::find(left.begin(), left.end(), strategy.get());
+    if (same != left.end()) {
+      left.erase(same);
+      continue;
+    }
+    const auto before = std::find_if(left.begin(), left.end(), [&](const auto* each) {
+      return each->name() == strategy->name();
+    });
+    if (before == left.end()) continue;
+    const auto state = (*before)->save();
+    left.erase(before);
+    if (state && state->empty()) continue;
+    const auto loaded = state ? strategy->load(*state) : Result<bool>(state.error());
+    if (!loaded) {
+      spdlog::warn("strategy_state_lost alias={} reason={}", observe::quote(alias_),
+                   observe::quote(loaded.error().message));
+    }
+  }
+}
+
+namespace {
+
+// One that is open already where nothing that makes it has changed.
+Result<std::shared_ptr<plugin::StrategyInstance>, config::Faults> open_strategy(
+    plugin::Libraries& libraries, const config::Strategy& strategy, const std::string& owner) {
+  using plugin::StrategyInstance;
+  using Opened = Result<std::shared_ptr<StrategyInstance>>;
+  config::Faults faults;
+  const auto open = [&](StrategyInstance*) -> Opened {
+    auto opened =
+        StrategyInstance::open(libraries, strategy.plugin, strategy.config_json, owner);
+    if (opened) return std::shared_ptr<StrategyInstance>(std::move(*opened));
+    faults = std::move(opened).error();
+    return Error{faults.front().message};
+  };
+  auto shared = libraries.share<StrategyInstance>(
+      {"strategy", strategy.plugin, owner + strategy.pointer, strategy.config_json},
+      plugin::Keep::kWarm, open);
+  if (!shared) return faults;
+  return std::move(*shared);
+}
+
+}  // namespace
+
+Result<Pipelines, config::Faults> open_pipelines(plugin::Libraries& libraries,
+                                                 const config::Config& config,
+                                                 const catalog::Catalog& catalog,
+                                                 Statistics& statistics) {
+  Pipelines pipelines;
+  config::Faults faults;
+  for (const config::Model& model : config.models) {
+    Strategies strategies;
+    for (const config::Strategy& strategy : model.strategies) {
+      auto opened = open_strategy(libraries, strategy, "alias " + model.name);
+      if (opened) {
+        strategies.push_back(std::move(*opened));
+        continue;
+      }
+      if (!libraries.find("strategy", strategy.plugin).kind && libraries.has_quarantined()) {
+        spdlog::error("strategy_unavailable alias={} reason=\"plugin {} is in quarantine\"",
+                      observe::quote(model.name), strategy.plugin);
+        continue;
+      }
+      for (const config::Fault& fault : opened.error()) {
+        faults.push_back({strategy.pointer + fault.pointer, fault.message});
+      }
+    }
+    if (strategies.empty() || model.candidates.size() < 2) continue;
+    pipelines.emplace(model.name, std::make_unique<Pipeline>(config, model, catalog, statistics,
+                                                             std::move(strategies)));
+  }
+  if (!faults.empty()) return faults;
+  return pipelines;
+}
+
+void hand_over(const Pipelines& from, const Pipelines& to) {
+  for (const auto& [alias, pipeline] : to) {
+    const auto before = from.find(alias);
+    if (before != from.end()) pipeline->take_over(*before->second);
+  }
+}
+
+}  // namespace switchyard::routing

@@ -1,0 +1,102 @@
+// How one of several targets is chosen: filter, score, pick, by the strategies of the
+// configuration.
+#pragma once
+
+#include <atomic>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "core/catalog/catalog.hpp"
+#include "core/config/config.hpp"
+#include "core/plugin/strategy.hpp"
+#include "core/routing/statistics.hpp"
+#include "core/routing/table.hpp"
+
+namespace switchyard::routing {
+
+// What strategies made of a request's candidates. Kept by its owner from one request to the next,
+// so that it allocates nothing once it has grown.
+struct Plan {
+  std::vector<std::uint32_t> order;        // indexes of the candidates to try, best first
+  std::vector<std::uint32_t> excluded_by;  // per candidate: a strategy's number, or kNobody
+  std::vector<swy_score> scores;           // of strategy s for candidate i at [s * candidates + i]
+  std::string fault;                       // why the order is the configuration's; empty: it isn't
+
+  static constexpr std::uint32_t kNobody = UINT32_MAX;
+
+  // Room for what decide() hands to strategies.
+  std::vector<swy_cand> left;
+  std::vector<std::uint32_t> left_index;
+  std::vector<swy_score> answer;
+};
+
+using Strategies = std::vector<std::shared_ptr<plugin::StrategyInstance>>;
+
+// The one rule of composition. Each strategy is shown what those before it left and may exclude.
+// The order is that of the first one's scores, where they are equal of the second's, and so on, at
+// last the candidates' own. A fault, or nobody left: the candidates' own order. What was excluded
+// before a fault stays excluded, unless it is everything.
+void decide(std::span<const plugin::StrategyInstance* const> strategies, const swy_rreq& request,
+            std::span<const swy_cand> candidates, Plan& plan);
+
+// The strategies of one alias, and all that they are shown which does not change.
+class Pipeline {
+ public:
+  Pipeline(const config::Config& config, const config::Model& model,
+           const catalog::Catalog& catalog, Statistics& statistics, Strategies strategies);
+
+  // Puts route.targets in order, drops those that are excluded, and says why in route.reason.
+  // `request` lacks only the currency. [loop]
+  void plan(swy_rreq request, Route& route) const;
+  // Tells what came of an attempt to the strategies that chose it. [loop]
+  void observe(const Target& target, swy_outcome outcome) const;
+
+  const std::string& alias() const { return alias_; }
+  std::span<const plugin::StrategyInstance* const> strategies() const { return strategy_views_; }
+  TargetStats* stats(std::uint32_t candidate) const { return candidates_[candidate].stats.get(); }
+  // Plans that a strategy's fault made the configuration's.
+  std::uint64_t faults() const { return faults_.load(std::memory_order_relaxed); }
+
+  // Takes over what the same strategies of a predecessor have learned. [control thread]
+  void take_over(const Pipeline& predecessor);
+
+ private:
+  // Nano-units per million tokens; nothing where unknown.
+  struct Candidate {
+    std::string provider, model, region;
+    std::vector<std::pair<std::string, std::string>> tags;
+    std::vector<swy_kv> tag_views;
+    std::uint64_t id = 0, context_tokens = 0;
+    std::uint32_t weight = 1, priority = 0;
+    std::optional<std::int64_t> price_in, price_out;
+    std::shared_ptr<TargetStats> stats;
+
+    std::int64_t cost_nano(std::uint64_t tok_in, std::uint64_t tok_out) const;
+    void fill(swy_cand& out, const swy_rreq& request) const;
+  };
+  Candidate make_candidate(const config::Config& config, const config::Candidate& from,
+                           const catalog::Catalog& catalog, Statistics& statistics);
+  std::string reason(const Plan& plan, std::size_t considered) const;
+  void report(const swy_rreq& request, std::span<const swy_cand> candidates,
+              const Plan& plan) const;
+
+  std::string alias_, currency_;
+  std::vector<Candidate> candidates_;
+  Strategies strategies_;
+  std::vector<const plugin::StrategyInstance*> strategy_views_;
+  mutable std::atomic<std::uint64_t> faults_{0};
+};
+
+// Opens the strategies of every alias that has several candidates; faults are named by their JSON
+// pointers. [control thread]
+Result<Pipelines, config::Faults> open_pipelines(plugin::Libraries& libraries,
+                                                 const config::Config& config,
+                                                 const catalog::Catalog& catalog,
+                                                 Statistics& statistics);
+
+// What the strategies of `from` have learned goes over to those of the same alias. [control thread]
+void hand_over(const Pipelines& from, const Pipelines& to);
+
+}  // namespace switchyard::routing

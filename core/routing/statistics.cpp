@@ -1,0 +1,155 @@
+#include "core/routing/statistics.hpp"
+
+#include <switchyard/strategy.h>
+
+#include <algorithm>
+#include <bit>
+
+namespace switchyard::routing {
+namespace {
+
+constexpr auto kRelaxed = std::memory_order_relaxed;
+
+// What another request would have met too.
+bool is_target_fault(std::int32_t cls) {
+  return cls >= 0 && cls != SWY_CLS_BAD_REQUEST && cls != SWY_CLS_TOO_LONG &&
+         cls != SWY_CLS_FILTERED && cls != SWY_CLS_NOT_OFFERED;
+}
+
+bool in_window(std::uint64_t slot, std::uint64_t now_slot) {
+  return slot <= now_slot && now_slot - slot < TargetStats::kSlots;
+}
+
+// 1 at the least: 0 is "not measured".
+std::uint64_t slot_of(std::uint64_t now_ns) { return now_ns / TargetStats::kSlotNs + 1; }
+
+}  // namespace
+
+void TargetStats::Times::add(std::uint32_t us) {
+  constexpr unsigned kFirst = 2 * 8;  // 256 us is 2^8
+  std::size_t index = 0;
+  if (us >= 256) {
+    const auto octave = static_cast<unsigned>(std::bit_width(us)) - 1;
+    index = 2 * octave + ((us >> (octave - 1)) & 1u) - kFirst + 1;
+  }
+  counts_[std::min(index, kBuckets - 1)].fetch_add(1, kRelaxed);
+}
+
+void TargetStats::Times::add_to(Counts& counts) const {
+  for (std::size_t i = 0; i < kBuckets; ++i) counts[i] += counts_[i].load(kRelaxed);
+}
+
+void TargetStats::Times::clear() {
+  for (auto& count : counts_) count.store(0, kRelaxed);
+}
+
+std::uint32_t TargetStats::Times::p95_us(const Counts& counts) {
+  std::uint64_t total = 0;
+  for (const std::uint32_t count : counts) total += count;
+  if (total == 0) return 0;
+  // The bucket that holds the value below which 95 of 100 are, and its upper end.
+  std::uint64_t above = total / 20;
+  std::size_t i = kBuckets - 1;
+  for (; i > 0 && counts[i] <= above; --i) above -= counts[i];
+  if (i == 0) return 256;
+  const unsigned octave = 8 + static_cast<unsigned>(i - 1) / 2;
+  const bool upper_half = (i - 1) % 2 == 1;
+  return upper_half ? 2u << octave : (1u << octave) + (1u << (octave - 1));
+}
+
+void TargetStats::Mean::add(std::uint32_t us, std::uint64_t slot) {
+  std::uint64_t before = state_.load(kRelaxed);
+  std::uint64_t after = 0;
+  do {
+    std::uint64_t mean = us;
+    if (in_window(before >> 32, slot)) {
+      const std::uint64_t old = before & UINT32_MAX;
+      mean = (old * 7 + us) / 8;
+      if (mean == old && us > old) ++mean;  // what is cut off must not hold it down
+    }
+    after = slot << 32 | mean;
+  } while (!state_.compare_exchange_weak(before, after, kRelaxed));
+}
+
+std::uint32_t TargetStats::Mean::read(std::uint64_t slot) const {
+  const std::uint64_t state = state_.load(kRelaxed);
+  return in_window(state >> 32, slot) ? static_cast<std::uint32_t>(state) : 0;
+}
+
+TargetStats::Slot& TargetStats::turn_to(std::uint64_t number) {
+  Slot& slot = slots_[number % kSlots];
+  std::uint64_t was = slot.number.load(kRelaxed);
+  // Whoever turns it clears it. A clock read on another core just before the turn must not turn it
+  // back.
+  while (was < number) {
+    if (!slot.number.compare_exchange_weak(was, number, kRelaxed)) continue;
+    slot.samples.store(0, kRelaxed);
+    slot.failed.store(0, kRelaxed);
+    slot.tok_out.store(0, kRelaxed);
+    slot.busy_us.store(0, kRelaxed);
+    slot.ttft.clear();
+    slot.latency.clear();
+    break;
+  }
+  return slot;
+}
+
+void TargetStats::add(const swy_outcome& outcome, std::uint64_t now_ns) {
+  const bool ok = outcome.cls < 0;
+  if (!ok && !is_target_fault(outcome.cls)) return;
+  const std::uint64_t number = slot_of(now_ns);
+  Slot& slot = turn_to(number);
+  slot.samples.fetch_add(1, kRelaxed);
+  if (!ok) {
+    // A target that fails fast is not a fast one: its times don't count.
+    slot.failed.fetch_add(1, kRelaxed);
+    return;
+  }
+  const std::uint32_t latency_us = std::max(outcome.latency_us, 1u);
+  latency_.add(latency_us, number);
+  slot.latency.add(latency_us);
+  slot.tok_out.fetch_add(outcome.tok_out, kRelaxed);
+  slot.busy_us.fetch_add(latency_us, kRelaxed);
+  if (outcome.ttft_us == 0) return;
+  ttft_.add(outcome.ttft_us, number);
+  slot.ttft.add(outcome.ttft_us);
+}
+
+void TargetStats::read(swy_cand& candidate, std::uint64_t now_ns) const {
+  const std::uint64_t now_slot = slot_of(now_ns);
+  std::uint64_t samples = 0, failed = 0, tok_out = 0, busy_us = 0;
+  Times::Counts ttft{}, latency{};
+  for (const Slot& slot : slots_) {
+    if (!in_window(slot.number.load(kRelaxed), now_slot)) continue;
+    samples += slot.samples.load(kRelaxed);
+    failed += slot.failed.load(kRelaxed);
+    tok_out += slot.tok_out.load(kRelaxed);
+    busy_us += slot.busy_us.load(kRelaxed);
+    slot.ttft.add_to(ttft);
+    slot.latency.add_to(latency);
+  }
+  candidate.inflight = inflight_.load(kRelaxed);
+  candidate.samples = samples;
+  candidate.err_ppm =
+      samples == 0 ? 0
+                   : static_cast<std::uint32_t>(std::min(failed, samples) * 1'000'000 / samples);
+  candidate.ttft_us = ttft_.read(now_slot);
+  candidate.ttft_p95_us = Times::p95_us(ttft);
+  candidate.latency_us = latency_.read(now_slot);
+  candidate.latency_p95_us = Times::p95_us(latency);
+  candidate.tok_per_s = busy_us == 0 ? 0
+                                     : static_cast<std::uint32_t>(std::min<std::uint64_t>(
+                                           tok_out * 1'000'000 / busy_us, UINT32_MAX));
+}
+
+std::shared_ptr<TargetStats> Statistics::cell(const std::string& key) {
+  auto& kept = cells_[key];
+  if (!kept) kept = std::make_shared<TargetStats>();
+  return kept;
+}
+
+void Statistics::drop_unused() {
+  std::erase_if(cells_, [](const auto& entry) { return entry.second.use_count() <= 1; });
+}
+
+}  // namespace switchyard::routing

@@ -1,0 +1,31 @@
+// The cheapest candidate for this request.
+#pragma once
+
+#include <switchyard/strategy.hpp>
+
+namespace cost {
+
+struct Settings {
+  std::uint32_t within_percent = 0;  // dearer than the cheapest by no more counts as equal
+  std::uint64_t ttft_us_max = 0;     // 0: no ceiling
+  std::uint64_t latency_us_max = 0;
+};
+
+class Strategy {
+ public:
+  static swy::Result<Strategy> open(std::string_view config_json, swy::Host host);
+  explicit Strategy(const Settings& settings = Settings()) : settings_(settings) {}
+
+  void score(const swy::RouteRequest& request, const swy::Candidates& candidates,
+             swy::Scores& scores) const;
+
+ private:
+  Settings settings_;
+};
+
+// 1200000 -> "0.0012".
+std::string decimal(std::int64_t nano);
+
+extern const char kSchema[];
+
+}  // namespace cost
