@@ -87,7 +87,7 @@ class ClientWriter {
   virtual void delta(std::string_view json, bool content) = 0;
   // What of the request is lost on the way, for the answer's head where that has not gone out yet;
   // takes the place of what was said before.
-  virtual void dropped(std::string_view pointers) = 0;
+  virtual void dropped(std::string_view /*pointers*/) {}
   // The whole answer; `json` lives until flush() has returned.
   virtual void whole(std::string_view json) = 0;
   virtual void end_stream(const observe::Usage& usage) = 0;

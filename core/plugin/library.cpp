@@ -218,6 +218,7 @@ Result<Libraries::Proposed, Libraries::Refused> Libraries::propose_from(
   Result<Descriptor> source = open_file(*directory, name);
   if (!source) {
     // A name that is nowhere leaves no trace.
+    std::error_code failed;
     if (!files_.contains(name) && !std::filesystem::exists(symlink_status(file, failed))) {
       return Refused{file, source.error().message};
     }

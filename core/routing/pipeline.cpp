@@ -282,8 +282,7 @@ Result<std::shared_ptr<plugin::StrategyInstance>, config::Faults> open_strategy(
   using Opened = Result<std::shared_ptr<StrategyInstance>>;
   config::Faults faults;
   const auto open = [&](StrategyInstance*) -> Opened {
-    auto opened =
-        StrategyInstance::open(libraries, strategy.plugin, strategy.config_json, owner);
+    auto opened = StrategyInstance::open(libraries, strategy.plugin, strategy.config_json, owner);
     if (opened) return std::shared_ptr<StrategyInstance>(std::move(*opened));
     faults = std::move(opened).error();
     return Error{faults.front().message};

@@ -31,7 +31,8 @@ plugin::Uses plugin_uses(const config::Config& config) {
   }
   for (const config::Model& model : config.models) {
     for (const config::Strategy& strategy : model.strategies) {
-      uses.push_back({"strategy", strategy.plugin, "alias " + model.name, strategy.config_json, ""});
+      uses.push_back(
+          {"strategy", strategy.plugin, "alias " + model.name, strategy.config_json, ""});
     }
   }
   return uses;

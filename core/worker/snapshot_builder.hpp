@@ -18,9 +18,9 @@ class SnapshotBuilder {
  public:
   explicit SnapshotBuilder(plugin::Libraries& libraries) : libraries_(libraries) {}
 
-  // Opens each provider's and strategy's plugin that is not open yet as it is configured. Strategies
-  // take over what those before them have learned. Every fault is reported, named by its JSON
-  // pointer.
+  // Opens each provider's and strategy's plugin that is not open yet as it is configured.
+  // Strategies take over what those before them have learned. Every fault is reported, named by its
+  // JSON pointer.
   Result<std::shared_ptr<const exchange::Snapshot>, config::Faults> build(
       std::shared_ptr<const config::Config> config, std::shared_ptr<const catalog::Catalog> catalog,
       std::function<void(const exchange::Snapshot*)> destroy);

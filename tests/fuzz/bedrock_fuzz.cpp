@@ -26,7 +26,7 @@ void stream(const bedrock::Settings& settings, const FakeHost& host, std::string
   FakeRequest request("chat", model, kHi, SWY_REQ_STREAM | SWY_REQ_WANT_USAGE);
   request.credential("auth", "bearer");
   Recorder recorder;
-  Drive drive(bedrock::Operation(settings, swy::Signer(host.get()), request.get(), 0), recorder);
+  Drive drive(bedrock::Operation(settings, swy::Signer(host.host()), request.get(), 0), recorder);
   drive.start();
   drive.head(200, {{"x-amzn-requestid", std::string(input.substr(0, 8))}});
   while (!input.empty() && drive.next.act == SWY_ACT_FEED) {
@@ -45,7 +45,7 @@ void whole(const bedrock::Settings& settings, const FakeHost& host, std::string_
   FakeRequest request("chat", "anthropic.claude-opus-5-5", kHi, 0);
   request.credential("auth", "bearer");
   Recorder recorder;
-  Drive drive(bedrock::Operation(settings, swy::Signer(host.get()), request.get(), 0), recorder);
+  Drive drive(bedrock::Operation(settings, swy::Signer(host.host()), request.get(), 0), recorder);
   drive.start();
   drive.answer(status, std::string(input));
   check(recorder, drive.next);
@@ -57,7 +57,7 @@ void ask(const bedrock::Settings& settings, const FakeHost& host, std::string_vi
   FakeRequest request("chat", "anthropic.claude-opus-5-5", std::string(input), 0);
   request.credential("access_key_id", "A").credential("region", "r");
   Recorder recorder;
-  Drive drive(bedrock::Operation(settings, swy::Signer(host.get()), request.get(), 0), recorder);
+  Drive drive(bedrock::Operation(settings, swy::Signer(host.host()), request.get(), 0), recorder);
   drive.start();
   if (drive.next.act == SWY_ACT_SEND) {
     fuzz::require(swy::json::valid(recorder.body), "what is sent is JSON");
