@@ -43,6 +43,7 @@ constexpr Command kCommands[] = {
     {"serve", run_serve, "serve requests (this is done where no command is given)"},
     {"check", run_check, "say what a configuration means, or what is wrong with it"},
     {"key", run_key, "create, list and disable gateway keys"},
+    {"plugin check", run_plugin_check, "hold a plugin file against its contract"},
     {"plugin-trial", run_plugin_trial, "try a plugin file as the host does before it loads one"},
     {"version", run_version, "print the version"},
     {"help", run_help, "print this"},
@@ -79,6 +80,10 @@ std::string command_name(std::vector<std::string>& arguments) {
   if (arguments[0].starts_with("-")) return "serve";
   std::string name = std::move(arguments.front());
   arguments.erase(arguments.begin());
+  if (name == "plugin" && !arguments.empty() && arguments[0] == "check") {
+    arguments.erase(arguments.begin());
+    name += " check";
+  }
   return name;
 }
 
