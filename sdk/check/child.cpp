@@ -270,13 +270,8 @@ const char* event_name(std::uint32_t kind) {
   return kind < std::size(kNames) ? kNames[kind] : "unknown kind";
 }
 
-Lender::~Lender() {
-  take_back();
-  for (const Loan& mapping : mappings_) {
-    guarded[mapping.index] = {};
-    ::munmap(mapping.begin, mapping.n);
-  }
-}
+// Mappings stay for the life of the child: their addresses must not become valid again.
+Lender::~Lender() { take_back(); }
 
 void* Lender::lend(const void* memory, std::size_t n, const char* what, std::size_t tail) {
   if (mode_ == Mode::kPlain && tail == 0) return const_cast<void*>(memory);
@@ -304,6 +299,7 @@ void* Lender::lend(const void* memory, std::size_t n, const char* what, std::siz
 void Lender::take_back() {
   for (; unreadable_ < mappings_.size(); ++unreadable_) {
     const Loan& mapping = mappings_[unreadable_];
+    ::madvise(mapping.begin, mapping.n, MADV_DONTNEED);
     ::mprotect(mapping.begin, mapping.n, PROT_NONE);
     guarded[mapping.index].returned = true;
   }

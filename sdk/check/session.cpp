@@ -1,5 +1,6 @@
 #include "session.hpp"
 
+#include <sched.h>
 #include <time.h>
 
 #include <algorithm>
@@ -334,6 +335,7 @@ class Session {
     if (policy_.wall_ns) policy_.wall_ns->push_back(static_cast<std::uint32_t>(mono_ns() - wall));
     in_call_ = false;
     left();
+    if (policy_.yields) ::sched_yield();
     next_ = *next;
     trace_.err = *err;
     trace_.steps.push_back({event.kind, next_.act, rc});

@@ -68,6 +68,7 @@ struct Policy {
       kNever;  // which call of a writer gets writer_rc; all where it is `kEvery`
   swy_rc writer_rc = SWY_OK;
   bool larger = false;  // structs as of a newer header
+  bool yields = false;  // other threads come in between events
   std::vector<std::uint32_t>* wall_ns = nullptr;
   std::vector<std::uint32_t>* cpu_ns = nullptr;
   std::vector<std::uint64_t>* instructions = nullptr;  // in user space, read from the counter
