@@ -409,7 +409,8 @@ Outcome random_events(Bench& bench) {
                          : kStatus[chance.below(std::size(kStatus))];
       event.xid = static_cast<std::uint32_t>(chance.below(3));
       event.name = kNames[chance.below(std::size(kNames))];
-      event.data = pieces[chance.below(pieces.size())];
+      event.data =
+          event.kind == SWY_EV_IOERR ? "the exchange broke" : pieces[chance.below(pieces.size())];
       events.push_back(std::move(event));
     }
     const Trace trace = run_odd(provider, cases[seed % cases.size()].ask, events);
