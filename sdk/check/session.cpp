@@ -208,10 +208,8 @@ class Session {
   }
 
   bool sign(const Sent& sent) {
-    signing_ = true;
     step({SWY_EV_SIGN, 0, sent.xid, {}, {}}, nullptr);
-    signing_ = false;
-    if (over_) return false;
+    if (over_ || trace_.steps.back().kind != SWY_EV_SIGN) return false;
     if (next_.act == SWY_ACT_FEED) return true;
     over_ = true;
     trace_.end = End::kWaits;
@@ -302,8 +300,9 @@ class Session {
     raw.data = call_.lend(event.data, "ev.data");
     raw.now_ns = mono_ns();
     swy_sign_facts facts{};
-    if (event.kind == SWY_EV_SIGN && !trace_.sent.empty()) {
-      fill(facts, trace_.sent.back());
+    signing_ = event.kind == SWY_EV_SIGN;
+    if (signing_) {
+      fill(facts, trace_.sent.empty() ? Sent() : trace_.sent.back());
       raw.sign = call_.lend_struct(facts, "ev.sign");
     }
     swy_out table = out_;
@@ -456,7 +455,8 @@ class Session {
   }
 
   void fill(swy_sign_facts& facts, const Sent& sent) {
-    sign_url_ = sent.url.starts_with("/") ? "https://upstream.example" + sent.url : sent.url;
+    const bool below = sent.url.empty() || sent.url.front() == '/';
+    sign_url_ = (below ? "https://upstream.example" : "") + sent.url;
     sign_headers_ = {{"host", "upstream.example"}};
     for (const auto& [k, v] : sent.headers) sign_headers_.emplace_back(lower(k), v);
     sign_kv_ = lend_pairs(sign_headers_, "sign.hdr", call_);
@@ -497,7 +497,8 @@ class Session {
   }
 
   Sent* open_request(const char* writer) {
-    if (begun_ || (signing_ && !trace_.sent.empty())) return &trace_.sent.back();
+    if (begun_) return &trace_.sent.back();
+    if (signing_) return trace_.sent.empty() ? nullptr : &trace_.sent.back();
     if (policy_.writer_rc >= 0) breach(std::string(writer) + " was called before req_begin");
     return nullptr;
   }
@@ -651,10 +652,8 @@ class Session {
     Session& self = *static_cast<Session*>(ctx);
     const swy_rc rc = self.enter("req_query");
     if (rc < 0) return rc;
-    if (!self.signing_ || self.trace_.sent.empty()) {
-      self.breach("req_query was called outside SIGN");
-      return SWY_E_ARG;
-    }
+    if (!self.signing_) self.breach("req_query was called outside SIGN");
+    if (!self.signing_ || self.trace_.sent.empty()) return SWY_E_ARG;
     self.trace_.sent.back().query.emplace_back(view(k), view(v));
     return rc;
   }
