@@ -22,15 +22,6 @@
 
 #include "json.hpp"
 
-#if defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-#define SWY_CHECK_SHADOW_MEMORY 1
-#endif
-#endif
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define SWY_CHECK_SHADOW_MEMORY 1
-#endif
-
 namespace swy::check {
 namespace {
 
@@ -137,9 +128,7 @@ void confine(std::uint32_t seconds_max) {
   ::prctl(PR_SET_PDEATHSIG, SIGKILL);
   limit(RLIMIT_CORE, 0);
   limit(RLIMIT_CPU, seconds_max + 1);
-#if !defined(SWY_CHECK_SHADOW_MEMORY)
-  limit(RLIMIT_AS, mapped_bytes() + (rlim_t{4} << 30));
-#endif
+  if (!kSanitized) limit(RLIMIT_AS, mapped_bytes() + (rlim_t{4} << 30));
   leave_network();
   ::dup2(STDERR_FILENO, STDOUT_FILENO);
 

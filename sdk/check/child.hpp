@@ -14,6 +14,19 @@
 
 namespace swy::check {
 
+// A sanitizer maps what it likes, and its allocator can't be asked.
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+inline constexpr bool kSanitized = true;
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
+inline constexpr bool kSanitized = true;
+#else
+inline constexpr bool kSanitized = false;
+#endif
+#else
+inline constexpr bool kSanitized = false;
+#endif
+
 struct Outcome {
   Verdict verdict = Verdict::kPassed;
   std::string text;

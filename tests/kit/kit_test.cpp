@@ -4,9 +4,12 @@
 #include <fstream>
 #include <sstream>
 #include <string>
+#include <string_view>
 #include <switchyard/check.hpp>
 #include <switchyard/json.hpp>
 #include <vector>
+
+#include "child.hpp"
 
 namespace swy::check::test {
 namespace {
@@ -81,7 +84,7 @@ const std::vector<Defect>& defects() {
       {"strategy", "fixed_stride", "strategy.strides", ""},
       {"strategy", "writes_behind", "strategy.strides", "behind out[0]"},
       {"strategy", "first", "strategy.counts", "0 candidates"},
-      {"strategy", "null_text", "strategy.extremes", "crashed with SIGSEGV in strategy.score"},
+      {"strategy", "null_text", "strategy.extremes", "in strategy.score; tried: the outermost"},
       {"strategy", "alone", "strategy.concurrent", "beside itself"},
       {"strategy", "load_forgets", "strategy.state", "scores as its predecessor"},
       {"strategy", "load_trusts", "strategy.state", "it went past the end of state"},
@@ -92,7 +95,7 @@ const std::vector<Defect>& defects() {
       {"logger", "takes_more", "logger.takes", "it says 2 of 1"},
       {"logger", "silent", "logger.takes", "err.msg is empty"},
       {"logger", "fixed_stride", "logger.strides", "crashed"},
-      {"logger", "null_text", "logger.empty-fields", "crashed with SIGSEGV in logger.write"},
+      {"logger", "null_text", "logger.empty-fields", "in logger.write; tried: a record of zeros"},
       {"logger", "wears_out", "logger.many", "crashed with SIGABRT in logger.write"},
       {"logger", "late", "logger.deadline", "given 0 ms, it took"},
       {"logger", "lies", "logger.unwritable", "1,000 records taken"},
@@ -115,6 +118,7 @@ std::string read(const fs::path& path) {
 TEST_CASE("kit: each defect is found by its check, and named", "[kit]") {
   for (const Defect& defect : defects()) {
     CAPTURE(defect.kind, defect.name);
+    if (kSanitized && std::string_view(defect.text) == "bytes of heap") continue;
     const Report report = run(fixture(defect.kind, defect.name), quick(defect.id));
     REQUIRE(report.trouble.empty());
     REQUIRE_FALSE(report.findings.empty());
