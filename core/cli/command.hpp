@@ -17,9 +17,13 @@ int run_key(std::span<const std::string> args);
 // --config FILE] [--ca-file FILE] [--json].
 int run_plugin(std::span<const std::string> args);
 
+// plugin check FILE [--config JSON|@FILE] [...]: holds a plugin against its contract. 0 passed, 1
+// failed, 2 could not run.
+
 // The same with given streams.
 int run_check(std::span<const std::string> args, std::ostream& out, std::ostream& err);
 int run_key(std::span<const std::string> args, std::ostream& out, std::ostream& err);
 int run_plugin(std::span<const std::string> args, std::ostream& out, std::ostream& err);
+int run_plugin_check(std::span<const std::string> args, std::ostream& out, std::ostream& err);
 
 }  // namespace switchyard::cli

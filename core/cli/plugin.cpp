@@ -27,6 +27,7 @@ constexpr char kUsage[] =
     "                                           a path elsewhere is installed there first\n"
     "       switchyard plugin rollback NAME.so  the generation before serves again\n"
     "each with [--state DIR | --config FILE] [--ca-file FILE] [--json]\n"
+    "       switchyard plugin check FILE.so     holds a plugin file against its contract (--help)\n"
     "       switchyard plugin new provider|strategy|logger NAME [DIRECTORY]\n"
     "                                           a project of your own, from the template\n";
 
@@ -229,6 +230,8 @@ struct Verb {
 };
 
 constexpr Verb kVerbs[] = {
+    {"check",
+     [](Words words, const Streams& to) { return run_plugin_check(words, to.out, to.err); }},
     {"new", [](Words words, const Streams& to) { return run_plugin_new(words, to.out, to.err); }},
     {"list", [](Words words, const Streams& to) { return ask_gateway(words, 0, list, to); }},
     {"swap", [](Words words, const Streams& to) { return ask_gateway(words, 1, swap, to); }},
@@ -240,7 +243,7 @@ constexpr Verb kVerbs[] = {
 
 int run_plugin(Words args, std::ostream& out, std::ostream& err) {
   const Streams streams{out, err};
-  if (args.empty()) return misuse(streams, "plugin: new, list, swap or rollback?");
+  if (args.empty()) return misuse(streams, "plugin: new, check, list, swap or rollback?");
   if (args[0] == "--help") {
     out << kUsage;
     return 0;

@@ -87,12 +87,12 @@ TEST_CASE("sdk: the examples load, and answer as their documents say", "[.sdk]")
     const std::string said = R"({"role":"assistant","content":"say \"hi\"\n"})";
     CHECK(ask(**echo, body, messages, 0) == R"(6 0 {"id":"echo","object":"chat.completion",)" +
                                                 head + R"("message":)" + said +
-                                                R"(,"finish_reason":"stop"}]})" + "\n");
+                                                R"(,"finish_reason":"stop"}]})" + "\n9 0 stop\n");
     CHECK(ask(**echo, body, messages, SWY_REQ_STREAM) ==
           R"(2 1 {"id":"echo","object":"chat.completion.chunk",)" + head + R"("delta":)" + said +
               R"(,"finish_reason":null}]})" + "\n" +
               R"(2 0 {"id":"echo","object":"chat.completion.chunk",)" + head +
-              R"("delta":{},"finish_reason":"stop"}]})" + "\n");
+              R"("delta":{},"finish_reason":"stop"}]})" + "\n9 0 stop\n");
     CHECK_THAT(ask(**echo, R"({"messages":[]})", "[]", 0), Catch::Contains(R"("content":"")"));
   }
   SECTION("home-strategy") {

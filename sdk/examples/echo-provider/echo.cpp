@@ -18,7 +18,8 @@ struct Echo {
   struct Operation {
     swy::Request request;
 
-    swy::Next step(const swy::Event&, swy::Out& out) {
+    swy::Next step(const swy::Event& event, swy::Out& out) {
+      if (event.kind() != SWY_EV_START) return swy::Next::unknown_event();
       const bool stream = request.stream();
       const std::string object = stream ? "chat.completion.chunk" : "chat.completion";
       const std::string head = R"({"id":"echo","object":")" + object + R"(","created":0,"model":)" +
@@ -31,6 +32,7 @@ struct Echo {
       } else {
         out.whole(head + R"("message":)" + message + R"(,"finish_reason":"stop"}]})", 0);
       }
+      out.finish_reason("stop");
       return swy::Next::done();
     }
   };

@@ -12,6 +12,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <switchyard/json.hpp>
 #include <type_traits>
 #include <utility>
 #include <variant>
@@ -95,14 +96,19 @@ class Host {
 
 namespace detail {
 
-// Copies as much of `text` as fits, cut between code points, NUL-terminated.
+// Copies as much of `text` as fits, cut between code points, NUL-terminated. What an upstream said
+// may be anything: a byte that is not UTF-8, or is NUL, becomes a question mark.
 inline void put_message(swy_err& err, std::string_view text) noexcept {
-  std::size_t n = text.size() < sizeof err.msg ? text.size() : sizeof err.msg - 1;
-  if (n < text.size()) {
-    while (n > 0 && (static_cast<unsigned char>(text[n]) & 0xC0U) == 0x80U) --n;
+  std::size_t at = 0;
+  while (!text.empty()) {
+    const std::size_t n = text.front() == '\0' ? 0 : json::detail::utf8_length(text);
+    const std::size_t taken = n == 0 ? 1 : n;
+    if (at + taken >= sizeof err.msg) break;
+    std::memcpy(err.msg + at, n == 0 ? "?" : text.data(), taken);
+    at += taken;
+    text.remove_prefix(taken);
   }
-  if (n > 0) std::memcpy(err.msg, text.data(), n);
-  err.msg[n] = '\0';
+  err.msg[at] = '\0';
 }
 
 inline swy_rc put_error(swy_err* err, const Error& error, swy_rc rc) noexcept {

@@ -141,6 +141,12 @@ TEST_CASE("sdk: a message is never cut inside a character", "[unit][sdk]") {
   REQUIRE(std::string(err.msg).size() == 255);
 }
 
+TEST_CASE("sdk: a message is UTF-8 whatever an upstream said", "[unit][sdk]") {
+  swy_err err{};
+  swy::detail::put_message(err, std::string_view("a\xFF\xC3\0\xE2\x82\xAC", 7));
+  REQUIRE(std::string(err.msg) == "a???\xE2\x82\xAC");
+}
+
 TEST_CASE("sdk: a library says what it is, the same on each call", "[unit][sdk]") {
   static const swy::Library library{"vendor.x", "1.2.3",
                                     swy::provider<Plain>("plain", R"({"tasks":[]})"),
