@@ -243,7 +243,7 @@ class Form {
 
   std::string add(const Emit& emit) {
     if (emit.message) return {};
-    if (emit.what < SWY_EMIT_HEAD || emit.what > SWY_EMIT_FINISH) {
+    if (emit.what < SWY_EMIT_HEAD || emit.what > SWY_EMIT_DROPPED) {
       return "kind " + std::to_string(emit.what) + " is no SWY_EMIT_*";
     }
     const bool document = emit.what == SWY_EMIT_DELTA || emit.what == SWY_EMIT_WHOLE;
