@@ -1,8 +1,12 @@
 /* A provider "answer" and a logger "note" for swaps: ANSWER, a macro of the build, tells one
  * version from another, and ANSWER_<defect> gives it a defect. The provider answers with ANSWER; a
  * request for the model "held" is answered once the file that the setting "gate" names is there; a
- * request for "crash" or "bug" shows what trials do not find.
- * The logger appends ANSWER to the file that its setting "file" names, a line for each record. */
+ * request for "crash" or "bug" shows what trials do not find. A stream says the answer in six
+ * pieces, slowly where the model's name begins with "s". With the setting "tell" an answer is
+ * ANSWER:MODEL:TELL.
+ * The logger appends ANSWER to the file that its setting "file" names, a line for each record; with
+ * the setting "tell" model and reason follow, separated by tabs. ANSWER_journal makes a library of
+ * the logger alone, which is then called "journal". */
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,9 +17,10 @@
 
 #define TEXT_(x) #x
 #define TEXT(x) TEXT_(x)
+#define PIECES 6
 
 struct instance {
-  char path[512];
+  char path[512], tell[64];
 };
 
 static swy_str str(const char* text) {
@@ -59,15 +64,19 @@ static swy_rc open_with(swy_str cfg, const char* name, void** inst, swy_err* err
 #endif
   made = calloc(1, sizeof *made);
   member_of(cfg, name, made->path, sizeof made->path);
+  member_of(cfg, "tell", made->tell, sizeof made->tell);
   *inst = made;
   return SWY_OK;
 }
 
 /* ---- provider ---- */
 
+#if !defined(ANSWER_journal)
+
 struct operation {
   const struct instance* instance;
-  int held, crash, bug;
+  char text[160];
+  int held, crash, bug, stream, slow, pieces;
 };
 
 static int is(swy_str text, const char* word) {
@@ -86,6 +95,34 @@ static void answer_close(void* inst) {
   free(inst);
 }
 
+static void say(struct operation* op, swy_str model) {
+  const char* const tell = op->instance->tell;
+  if (tell[0] == '\0') {
+    strcpy(op->text, TEXT(ANSWER));
+  } else {
+    snprintf(op->text, sizeof op->text, "%s:%.*s:%s", TEXT(ANSWER), (int)model.n, model.p, tell);
+  }
+}
+
+static swy_rc emit_piece(const struct operation* op, int last, const swy_out* out) {
+  char chunk[512];
+  snprintf(chunk, sizeof chunk,
+           "{\"id\":\"a\",\"object\":\"chat.completion.chunk\",\"created\":0,\"model\":\"m\","
+           "\"choices\":[{\"index\":0,\"delta\":{\"content\":\"%s\"},\"finish_reason\":%s}]}",
+           op->text, last ? "\"stop\"" : "null");
+  return out->emit(out->ctx, SWY_EMIT_DELTA, SWY_EMIT_CONTENT, str(chunk));
+}
+
+static swy_rc emit_whole(const struct operation* op, const swy_out* out) {
+  char answer[512];
+  snprintf(answer, sizeof answer,
+           "{\"id\":\"a\",\"object\":\"chat.completion\",\"created\":0,\"model\":\"m\","
+           "\"choices\":[{\"index\":0,\"message\":{\"role\":\"assistant\",\"content\":\"%s\"},"
+           "\"finish_reason\":\"stop\"}]}",
+           op->text);
+  return out->emit(out->ctx, SWY_EMIT_WHOLE, 0, str(answer));
+}
+
 static swy_rc answer_op_new(void* inst, const swy_req* req, void** op, swy_err* err) {
   struct operation* made = calloc(1, sizeof *made);
   (void)err;
@@ -94,6 +131,9 @@ static swy_rc answer_op_new(void* inst, const swy_req* req, void** op, swy_err* 
   return SWY_E_LIMIT;
 #endif
   made->instance = inst;
+  say(made, req->model);
+  made->stream = (req->flags & SWY_REQ_STREAM) != 0;
+  made->slow = req->model.n > 0 && req->model.p[0] == 's';
   made->held = is(req->model, "held");
   made->crash = is(req->model, "crash");
   made->bug = is(req->model, "bug");
@@ -103,7 +143,7 @@ static swy_rc answer_op_new(void* inst, const swy_req* req, void** op, swy_err* 
 
 static swy_rc answer_op_step(void* state, const swy_ev* ev, const swy_out* out, swy_next* next,
                              swy_err* err) {
-  const struct operation* op = state;
+  struct operation* op = state;
   (void)ev, (void)err;
 #if defined(ANSWER_step_crashes)
   raise(SIGSEGV);
@@ -135,11 +175,13 @@ static swy_rc answer_op_step(void* state, const swy_ev* ev, const swy_out* out, 
     next->delay_ns = 5000000;
     return SWY_OK;
   }
+  if (op->stream && ++op->pieces < PIECES) {
+    next->act = SWY_ACT_WAIT;
+    next->delay_ns = op->slow ? 50000000 : 2000000;
+    return emit_piece(op, 0, out);
+  }
   next->act = SWY_ACT_DONE;
-  return out->emit(out->ctx, SWY_EMIT_WHOLE, 0,
-                   str("{\"id\":\"a\",\"object\":\"chat.completion\",\"created\":0,\"model\":\"m\","
-                       "\"choices\":[{\"index\":0,\"message\":{\"role\":\"assistant\","
-                       "\"content\":\"" TEXT(ANSWER) "\"},\"finish_reason\":\"stop\"}]}"));
+  return op->stream ? emit_piece(op, 1, out) : emit_whole(op, out);
 }
 
 static void answer_op_free(void* op) { free(op); }
@@ -147,6 +189,8 @@ static void answer_op_free(void* op) { free(op); }
 static const swy_provider provider = {
     sizeof(swy_provider), 0, answer_open, answer_close, answer_op_new, answer_op_step,
     answer_op_free};
+
+#endif
 
 /* ---- logger ---- */
 
@@ -159,14 +203,24 @@ static void note_close(void* inst) { free(inst); }
 
 static swy_rc note_write(void* inst, const swy_rec* rec, uint32_t n, uint32_t stride,
                          uint64_t deadline_ns, uint32_t* taken, swy_err* err) {
-  FILE* file = fopen(((const struct instance*)inst)->path, "a");
+  const struct instance* const self = inst;
+  FILE* file = fopen(self->path, "a");
   uint32_t i;
-  (void)rec, (void)stride, (void)deadline_ns;
+  (void)deadline_ns;
   if (!file) {
     strcpy(err->msg, "the file can't be opened");
     return SWY_E_LIMIT;
   }
-  for (i = 0; i < n; ++i) fputs(TEXT(ANSWER) "\n", file);
+  for (i = 0; i < n; ++i) {
+    const swy_rec* const one = SWY_AT(swy_rec, rec, i, stride);
+    fputs(TEXT(ANSWER), file);
+    if (self->tell[0] != '\0') {
+      fprintf(file, "\t%.*s\t%.*s", (int)one->model_used.n, one->model_used.p,
+              (int)one->route_reason.n, one->route_reason.p);
+    }
+    fputc('\n', file);
+    fflush(file); /* the generation before may be writing its last lines */
+  }
   fclose(file);
   *taken = n;
   return SWY_OK;
@@ -182,13 +236,25 @@ static const swy_logger logger = {sizeof(swy_logger), 0,          note_open,
 
 /* ---- library ---- */
 
+#if defined(ANSWER_journal)
+#define ID "zoo.journal"
+#define NAME "journal"
+#else
+#define ID "zoo.answer"
+#define NAME "note"
 static const swy_kind provider_kind = {
     sizeof(swy_kind), 0, SWY_PROVIDER_IFACE, "answer", NULL, "{\"tasks\":[\"chat\"]}", &provider};
-static const swy_kind logger_kind = {sizeof(swy_kind), 0, SWY_LOGGER_IFACE, "note", NULL, "{}",
+#endif
+static const swy_kind logger_kind = {sizeof(swy_kind), 0, SWY_LOGGER_IFACE, NAME, NULL, "{}",
                                      &logger};
-static const swy_kind* const kinds[] = {&provider_kind, &logger_kind};
-static const swy_lib lib = {sizeof(swy_lib), SWY_MINOR, 0,     0,    2,    "zoo.answer",
-                            TEXT(ANSWER),    "test",    kinds, NULL, NULL, NULL};
+static const swy_kind* const kinds[] = {
+#if !defined(ANSWER_journal)
+    &provider_kind,
+#endif
+    &logger_kind};
+static const swy_lib lib = {
+    sizeof(swy_lib), SWY_MINOR, 0,    0,   sizeof kinds / sizeof *kinds, ID, TEXT(ANSWER), "test",
+    kinds,           NULL,      NULL, NULL};
 
 const swy_lib* swy_plugin_v1(const swy_hello* hello) {
   (void)hello;
