@@ -30,9 +30,11 @@ foreach(list ${examples})
   run(${CMAKE_COMMAND} --build ${WORK}/${name})
   file(GLOB built ${WORK}/${name}/*.so ${WORK}/${name}/*.dll)
   foreach(file ${built})
-    # The templates' are all called mine.
     get_filename_component(plugin ${file} NAME)
-    configure_file(${file} ${WORK}/plugins/${name}_${plugin} COPYONLY
+    if(plugin MATCHES "^mine")  # every template's
+      set(plugin ${name}_${plugin})
+    endif()
+    configure_file(${file} ${WORK}/plugins/${plugin} COPYONLY
       FILE_PERMISSIONS OWNER_READ OWNER_WRITE OWNER_EXECUTE)
   endforeach()
 endforeach()

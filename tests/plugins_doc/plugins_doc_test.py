@@ -25,7 +25,7 @@ SECONDS_MAX = 300  # it compiles a plugin twice
 # (what a block holds, what it has to print), in the order of the text.
 EXPECTED = [
     ("plugin new", r"100% tests passed"),
-    ("plugin check", r"^\d+ passed, 0 failed, 0 warnings, 0 skipped$"),
+    ("plugin check", r"^\d+ passed, 0 failed, \d+ warnings, 0 skipped$"),
     ("switchyard serve", r'"status": ?"ok"'),
     ("chat/completions", r'"content": ?"/generate heard: Hello"'),
     ("plugin swap", r"^mine\.so: generation 2 serves: example\.mine "),
