@@ -25,7 +25,7 @@ struct TemplateFile {
 };
 
 constexpr TemplateFile kTemplates[] = {
-#include "plugin_templates.inc"
+#include "switchyard_templates.inc"
 };
 
 // What the configuration calls the plugin and, with '_' for '-', a namespace of C++.

@@ -3,7 +3,6 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <filesystem>
 #include <memory>
 #include <string>
 #include <vector>
@@ -42,7 +41,6 @@ struct Generation {
   unsigned refusals = 0;            // of this content
   std::uint64_t since_ms = 0;       // unix: when it came into this state
   std::uint64_t warm_until_ns = 0;  // monotonic: until then a rollback can have it again; 0: none
-  std::filesystem::path copy;       // what is mapped
   std::shared_ptr<const Library> library;  // until it retires
 
   struct Shared {

@@ -8,11 +8,11 @@
 #include <system_error>
 
 #include "core/base/clock.hpp"
-#include "core/plugin/call_note.hpp"
 #include "core/plugin/host.hpp"
 #include "core/plugin/loading.hpp"
 #include "core/plugin/table.hpp"
 #include "core/plugin/trial.hpp"
+#include "core/store/call_note.hpp"
 
 namespace switchyard::plugin {
 namespace {
@@ -22,6 +22,7 @@ namespace {
 struct Mapped {
   swy_entry entry = nullptr;
   std::weak_ptr<const Library> library;
+  std::filesystem::path copy;  // what is mapped
 };
 
 struct Mappings {
@@ -88,7 +89,7 @@ bool same_hex(std::string_view a, std::string_view b) {
 
 Library::~Library() {
   if (!table_) return;
-  const CallNote note(note_, Call::kFini);
+  const store::CallNote note(note_, store::Call::kFini);
   call_fini(*table_);
 }
 
@@ -204,7 +205,7 @@ void Libraries::keep_last_good(const Generation& served) const {
   std::filesystem::permissions(kept, std::filesystem::perms::owner_all, failed);
   const auto fresh = kept / ("." + served.file);
   std::filesystem::remove(fresh, failed);
-  std::filesystem::create_hard_link(served.copy, fresh, failed);
+  std::filesystem::create_hard_link(served.library->copy_, fresh, failed);
   if (!failed) std::filesystem::rename(fresh, kept / served.file, failed);
   if (failed) spdlog::warn("plugin_not_kept file={} reason=\"{}\"", served.file, failed.message());
 }
@@ -266,7 +267,6 @@ Result<Libraries::Proposed, Libraries::Refused> Libraries::propose_from(
   next->id = (*loaded)->id();
   next->version = (*loaded)->version();
   next->library = *loaded;
-  next->copy = copy->path;
   proposed_[name] = std::move(next);
   return Proposed{*loaded, true};
 }
@@ -321,7 +321,7 @@ void Libraries::put(std::shared_ptr<Generation> next) {
     if (back) rolled_back_[name] = before->sha256;
     before->state = State::kDraining;
     before->since_ms = unix_ms();
-    if (!before->copy.empty()) keep_last_good(*before);
+    keep_last_good(*before);
     before->warm_until_ns =
         mono_ns() + static_cast<std::uint64_t>(options_.warm.count()) * 1'000'000u;
     for (Generation::Shared& entry : before->shared) {
@@ -511,6 +511,7 @@ Result<std::shared_ptr<const Library>, Libraries::LoadFailure> Libraries::load_c
       // While this process lives, for debuggers and profilers that look up what is mapped.
       request.copy.keep();
       mapped.entry = entry->call;
+      mapped.copy = request.copy.path();
       mappings().by_sha256[request.sha256] = mapped;
       if ((count + 1) % kRetainedStep == 0) {
         spdlog::warn("plugin_libraries_mapped count={} most={}", count + 1, options_.mapped_max);
@@ -519,6 +520,7 @@ Result<std::shared_ptr<const Library>, Libraries::LoadFailure> Libraries::load_c
     auto begun = begin(request.file, request.sha256, mapped.entry);
     if (!begun) return LoadFailure{begun.error().message};
     library = std::move(*begun);
+    library->copy_ = mapped.copy;
     mappings().by_sha256[request.sha256].library = library;
   }
   if (passed) passed_[request.sha256] = relevant(request.uses, *library);
@@ -538,8 +540,8 @@ Result<std::shared_ptr<const Library>> Libraries::begin(const std::filesystem::p
   library->sha256_ = sha256;
   library->source_ = file;
   library->kinds_ = std::move(offer->kinds);
-  library->note_ = note_library(file.filename().string(), sha256);
-  const CallNote note(library->note_, Call::kInit);
+  library->note_ = store::note_library(file.filename().string(), sha256);
+  const store::CallNote note(library->note_, store::Call::kInit);
   if (Result<void> ok = check_unique(file.filename().string(), *library); !ok) {
     return std::move(ok).error();
   }

@@ -57,6 +57,7 @@ class Library {
   const swy_lib* table_ = nullptr;
   std::uint32_t note_ = 0;
   mutable Health health_;
+  mutable std::filesystem::path copy_;  // what is mapped
   std::string id_, version_, build_, sha256_;
   std::filesystem::path source_;
   std::vector<Kind> kinds_;

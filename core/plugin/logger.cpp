@@ -2,9 +2,9 @@
 
 #include "core/base/json_scan.hpp"
 #include "core/config/schema.hpp"
-#include "core/plugin/call_note.hpp"
 #include "core/plugin/http.hpp"
 #include "core/plugin/table.hpp"
+#include "core/store/call_note.hpp"
 
 namespace switchyard::plugin {
 namespace {
@@ -64,7 +64,7 @@ Result<std::unique_ptr<LoggerInstance>> LoggerInstance::open(
   if (const std::string wrong = config_fault(*found.kind, config_json); !wrong.empty()) {
     return Error{"logger \"" + std::string(kind_name) + "\": " + wrong};
   }
-  const CallNote note(found.library->note(), Call::kOpen);
+  const store::CallNote note(found.library->note(), store::Call::kOpen);
   auto logger = from_table(static_cast<const swy_logger*>(found.kind->vt), std::string(kind_name),
                            config_json, std::move(destinations));
   if (!logger) return logger;
@@ -75,7 +75,7 @@ Result<std::unique_ptr<LoggerInstance>> LoggerInstance::open(
 
 LoggerInstance::~LoggerInstance() {
   if (!table_) return;
-  const CallNote note(note_, Call::kClose);
+  const store::CallNote note(note_, store::Call::kClose);
   table_->close(instance_);
 }
 
@@ -88,7 +88,7 @@ LoggerFault LoggerInstance::fault(const char* call, swy_rc rc, const swy_err& er
 Result<std::uint32_t, LoggerFault> LoggerInstance::write(std::span<const swy_rec> records,
                                                          std::uint64_t deadline_ns) {
   const PostingCall call(*tag_, deadline_ns);
-  const CallNote note(note_, Call::kWrite);
+  const store::CallNote note(note_, store::Call::kWrite);
   swy_err err = empty_err();
   std::uint32_t taken = 0;
   const auto n = static_cast<std::uint32_t>(records.size());
@@ -104,7 +104,7 @@ Result<std::uint32_t, LoggerFault> LoggerInstance::write(std::span<const swy_rec
 
 Result<void, LoggerFault> LoggerInstance::flush(std::uint64_t deadline_ns) {
   const PostingCall call(*tag_, deadline_ns);
-  const CallNote note(note_, Call::kFlush);
+  const store::CallNote note(note_, store::Call::kFlush);
   swy_err err = empty_err();
   const swy_rc rc = table_->flush(instance_, deadline_ns, &err);
   if (rc < 0) return fault("flush", rc, err);

@@ -7,10 +7,10 @@
 
 #include "core/base/clock.hpp"
 #include "core/base/json_scan.hpp"
-#include "core/plugin/call_note.hpp"
 #include "core/plugin/host.hpp"
 #include "core/plugin/sign.hpp"
 #include "core/plugin/table.hpp"
+#include "core/store/call_note.hpp"
 
 namespace switchyard::plugin {
 
@@ -202,7 +202,7 @@ Result<std::unique_ptr<ProviderInstance>> ProviderInstance::open(const Libraries
 
   swy_err err = empty_err();
   InstanceTag* tag = instance->tag_.get();
-  const CallNote note(found.library->note(), Call::kOpen);
+  const store::CallNote note(found.library->note(), store::Call::kOpen);
   const swy_rc rc =
       instance->table_->open(to_swy(config_json), host_table(), tag, &instance->instance_, &err);
   if (rc < 0) {
@@ -216,7 +216,7 @@ Result<std::unique_ptr<ProviderInstance>> ProviderInstance::open(const Libraries
 
 ProviderInstance::~ProviderInstance() {
   if (!table_) return;
-  const CallNote note(library_->note(), Call::kClose);
+  const store::CallNote note(library_->note(), store::Call::kClose);
   table_->close(instance_);
 }
 
@@ -228,14 +228,14 @@ Operation::Operation(Operation&& other) noexcept
 
 Operation::~Operation() {
   if (!instance_) return;
-  const CallNote note(instance_->library_->note(), Call::kOpFree);
+  const store::CallNote note(instance_->library_->note(), store::Call::kOpFree);
   instance_->table_->op_free(operation_);
 }
 
 Result<Operation, Fault> Operation::start(ProviderInstance& instance, const swy_req& request) {
   swy_err err = empty_err();
   void* operation = nullptr;
-  const CallNote note(instance.library_->note(), Call::kOpNew);
+  const store::CallNote note(instance.library_->note(), store::Call::kOpNew);
   const swy_rc rc = instance.table_->op_new(instance.instance_, &request, &operation, &err);
   if (rc < 0) {
     // op_new may say that the request itself is at fault, as a step may.
@@ -261,7 +261,7 @@ Operation::Next Operation::step(const swy_ev& event, OperationSink& sink) {
 }
 
 Operation::Next Operation::call_step(const swy_ev& event, OperationSink& sink) {
-  const CallNote note(instance_->library_->note(), Call::kOpStep);
+  const store::CallNote note(instance_->library_->note(), store::Call::kOpStep);
   const swy_out out = out_to(sink);
   const SigningScope signing(out);
   swy_next next{};

@@ -5,9 +5,9 @@
 
 #include "core/base/clock.hpp"
 #include "core/base/json_scan.hpp"
-#include "core/plugin/call_note.hpp"
 #include "core/plugin/configuration.hpp"
 #include "core/plugin/table.hpp"
+#include "core/store/call_note.hpp"
 
 namespace switchyard::plugin {
 namespace {
@@ -59,7 +59,7 @@ Result<std::unique_ptr<StrategyInstance>, config::Faults> StrategyInstance::open
   config::Faults faults = check_configuration(*found.kind, config_json);
   for (config::Fault& fault : faults) fault.pointer = "/config" + fault.pointer;
   if (!faults.empty()) return faults;
-  const CallNote note(found.library->note(), Call::kOpen);
+  const store::CallNote note(found.library->note(), store::Call::kOpen);
   auto strategy = from_table(static_cast<const swy_strategy*>(found.kind->vt),
                              std::string(kind_name), config_json, owner);
   if (!strategy) return config::Faults{{"/config", strategy.error().message}};
@@ -70,7 +70,7 @@ Result<std::unique_ptr<StrategyInstance>, config::Faults> StrategyInstance::open
 
 StrategyInstance::~StrategyInstance() {
   if (!table_) return;
-  const CallNote note(note_, Call::kClose);
+  const store::CallNote note(note_, store::Call::kClose);
   table_->close(instance_);
 }
 
@@ -90,7 +90,7 @@ Result<void> StrategyInstance::score(const swy_rreq& request, std::span<const sw
 Result<void> StrategyInstance::call_score(const swy_rreq& request,
                                           std::span<const swy_cand> candidates,
                                           std::span<swy_score> out) const {
-  const CallNote note(note_, Call::kScore);
+  const store::CallNote note(note_, store::Call::kScore);
   for (swy_score& each : out) {
     each = {};
     each.size = sizeof each;
@@ -116,14 +116,14 @@ Result<void> StrategyInstance::call_score(const swy_rreq& request,
 
 void StrategyInstance::observe(const swy_outcome& outcome) const {
   if (!SWY_FN(table_, swy_strategy, observe)) return;
-  const CallNote note(note_, Call::kObserve);
+  const store::CallNote note(note_, store::Call::kObserve);
   table_->observe(instance_, &outcome);
 }
 
 Result<std::string> StrategyInstance::save() const {
   std::string state;
   if (!SWY_FN(table_, swy_strategy, save)) return state;
-  const CallNote note(note_, Call::kSave);
+  const store::CallNote note(note_, store::Call::kSave);
   const swy_rc rc = table_->save(instance_, append, &state);
   if (rc < 0) return Error{fault("save", fault_text(rc, empty_err()))};
   return state;
@@ -131,7 +131,7 @@ Result<std::string> StrategyInstance::save() const {
 
 Result<bool> StrategyInstance::load(std::string_view state) {
   if (!SWY_FN(table_, swy_strategy, load)) return false;
-  const CallNote note(note_, Call::kLoad);
+  const store::CallNote note(note_, store::Call::kLoad);
   const swy_rc rc = table_->load(instance_, to_swy(state));
   if (rc == SWY_E_DATA) return false;
   if (rc < 0) return Error{fault("load", fault_text(rc, empty_err()))};

@@ -15,7 +15,7 @@
 #include "core/base/clock.hpp"
 #include "core/base/os_process.hpp"
 #include "core/observe/log.hpp"
-#include "core/plugin/crashes.hpp"
+#include "core/store/crashes.hpp"
 #include "core/worker/control.hpp"
 #include "core/worker/worker.hpp"
 
@@ -364,15 +364,15 @@ void Supervisor::tell_ready() {
 void Supervisor::blame_plugin(pid_t pid, int status) {
   if (!plan_) return;
   const auto directory = plan_->config->state / "plugins";
-  const auto blame = plugin::take_notes(directory, pid);
+  const auto blame = store::take_notes(directory, pid);
   const bool killed = !WIFSIGNALED(status) || WTERMSIG(status) == SIGKILL;
   if (!blame || killed) return;
   const char* name = sigabbrev_np(WTERMSIG(status));
   const std::string signal = "SIG" + std::string(name != nullptr ? name : "?");
-  plugin::CrashList crashes(directory);
+  store::CrashList crashes(directory);
   const unsigned count = crashes.add(*blame, signal, unix_ns() / kNsPerMs);
   spdlog::error("plugin_crashed file={} sha256={} in={} signal={} times={}{}", blame->file,
-                blame->sha256, to_string(blame->call), signal, count,
+                blame->sha256, store::to_string(blame->call), signal, count,
                 count >= 2 ? " action=quarantine" : "");
 }
 

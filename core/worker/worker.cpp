@@ -16,8 +16,8 @@
 #include "core/base/os_process.hpp"
 #include "core/net/dns.hpp"
 #include "core/observe/log.hpp"
-#include "core/plugin/call_note.hpp"
-#include "core/plugin/crashes.hpp"
+#include "core/store/call_note.hpp"
+#include "core/store/crashes.hpp"
 #include "core/store/store.hpp"
 #include "core/surface/gateway.hpp"
 #include "core/worker/acceptor.hpp"
@@ -372,7 +372,7 @@ void Worker::leave_resting_plugins() {
 }
 
 admin::PluginResult Worker::release_plugin(const std::string& sha256) {
-  const bool crashed = plugin::CrashList(libraries_->options().private_directory).release(sha256);
+  const bool crashed = store::CrashList(libraries_->options().private_directory).release(sha256);
   if (!libraries_->release(sha256) && !crashed) {
     return admin::PluginRefusal{404, "not_quarantined",
                                 "No content of this SHA-256 is quarantined."};
@@ -525,12 +525,12 @@ bool Worker::start() {
   libraries.private_directory = directory / "plugins";
   libraries.pins = config_->plugins.pins;
   libraries.require_pins = config_->plugins.require_pins;
-  libraries.quarantined = plugin::CrashList(libraries.private_directory).quarantined();
+  libraries.quarantined = store::CrashList(libraries.private_directory).quarantined();
   std::error_code ignored;  // where it can't be made no plugin loads, and says why
   std::filesystem::create_directory(libraries.private_directory, ignored);
   std::filesystem::permissions(libraries.private_directory, std::filesystem::perms::owner_all,
                                ignored);
-  plugin::keep_notes(libraries.private_directory);
+  store::keep_notes(libraries.private_directory);
   libraries_ = std::make_unique<plugin::Libraries>(std::move(libraries));
   builder_ = std::make_unique<SnapshotBuilder>(*libraries_);
 

@@ -9,8 +9,8 @@
 namespace swy::check {
 namespace {
 
-constexpr const char* kEmits[] = {"",    "head",  "delta",  "usage", "job",
-                                  "raw", "whole", "limits", "error", "finish"};
+constexpr const char* kEmits[] = {"",      "head",   "delta", "usage",  "job",    "raw",
+                                  "whole", "limits", "error", "finish", "dropped"};
 constexpr std::string_view kReasons[] = {"stop", "length", "tool_calls", "content_filter",
                                          "function_call"};
 
@@ -237,13 +237,20 @@ std::string error_fault(const Value& error) {
   return {};
 }
 
+bool is_pointers(const Value& value) {
+  return value.is('a') &&
+         std::all_of(value.items.begin(), value.items.end(), [](const Value& pointer) {
+           return pointer.is('s') && (pointer.text.starts_with('/') || pointer.text == "...");
+         });
+}
+
 class Form {
  public:
   explicit Form(const Ask& ask) : ask_(ask), stream_(ask) {}
 
   std::string add(const Emit& emit) {
     if (emit.message) return {};
-    if (emit.what < SWY_EMIT_HEAD || emit.what > SWY_EMIT_FINISH) {
+    if (emit.what < SWY_EMIT_HEAD || emit.what > SWY_EMIT_DROPPED) {
       return "kind " + std::to_string(emit.what) + " is no SWY_EMIT_*";
     }
     const bool document = emit.what == SWY_EMIT_DELTA || emit.what == SWY_EMIT_WHOLE;
@@ -305,6 +312,8 @@ class Form {
         return limits_fault(value);
       case SWY_EMIT_ERROR:
         return error_fault(value);
+      case SWY_EMIT_DROPPED:
+        return is_pointers(value) ? "" : "expected an array of JSON pointers (section 8)";
       case SWY_EMIT_HEAD:
         headed_ = true;
         return value.is('o') && !value.text_of("content_type").empty()

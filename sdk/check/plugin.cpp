@@ -137,9 +137,11 @@ void SWY_CALL host_log(const swy_host*, void*, std::int32_t, swy_str msg) noexce
   for (std::uint64_t i = 0; i < msg.n; ++i) sum = static_cast<char>(sum ^ msg.p[i]);
 }
 
+// The wall clock stands still, so that the same events have the same answer.
 std::uint64_t SWY_CALL host_now(const swy_host*, std::int32_t wall) noexcept {
+  if (wall != 0) return 1'795'176'000'000'000'000;
   timespec now{};
-  ::clock_gettime(wall != 0 ? CLOCK_REALTIME : CLOCK_MONOTONIC, &now);
+  ::clock_gettime(CLOCK_MONOTONIC, &now);
   return static_cast<std::uint64_t>(now.tv_sec) * 1'000'000'000U +
          static_cast<std::uint64_t>(now.tv_nsec);
 }

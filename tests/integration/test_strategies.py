@@ -3,6 +3,7 @@
 import collections
 import os
 import pathlib
+import re
 import shutil
 import tempfile
 import unittest
@@ -82,7 +83,7 @@ class Strategies(unittest.TestCase):
         found = [record for record in self.stage.gateway.records()
                  if record["switchyard.request_id"].startswith("split-")]
         self.assertEqual(len(found), 300)
-        shares = collections.Counter(record["gen_ai.provider.name"] for record in found)
+        shares = collections.Counter(record["switchyard.provider"] for record in found)
         self.assertTrue(135 <= shares["up"] <= 225, shares)
         self.assertTrue(50 <= shares["east"] <= 130, shares)
         self.assertTrue(5 <= shares["west"] <= 60, shares)
@@ -137,8 +138,9 @@ class Strategies(unittest.TestCase):
                 self.assertEqual(record["route_reason"],
                                  f"alias {model}: configuration order, for a strategy failed (of 3)")
                 # One line a second is logged: it is asked until its turn has come.
-                line = f'alias={model} reason="strategy \\"faulty\\": score: {said}"'
-                wait_for(lambda: self.stage.chat(model) and line in self.stage.gateway.log(),
+                # After five the plugin rests, whichever alias asks it.
+                line = rf'alias={model} reason="strategy \\"faulty\\": score: ({said}|rests after many faults)"'
+                wait_for(lambda: self.stage.chat(model) and re.search(line, self.stage.gateway.log()),
                          what=line)
         metrics = client.call(self.stage.gateway.admin_url, "GET", "/metrics").body.decode()
         for model, count in (("throws", "[1-9][0-9]*"), ("forgets", "[1-9][0-9]*"), ("cheap", "0")):

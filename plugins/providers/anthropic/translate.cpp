@@ -543,7 +543,9 @@ swy::Next Operation::on_message(std::string_view body, swy::Out& out) {
 
 swy::Next Operation::on_models(std::string_view body, swy::Out& out) {
   json::Cursor data(json::find(body, "data"));
-  if (!data.array()) return bad_answer("the upstream's list of models has no data");
+  if (!data.array() || !json::valid(body)) {
+    return bad_answer("the upstream's list of models has no data");
+  }
   std::string last;
   while (data.element()) {
     const std::string_view model = data.value();

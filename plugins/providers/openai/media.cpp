@@ -223,7 +223,7 @@ swy::Next MediaOperation::on_whole(std::string_view body, swy::Out& out) {
   if (!error.empty()) return refuse(body, out);
   const std::string counted = token_usage(usage);
   if (!counted.empty()) out.usage(counted);
-  out.whole(body, SWY_EMIT_NATIVE);
+  out.whole(body, request_.native() ? SWY_EMIT_NATIVE : 0u);
   return swy::Next::done();
 }
 

@@ -17,16 +17,14 @@ static std::string last_said(std::string_view messages) {
 struct Echo {
   struct Operation {
     swy::Request request;
-
     swy::Next step(const swy::Event& event, swy::Out& out) {
       if (event.kind() != SWY_EV_START) return swy::Next::unknown_event();
-      const bool stream = request.stream();
-      const std::string object = stream ? "chat.completion.chunk" : "chat.completion";
+      const std::string object = request.stream() ? "chat.completion.chunk" : "chat.completion";
       const std::string head = R"({"id":"echo","object":")" + object + R"(","created":0,"model":)" +
                                json::quoted(request.model()) + R"(,"choices":[{"index":0,)";
       const std::string message =
           R"({"role":"assistant","content":)" + last_said(request.value("messages")) + "}";
-      if (stream) {
+      if (request.stream()) {
         out.delta(head + R"("delta":)" + message + R"(,"finish_reason":null}]})", SWY_EMIT_CONTENT);
         out.delta(head + R"("delta":{},"finish_reason":"stop"}]})", 0);
       } else {

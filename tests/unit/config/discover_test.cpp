@@ -144,7 +144,7 @@ TEST_CASE("config: the shipped file holds with its samples switched on", "[unit]
   world.scratch().write("tls/cert.pem", "c");
   world.scratch().write("tls/key.pem", "k");
   world.scratch().write("deepseek.key", "k2");
-  world.environment = {"HOME=/h", "OPENAI_API_KEY=k1", "APP_KEY=k3"};
+  world.environment = {"HOME=/h", "OPENAI_API_KEY=k1", "APP_KEY=k3", "OTLP_TOKEN=k4"};
   const auto text = std::ifstream(fs::path(SWITCHYARD_SOURCE_DIR) / "config" / "switchyard.json");
   std::stringstream all;
   all << text.rdbuf();
@@ -155,7 +155,7 @@ TEST_CASE("config: the shipped file holds with its samples switched on", "[unit]
     const std::size_t comment = line.find_first_not_of(' ');
     const bool sample =
         inside && comment != std::string::npos && line.substr(comment, 3) == "// " &&
-        line.find_first_of("\"{}", comment + 3) == line.find_first_not_of(' ', comment + 3);
+        line.find_first_of("\"{}[]", comment + 3) == line.find_first_not_of(' ', comment + 3);
     samples += (sample ? line.substr(comment + 3) : line) + '\n';
   }
   const std::string place = "file:/run/secrets/deepseek";

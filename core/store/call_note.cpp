@@ -1,4 +1,4 @@
-#include "core/plugin/call_note.hpp"
+#include "core/store/call_note.hpp"
 
 #include <fcntl.h>
 #include <signal.h>
@@ -14,7 +14,7 @@
 
 #include "core/base/os_fd.hpp"
 
-namespace switchyard::plugin {
+namespace switchyard::store {
 namespace {
 
 constexpr std::uint32_t kMagic = 0x53574e31;  // "SWN1"
@@ -209,4 +209,4 @@ std::optional<Blame> take_notes(const std::filesystem::path& directory, pid_t pi
   return blame;
 }
 
-}  // namespace switchyard::plugin
+}  // namespace switchyard::store

@@ -11,7 +11,7 @@
 #include <string>
 #include <string_view>
 
-namespace switchyard::plugin {
+namespace switchyard::store {
 
 // A function of the contract, as a note names it.
 enum class Call : std::uint8_t {
@@ -72,4 +72,4 @@ struct Blame {
 // file.
 std::optional<Blame> take_notes(const std::filesystem::path& directory, pid_t pid);
 
-}  // namespace switchyard::plugin
+}  // namespace switchyard::store

@@ -1,10 +1,10 @@
-#include "core/plugin/crashes.hpp"
+#include "core/store/crashes.hpp"
 
 #include <algorithm>
 #include <fstream>
 #include <sstream>
 
-namespace switchyard::plugin {
+namespace switchyard::store {
 namespace {
 
 constexpr auto kWindowMs =
@@ -77,4 +77,4 @@ std::map<std::string, std::string> CrashList::quarantined() const {
   return reasons;
 }
 
-}  // namespace switchyard::plugin
+}  // namespace switchyard::store

@@ -9,9 +9,9 @@
 #include <string>
 #include <vector>
 
-#include "core/plugin/call_note.hpp"
+#include "core/store/call_note.hpp"
 
-namespace switchyard::plugin {
+namespace switchyard::store {
 
 // Two of one content within this time put it into quarantine.
 constexpr std::chrono::minutes kCrashWindow{10};
@@ -42,4 +42,4 @@ class CrashList {
   std::vector<Crash> crashes_;
 };
 
-}  // namespace switchyard::plugin
+}  // namespace switchyard::store
