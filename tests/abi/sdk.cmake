@@ -1,4 +1,5 @@
-# Installs the SDK as a package would, and builds the examples from there with nothing of this tree in sight.
+# Installs the SDK as a package would, and builds the examples from there with nothing of this tree in sight; for another
+# system the templates too (for this one abi_new does).
 # cmake -DBUILD=... -DWORK=... -DC=... -DCXX=... -DGENERATOR=... [-DSYSTEM=Windows] -P sdk.cmake
 function(run)
   execute_process(COMMAND ${ARGN} RESULT_VARIABLE failed OUTPUT_VARIABLE text ERROR_VARIABLE text)
@@ -16,6 +17,8 @@ if(NOT examples)
   message(FATAL_ERROR "no example was installed below ${WORK}/prefix")
 endif()
 if(SYSTEM)
+  file(GLOB templates ${WORK}/prefix/share/doc/*/template/*/CMakeLists.txt)
+  list(APPEND examples ${templates})
   set(system -DCMAKE_SYSTEM_NAME=${SYSTEM})
 endif()
 foreach(list ${examples})
@@ -26,6 +29,12 @@ foreach(list ${examples})
     -DCMAKE_BUILD_TYPE=RelWithDebInfo ${system})
   run(${CMAKE_COMMAND} --build ${WORK}/${name})
   file(GLOB built ${WORK}/${name}/*.so ${WORK}/${name}/*.dll)
-  file(COPY ${built} DESTINATION ${WORK}/plugins
-    FILE_PERMISSIONS OWNER_READ OWNER_WRITE OWNER_EXECUTE)
+  foreach(file ${built})
+    get_filename_component(plugin ${file} NAME)
+    if(plugin MATCHES "^mine")  # every template's
+      set(plugin ${name}_${plugin})
+    endif()
+    configure_file(${file} ${WORK}/plugins/${plugin} COPYONLY
+      FILE_PERMISSIONS OWNER_READ OWNER_WRITE OWNER_EXECUTE)
+  endforeach()
 endforeach()

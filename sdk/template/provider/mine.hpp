@@ -3,6 +3,7 @@
 // words in the places marked HERE.
 #pragma once
 
+#include <switchyard/fault.hpp>
 #include <switchyard/json.hpp>
 #include <switchyard/provider.hpp>
 
@@ -32,6 +33,8 @@ class Operation {
       case SWY_EV_IOERR:
         return swy::Next::fail(
             {static_cast<std::int32_t>(event.status()), std::string(event.data())});
+      case SWY_EV_CANCEL:  // the client left; HERE: send a last request where your API can stop
+        return swy::Next::done();
       default:
         return swy::Next::unknown_event();
     }
@@ -67,8 +70,8 @@ class Operation {
   // HERE: a whole answer.
   swy::Next on_answer(std::string_view data, swy::Out& out) {
     const std::string_view text = json::find(data, "text");
-    if (json::type_of(text) != 's') {
-      return swy::Next::fail({SWY_CLS_BAD_ANSWER, "the answer has no text"});
+    if (!json::valid(data) || json::type_of(text) != 's') {
+      return swy::Next::fail({SWY_CLS_BAD_ANSWER, "the answer is cut off, or has no text"});
     }
     report(json::find(data, "tokens"), out);
     out.whole(head("chat.completion") +
@@ -82,10 +85,7 @@ class Operation {
   // HERE: what a refusal means decides whether the host tries again, and where.
   swy::Error refusal(std::string_view body) const {
     const std::string text = json::to_text(json::find(body, "error")).value_or("no reason given");
-    if (status_ == 401 || status_ == 403) return {SWY_CLS_AUTH, text, status_};
-    if (status_ == 429) return {SWY_CLS_RATE_LIMIT, text, status_};
-    if (status_ >= 500) return {SWY_CLS_SERVER, text, status_};
-    return {SWY_CLS_BAD_REQUEST, text, status_};
+    return {swy::class_of_status(status_), text, status_};
   }
 
   void report(std::string_view tokens, swy::Out& out) {

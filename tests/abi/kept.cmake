@@ -1,0 +1,17 @@
+# Plugins that were built once, in today's host: cmake -DKEPT=... -DSWITCHYARD=... -P kept.cmake
+function(run)
+  execute_process(COMMAND ${ARGN} RESULT_VARIABLE failed OUTPUT_VARIABLE text ERROR_VARIABLE text)
+  if(failed)
+    message(FATAL_ERROR "${ARGN}\n${text}")
+  endif()
+endfunction()
+
+file(GLOB plugins ${KEPT}/*.so)
+list(LENGTH plugins count)
+if(count LESS 3)
+  message(FATAL_ERROR "${count} kept plugins in ${KEPT}, expected one each in C, C++ and Rust")
+endif()
+foreach(plugin ${plugins})
+  run(${SWITCHYARD} plugin-trial ${plugin})
+  run(${SWITCHYARD} plugin check ${plugin})
+endforeach()
