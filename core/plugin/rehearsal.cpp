@@ -5,9 +5,11 @@
 #include <algorithm>
 #include <array>
 #include <cassert>
+#include <sstream>
 
 #include "core/base/clock.hpp"
 #include "core/base/json_scan.hpp"
+#include "core/plugin/destinations.hpp"
 #include "core/plugin/host.hpp"
 #include "core/plugin/provider.hpp"
 
@@ -146,12 +148,29 @@ Result<void> rehearse_provider(const Libraries& libraries, const Use& use, const
   return {};
 }
 
+// Such as a logger may post to, by name alone: nothing is posted in a trial, and nothing could be.
+std::unique_ptr<Destinations> named_destinations(const std::string& names) {
+  config::Config config;
+  std::vector<std::string> wanted;
+  std::istringstream words(names);
+  for (std::string name; std::getline(words, name, ',');) {
+    config::Destination destination;
+    destination.name = name;
+    destination.url = "http://127.0.0.1:9";
+    config.destinations.push_back(std::move(destination));
+    wanted.push_back(name);
+  }
+  auto made = Destinations::make(config, wanted);
+  return made ? std::move(*made) : nullptr;
+}
+
 // A strategy or a logger: their tables begin alike.
 template <class Table>
 Result<void> rehearse_table(const Kind& kind, const Use& use, const std::string& where,
                             const Step& step) {
   const auto& table = *static_cast<const Table*>(kind.vt);
-  InstanceTag tag{use.id};
+  const auto destinations = named_destinations(use.destinations);
+  InstanceTag tag{use.id, destinations.get()};
   swy_err err{};
   err.size = sizeof err;
   void* instance = nullptr;

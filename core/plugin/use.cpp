@@ -10,12 +10,13 @@
 namespace switchyard::plugin {
 namespace {
 
-constexpr std::array<std::pair<const char*, std::string Use::*>, 5> kMembers = {
+constexpr std::array<std::pair<const char*, std::string Use::*>, 6> kMembers = {
     {{"family", &Use::family},
      {"kind", &Use::kind},
      {"id", &Use::id},
      {"config", &Use::config},
-     {"model", &Use::model}}};
+     {"model", &Use::model},
+     {"destinations", &Use::destinations}}};
 
 }  // namespace
 

@@ -10,11 +10,12 @@
 namespace switchyard::plugin {
 
 struct Use {
-  std::string family;  // "provider", "strategy", "logger"
-  std::string kind;    // "openai"
-  std::string id;      // of the instance, for people
-  std::string config;  // what open() gets, byte for byte
-  std::string model;   // of a provider: one that it serves, or empty
+  std::string family;        // "provider", "strategy", "logger"
+  std::string kind;          // "openai"
+  std::string id;            // of the instance, for people
+  std::string config;        // what open() gets, byte for byte
+  std::string model;         // of a provider: one that it serves, or empty
+  std::string destinations;  // of a logger: the names of those it may post to, parted by commas
 };
 using Uses = std::vector<Use>;
 

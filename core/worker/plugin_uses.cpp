@@ -22,17 +22,21 @@ plugin::Uses plugin_uses(const config::Config& config) {
         std::find_if(provider.models.begin(), provider.models.end(),
                      [](const std::string& name) { return name.find('*') == std::string::npos; });
     uses.push_back({"provider", provider.plugin, provider.id, provider.plugin_json,
-                    model == provider.models.end() ? std::string() : *model});
+                    model == provider.models.end() ? std::string() : *model, ""});
   }
   const auto names = logger_names(config);
   for (std::size_t i = 0; i < names.size(); ++i) {
-    uses.push_back(
-        {"logger", config.loggers[i].plugin, names[i], config.loggers[i].config_json, ""});
+    const config::Logger& logger = config.loggers[i];
+    std::string destinations;
+    for (const std::string& name : logger.destinations) {
+      destinations += (destinations.empty() ? "" : ",") + name;
+    }
+    uses.push_back({"logger", logger.plugin, names[i], logger.config_json, "", destinations});
   }
   for (const config::Model& model : config.models) {
     for (const config::Strategy& strategy : model.strategies) {
       uses.push_back(
-          {"strategy", strategy.plugin, "alias " + model.name, strategy.config_json, ""});
+          {"strategy", strategy.plugin, "alias " + model.name, strategy.config_json, "", ""});
     }
   }
   return uses;

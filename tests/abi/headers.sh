@@ -32,7 +32,7 @@ while [ $# -ge 2 ]; do
   for path in "$include"/switchyard/*.h; do
     header=$(basename "$path")
     for standard in c89 c99 c11 c17; do compile "$header" c "$standard" "$1"; done
-    for standard in c++11 c++14 c++17 c++20 c++2b; do compile "$header" cpp "$standard" "$2"; done
+    for standard in c++98 c++03 c++11 c++14 c++17 c++20 c++2b; do compile "$header" cpp "$standard" "$2"; done
   done
   for path in "$include"/switchyard/*.hpp; do
     for standard in c++20 c++2b; do compile "$(basename "$path")" cpp "$standard" "$2"; done

@@ -135,6 +135,15 @@ class Otlp(unittest.TestCase):
                 self.assertEqual(len(collector.logs), 1)
                 self.assertIn("status 400: malformed", stage.gateway.log())
 
+    def test_it_is_swapped_though_its_trial_can_post_nowhere(self):
+        with Collector() as collector, Stage(**otlp(collector.url)) as stage:
+            token = (stage.gateway.state / "admin.token").read_text().strip()
+            swapped = client.call(stage.gateway.admin_url, "POST", "/admin/v1/plugins/swap", {"file": "otlp.so"},
+                                  token, timeout=40)
+            self.assertEqual(swapped.status, 200, swapped.text)
+            stage.chat("alias")
+            wait_for(lambda: collector.total("switchyard.requests") == 1, what="the metrics")
+
     def test_a_stuck_collector_costs_records_and_no_request(self):
         with Collector() as collector:
             collector.stuck.set()
