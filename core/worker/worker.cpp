@@ -605,7 +605,10 @@ void Worker::start_admin() {
 }
 
 int Worker::run() {
-  if (!start()) return kWorkerCannotStart;
+  if (!start()) {
+    control_.poll();  // what was made on the way is destroyed there
+    return kWorkerCannotStart;
+  }
   start_loops();
   read_control();
   watch_plugins();

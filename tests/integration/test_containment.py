@@ -29,6 +29,7 @@ def answers(setting):
     return wait_for(asked, what="an answer")
 
 
+@unittest.skipIf(os.environ.get("SWITCHYARD_SANITIZER"), "a sanitizer turns a crash into its report and an exit")
 class Crash(unittest.TestCase):
     def test_the_worker_is_back_and_the_log_names_the_plugin(self):
         with Setting() as setting:
