@@ -119,37 +119,38 @@ Answer reload(AdminBackend& backend) {
 
 std::vector<Route> make_routes(AdminBackend& backend) {
   const auto json = [&backend](std::string (AdminBackend::*ask)()) {
-    return [&backend, ask](const std::string&) { return Answer{200, (backend.*ask)()}; };
+    return [&backend, ask](const Request&) { return Answer{200, (backend.*ask)()}; };
   };
   return {
       {"GET", "/healthz", Access::kOpen,
-       [](const std::string&) { return Answer{200, R"({"status":"ok"})"}; }},
+       [](const Request&) { return Answer{200, R"({"status":"ok"})"}; }},
       {"GET", "/metrics", Access::kLocal,
-       [&backend](const std::string&) {
+       [&backend](const Request&) {
          return Answer{200, backend.metrics_text(), "text/plain; version=0.0.4; charset=utf-8"};
        }},
       {"GET", "/admin/v1/status", Access::kToken, json(&AdminBackend::status_json)},
       {"GET", "/admin/v1/plugins", Access::kToken, json(&AdminBackend::plugins_json)},
       {"GET", "/admin/v1/providers", Access::kToken, json(&AdminBackend::providers_json)},
       {"GET", "/admin/v1/config", Access::kToken,
-       [&backend](const std::string&) {
+       [&backend](const Request&) {
          return Answer{200, backend.config_text(), "text/plain; charset=utf-8"};
        }},
       {"GET", "/admin/v1/log-level", Access::kToken,
-       [](const std::string&) { return log_level_answer(); }},
-      {"PUT", "/admin/v1/log-level", Access::kToken, set_log_level},
+       [](const Request&) { return log_level_answer(); }},
+      {"PUT", "/admin/v1/log-level", Access::kToken,
+       [](const Request& request) { return set_log_level(request.body); }},
       {"POST", "/admin/v1/plugins/swap", Access::kToken,
-       [&backend](const std::string& body) {
-         return change_plugin(backend, &AdminBackend::swap_plugin, body);
+       [&backend](const Request& request) {
+         return change_plugin(backend, &AdminBackend::swap_plugin, request.body);
        }},
       {"POST", "/admin/v1/plugins/rollback", Access::kToken,
-       [&backend](const std::string& body) {
-         return change_plugin(backend, &AdminBackend::rollback_plugin, body);
+       [&backend](const Request& request) {
+         return change_plugin(backend, &AdminBackend::rollback_plugin, request.body);
        }},
       {"POST", "/admin/v1/plugins/release", Access::kToken,
-       [&backend](const std::string& body) { return release_plugin(backend, body); }},
+       [&backend](const Request& request) { return release_plugin(backend, request.body); }},
       {"POST", "/admin/v1/reload", Access::kToken,
-       [&backend](const std::string&) { return reload(backend); }},
+       [&backend](const Request&) { return reload(backend); }},
   };
 }
 

@@ -8,6 +8,7 @@
 #include <rapidjson/writer.h>
 #include <spdlog/spdlog.h>
 
+#include <algorithm>
 #include <array>
 #include <atomic>
 #include <cerrno>
@@ -66,6 +67,59 @@ void explain(const httplib::Request&, httplib::Response& response) {
   if (!response.body.empty()) return;
   reply(response, error_answer(response.status, "The request can't be served.",
                                "invalid_request_error", "bad_request"));
+}
+
+using Texts = std::map<std::string, std::string>;
+
+std::string_view take_segment(std::string_view& rest) {
+  const std::size_t slash = rest.find('/');
+  const std::string_view segment = rest.substr(0, slash);
+  rest.remove_prefix(slash == std::string_view::npos ? rest.size() : slash + 1);
+  return segment;
+}
+
+// What of `path` stands for the {NAME}s of `pattern`; nothing where it does not fit.
+std::optional<Texts> match(std::string_view pattern, std::string_view path) {
+  if (std::count(pattern.begin(), pattern.end(), '/') !=
+      std::count(path.begin(), path.end(), '/')) {
+    return std::nullopt;
+  }
+  Texts params;
+  while (!pattern.empty() || !path.empty()) {
+    const std::string_view wanted = take_segment(pattern);
+    const std::string_view given = take_segment(path);
+    const bool is_param = wanted.starts_with('{');
+    if (is_param ? given.empty() : wanted != given) return std::nullopt;
+    if (is_param) params.emplace(wanted.substr(1, wanted.size() - 2), given);
+  }
+  return params;
+}
+
+// As httplib registers it: names are read by match().
+std::string to_regex(std::string_view pattern) {
+  std::string regex;
+  for (std::size_t i = 0; i < pattern.size(); ++i) {
+    if (pattern[i] == '{') {
+      regex += "[^/]+";
+      i = pattern.find('}', i);
+    } else {
+      if (pattern[i] == '.') regex += '\\';
+      regex += pattern[i];
+    }
+  }
+  return regex;
+}
+
+Request to_request(const Route& route, const httplib::Request& from, const std::string& body) {
+  Request request{from.method,
+                  from.path,
+                  body,
+                  from.get_header_value("Idempotency-Key"),
+                  match(route.path, from.path).value_or(Texts()),
+                  {},
+                  {}};
+  for (const auto& [name, value] : from.params) request.query.emplace(name, value);
+  return request;
 }
 
 // The calling thread takes no signal; threads that it starts inherit that.
@@ -243,7 +297,7 @@ Server::Impl::Handled Server::Impl::admit(const httplib::Request& request,
   const Route* found = nullptr;
   std::string allow;
   for (const Route& route : routes_) {
-    if (route.path != request.path) continue;
+    if (!match(route.path, request.path)) continue;
     allow += (allow.empty() ? "" : ", ") + route.method + (route.method == "GET" ? ", HEAD" : "");
     if (route.method == method) found = &route;
   }
@@ -290,10 +344,12 @@ void Server::Impl::register_route(const Route& route) {
                                         const httplib::ContentReader& read) {
     take_body(route, request, response, read);
   };
-  if (route.method == "GET") server_->Get(route.path, plain);
-  if (route.method == "PUT") server_->Put(route.path, with_body);
-  if (route.method == "POST") server_->Post(route.path, with_body);
-  if (route.method == "DELETE") server_->Delete(route.path, with_body);
+  const std::string path = to_regex(route.path);
+  if (route.method == "GET") server_->Get(path, plain);
+  if (route.method == "PUT") server_->Put(path, with_body);
+  if (route.method == "POST") server_->Post(path, with_body);
+  if (route.method == "PATCH") server_->Patch(path, with_body);
+  if (route.method == "DELETE") server_->Delete(path, with_body);
 }
 
 // httplib's own limit looks at Content-Length alone: a chunked or compressed body would pass it.
@@ -326,7 +382,9 @@ void Server::Impl::take_body(const Route& route, const httplib::Request& request
 
 void Server::Impl::serve(const Route& route, const httplib::Request& request,
                          httplib::Response& response, const std::string& body) const {
-  const Answer answer = route.answer(body);
+  Request asked = to_request(route, request, body);
+  asked.caller = {"admin.token", Role::kOwner, {}};
+  const Answer answer = route.answer(asked);
   reply(response, answer);
   const auto level = route.method == "GET" ? spdlog::level::debug : spdlog::level::info;
   spdlog::log(level, "admin method={} path={} status={} peer={}", request.method, route.path,

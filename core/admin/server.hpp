@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -32,12 +33,31 @@ enum class Access {
   kToken,
 };
 
+// Each may do what those before it may.
+enum class Role { kViewer, kOperator, kOwner };
+
+// Who asks, as far as a token says.
+struct Caller {
+  std::string name;  // of the token
+  Role role = Role::kOwner;
+  std::string account;  // not empty: sees and changes this account and those below it alone
+};
+
+// Texts are decoded; of a query's members with one name the first counts.
+struct Request {
+  std::string method, path, body, idempotency_key;
+  std::map<std::string, std::string> params;  // what stands for {NAME} in the route's path
+  std::map<std::string, std::string> query;
+  Caller caller;
+};
+
 struct Route {
   std::string method;  // a GET route answers HEAD too
-  std::string path;    // exact
+  std::string path;    // a part {NAME} takes one segment: "/admin/v1/keys/{id}"
   Access access = Access::kToken;
   // Runs on a thread of the server and may block. What it throws becomes a 500.
-  std::function<Answer(const std::string& body)> answer;
+  std::function<Answer(const Request& request)> answer;
+  Role role = Role::kOwner;  // the least that may
 };
 
 class Server {

@@ -13,6 +13,10 @@ namespace {
 constexpr std::chrono::milliseconds kStagger{250};  // RFC 8305 section 8
 constexpr std::size_t kProxyHeadMax = 16 * 1024;
 
+// What the kernel takes of an answer while a slow client holds it up. Left to itself it takes as
+// much as tcp_rmem allows, which is tens of megabytes for each connection on some machines.
+constexpr int kReceiveBuffer = 256 * 1024;
+
 // Attempts under way. Their callbacks share it; the coroutine that waits is woken by `done`.
 class Race : public std::enable_shared_from_this<Race> {
  public:
@@ -29,6 +33,9 @@ class Race : public std::enable_shared_from_this<Race> {
     attempts_.push_back(std::make_unique<Socket>(executor_));
     Socket* socket = attempts_.back().get();
     ++running_;
+    error_code ignored;  // of a family that this machine lacks: the connect says so
+    socket->open(endpoint.protocol(), ignored);
+    socket->set_option(asio::socket_base::receive_buffer_size(kReceiveBuffer), ignored);
     socket->async_connect(endpoint, [self = shared_from_this(), socket, endpoint](error_code ec) {
       self->on_connect(socket, endpoint, ec);
     });

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "core/base/result.hpp"
+#include "core/store/database.hpp"
 
 namespace switchyard::store {
 
@@ -28,12 +29,14 @@ struct JobRow {
   std::uint64_t expires_unix_s = 0;
 };
 
+// A connection of its own to state/switchyard.db, migrated to the newest schema.
+Result<std::unique_ptr<Database>> open_database(const std::filesystem::path& state_directory);
+
 // One connection; calls are serialised inside. Blocking: never on a loop. Errors say the file and
 // what SQLite said.
 class Store {
  public:
-  // Opens or creates state/switchyard.db (0600, WAL) and migrates it to the newest schema in one
-  // transaction. A schema newer than this binary is refused.
+  // As open_database(). A schema newer than this binary is refused.
   static Result<std::unique_ptr<Store>> open(const std::filesystem::path& state_directory);
   ~Store();
   Store(const Store&) = delete;
@@ -62,9 +65,8 @@ class Store {
   Result<std::uint64_t> keys_version();
 
  private:
-  class Impl;
-  explicit Store(std::unique_ptr<Impl> impl);
-  std::unique_ptr<Impl> impl_;
+  explicit Store(std::unique_ptr<Database> database);
+  std::unique_ptr<Database> database_;
 };
 
 // The state directory: made 0700 if absent, refused where others may enter. Holds the store,
