@@ -3,7 +3,6 @@
 // compare-and-swap, so nothing is ever below its limit, whoever else takes from it.
 #pragma once
 
-#include <array>
 #include <atomic>
 #include <cstdint>
 #include <filesystem>
@@ -12,6 +11,7 @@
 #include <optional>
 #include <string_view>
 
+#include "core/account/journal_os.hpp"
 #include "core/base/os_fd.hpp"
 #include "core/base/result.hpp"
 
@@ -21,20 +21,21 @@ using Nano = std::int64_t;  // billionths of one currency's unit
 
 namespace switchyard::account {
 
-// As it lies in the file; zero is a free cell that nothing was taken from.
+// As it lies in the file; zero is a free one.
 struct alignas(64) Cell {
-  std::atomic<std::uint64_t> id;  // the name's hash; 0: free. Stored last
-  std::uint64_t id_rest;
+  std::atomic<std::uint64_t> id;  // of the name's hash; 0: free. Stored last
+  std::atomic<std::uint64_t> id_rest;
   std::atomic<Nano> available;
 };
 static_assert(sizeof(Cell) == 64 && std::atomic<Nano>::is_always_lock_free);
 
-// A cell and how far down one may take from it. Cheap to copy; valid as long as its Cells.
+// A cell, and how far down one may take from it. Cheap to copy; valid as long as its Cells.
 class CellRef {
  public:
   static constexpr Nano kNoLimit = INT64_MIN;
 
-  CellRef(Cell& cell, std::uint32_t slot, Nano limit) : cell_(&cell), slot_(slot), limit_(limit) {}
+  CellRef() = default;
+  CellRef(Cell& cell, std::uint32_t slot, Nano limit) : cell_(&cell), limit_(limit), slot_(slot) {}
   CellRef with_limit(Nano limit) const { return {*cell_, slot_, limit}; }
 
   // Takes the whole amount and leaves at least the limit, or changes nothing.
@@ -56,39 +57,33 @@ class CellRef {
   std::uint32_t slot() const { return slot_; }  // where it lies in the file
 
  private:
-  Cell* cell_;
-  std::uint32_t slot_;
-  Nano limit_;
+  Cell* cell_ = nullptr;
+  Nano limit_ = 0;
+  std::uint32_t slot_ = 0;
 };
 
-// The file. A process that has it open is counted (by a shared lock); one that opens it while
-// nobody else has it open is alone, and rebuilds it before anything is taken.
+// The file. A process that has it open is counted (by a shared lock on it); one that opens it while
+// nobody else has it open is alone: it finds it empty, and fills it before it lets others in.
 class Cells {
  public:
-  static constexpr std::uint32_t kChunkCells = 1u << 16;
-  static constexpr std::uint32_t kChunksMax = 512;  // 25 million names
-
-  // Waits while another process rebuilds.
-  static Result<std::unique_ptr<Cells>> open(const std::filesystem::path& file);
+  // Waits while another process that is alone fills it.
+  static Result<std::unique_ptr<Cells>> open(const std::filesystem::path& file, JournalOs& os);
   ~Cells();
   Cells(const Cells&) = delete;
   Cells& operator=(const Cells&) = delete;
 
-  // Nobody else has the file open; until share() nobody else gets it.
+  // Nobody else has the file open, nor gets it until share().
   bool alone() const { return alone_; }
-  // Makes every cell free: each that is handed out later is a new one. Only where alone.
-  void clear();
-  // Lets others in. What this process made of the cells is complete.
   Result<void> share();
-  // Differs after each clear(): slots of another generation mean nothing.
+  // Of this filling: slots of another one mean nothing.
   std::uint64_t generation() const;
 
-  // The cell of a name; a new one begins with `initial`. May wait for a lock of the file's, which
-  // is held for microseconds. [any thread]
+  // The cell of a name; a new one begins with `initial`. May wait for a lock that is held for
+  // microseconds. [any thread]
   Result<CellRef> cell(std::string_view name, Nano initial, Nano limit);
   // Nothing where there is none yet. Without locks. [any thread]
   std::optional<CellRef> find(std::string_view name, Nano limit) const;
-  // By its place in the file, where that is of this generation.
+  // By its place in the file; nothing where no cell is there.
   std::optional<CellRef> at(std::uint32_t slot) const;
 
  private:
@@ -98,19 +93,23 @@ class Cells {
   };
   static Id id_of(std::string_view name);
 
-  explicit Cells(std::filesystem::path file) : file_(std::move(file)) {}
+  Cells(std::filesystem::path file, JournalOs& os) : file_(std::move(file)), os_(os) {}
   Result<void> begin();
-  Result<Cell*> chunk(std::uint32_t index);
-  Result<void> grow();
+  Result<void> begin_empty();
+  Result<void> check_filled() const;
+  Result<CellRef> insert(const Id& id, Nano initial, Nano limit);
   std::optional<CellRef> find(const Id& id, Nano limit) const;
-  Error fault(const char* what) const;
+  // The cell of an id in one chunk, or the free one where it would be.
+  std::uint32_t probe(std::uint32_t chunk, const Id& id) const;
+  Cell& cell_at(std::uint32_t slot) const;
 
-  std::filesystem::path file_;
-  UniqueFd fd_, growth_;  // growth_: a description of its own, for its lock
+  const std::filesystem::path file_;
+  JournalOs& os_;
+  UniqueFd fd_, growth_;
+  std::mutex mutex_;  // of cell()
   bool alone_ = false;
+  std::byte* base_ = nullptr;
   Header* header_ = nullptr;
-  std::mutex mutex_;
-  std::array<std::atomic<Cell*>, kChunksMax> chunks_{};
 };
 
 }  // namespace switchyard::account

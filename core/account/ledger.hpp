@@ -166,15 +166,16 @@ class Ledger {
   Ledger& operator=(const Ledger&) = delete;
 
   // `post` runs a function on the loop, soon. Lives as long as the ledger. [before the loops run]
-  Result<LoopLedger*> add_loop(std::function<void(std::function<void()>)> post);
+  LoopLedger& add_loop(std::function<void(std::function<void()>)> post);
 
   // The cell of an account. Accounts whose money never moved begin at 0. [any thread, not a loop]
-  Result<CellRef> account_cell(std::string_view account, Nano limit);
+  Result<CellRef> account_cell(std::string_view account, std::string_view currency, Nano limit);
   // The cell of a budget's period, named as its owner likes ("BUDGET:PERIOD"). It counts down from
   // `initial` (the budget less what was spent of it before) to `limit`. [any thread, not a loop]
   Result<CellRef> budget_cell(std::string_view name, Nano initial, Nano limit);
   // What is there already, without a lock. [any thread]
-  std::optional<CellRef> find_account_cell(std::string_view account, Nano limit) const;
+  std::optional<CellRef> find_account_cell(std::string_view account, std::string_view currency,
+                                           Nano limit) const;
 
   // Money that operators move: debits of accounts are taken from their cells first, down to
   // `floor`, credits are given to theirs when the books have them. False: a transaction of this id
