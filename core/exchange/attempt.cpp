@@ -7,6 +7,7 @@
 #include "core/base/clock.hpp"
 #include "core/base/secret.hpp"
 #include "core/exchange/loss.hpp"
+#include "core/exchange/payment.hpp"
 #include "core/exchange/usage.hpp"
 #include "core/net/await.hpp"
 
@@ -44,12 +45,13 @@ Task<> drain(std::unique_ptr<net::UpstreamConnection> connection, LoopContext co
 }  // namespace
 
 Attempt::Attempt(LoopContext& context, const Snapshot& snapshot, const Request& request,
-                 const routing::Target& target, ClientWriter& writer)
+                 const routing::Target& target, ClientWriter& writer, Payment& payment)
     : context_(context),
       slot_(snapshot.providers[target.provider]),
       request_(request),
       target_(target),
       writer_(writer),
+      payment_(payment),
       limits_(snapshot.config->limits),
       outgoing_(request.body,
                 request.rare != nullptr ? request.rare->blobs : std::span<const Blob>()),
@@ -172,11 +174,32 @@ swy_rc Attempt::emit_delta(bool content, std::string_view data) {
     if (content && ++drained_pieces_ > kDrainPiecesMax) abort();
     return aborted_ ? SWY_E_GONE : SWY_OK;
   }
-  if (writer_.gone()) return SWY_E_GONE;
+  if (writer_.gone() || exhausted_) return SWY_E_GONE;
+  if (content && !payment_.covers(content_pieces_)) {
+    exhaust();
+    return SWY_E_GONE;
+  }
   if (content && request_.record->first_ns == 0) request_.record->first_ns = mono_ns();
   emitted_ = true;
   writer_.delta(data, content);
   return SWY_OK;
+}
+
+void Attempt::exhaust() {
+  exhausted_ = aborted_ = true;
+  --content_pieces_;  // the one that nobody pays for
+  observe::Record& record = *request_.record;
+  record.error_code = "balance_exhausted";
+  record.finish_reason = "length";
+  emitted_ = true;
+  std::string last = R"({"id":)";
+  append_json_string(last, record.id);
+  last += R"(,"object":"chat.completion.chunk","created":)" +
+          std::to_string(record.start_unix_ns / 1'000'000'000u) + R"(,"model":)";
+  append_json_string(last, record.model_asked);
+  last += R"(,"choices":[{"index":0,"delta":{},"finish_reason":"length"}],)"
+          R"("switchyard":{"code":"balance_exhausted"}})";
+  writer_.delta(last, true);
 }
 
 // A second one, or one within a stream, would be read as part of another answer.
@@ -348,6 +371,7 @@ Task<Attempt::Outcome> Attempt::run() {
   Next next = step(SWY_EV_START);
   for (;;) {
     if (!flushed()) co_await writer_.flush();
+    if (exhausted_) break;
     if (given_up()) {
       co_await cancel();
       co_return Outcome::kClientGone;

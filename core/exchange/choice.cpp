@@ -1,9 +1,9 @@
 #include "core/exchange/choice.hpp"
 
-#include <charconv>
 #include <random>
 
 #include "core/base/clock.hpp"
+#include "core/exchange/quantities.hpp"
 #include "core/exchange/usage.hpp"
 #include "core/routing/pipeline.hpp"
 
@@ -14,32 +14,10 @@ namespace {
 // are compared for it.
 constexpr std::uint64_t kAnswerTokens = 500;
 
-std::string_view member(const Request& request, std::string_view name, char type) {
-  for (const swy_member& each : request.members) {
-    if (view(each.name) == name && each.type == static_cast<std::uint32_t>(type)) {
-      return request.body.substr(each.value_at, each.value_n);
-    }
-  }
-  return {};
-}
-
-// 0 where the request does not say, or not as a whole number.
-std::uint64_t tokens_max(const Request& request) {
-  for (const char* name : {"max_completion_tokens", "max_tokens"}) {
-    const std::string_view digits = member(request, name, 'n');
-    std::uint64_t number = 0;
-    const auto [end, fault] = std::from_chars(digits.data(), digits.data() + digits.size(), number);
-    if (fault == std::errc() && end == digits.data() + digits.size()) return number;
-  }
-  return 0;
-}
-
-bool makes_text(std::string_view task) { return task == "chat" || task == "completions"; }
-
 // FNV-1a of what says which prompts belong together, the same in every process; never 0.
 std::uint64_t affinity_of(const Request& request) {
-  std::string_view text = member(request, "prompt_cache_key", 's');
-  if (text.empty()) text = member(request, "user", 's');
+  std::string_view text = text_member(request, "prompt_cache_key");
+  if (text.empty()) text = text_member(request, "user");
   if (text.empty()) return 0;
   std::uint64_t hash = 0xcbf29ce484222325u;
   for (const char c : text) hash = (hash ^ static_cast<unsigned char>(c)) * 0x100000001b3u;

@@ -24,6 +24,16 @@ namespace switchyard::net {
 class WebSocket;
 }
 
+namespace switchyard::account {
+class Ledger;
+class LoopLedger;
+struct Account;
+}  // namespace switchyard::account
+
+namespace switchyard::catalog {
+class PriceBook;
+}
+
 namespace switchyard::exchange {
 
 // Where a request with an absolute URL goes.
@@ -52,6 +62,7 @@ struct Snapshot {
   std::uint64_t generation = 0;
   std::shared_ptr<const config::Config> config;
   std::shared_ptr<const catalog::Catalog> catalog;
+  std::shared_ptr<const catalog::PriceBook> prices;
   std::unique_ptr<routing::Table> routes;
   std::vector<ProviderSlot> providers;  // as Config::providers
 };
@@ -62,6 +73,9 @@ struct LoopContext {
   net::UpstreamPool& pool;
   observe::LoopMetrics& metrics;
   net::asio::thread_pool* compute = nullptr;  // for what would hold the loop up; null: done on it
+  // Both or none; without them nothing is charged.
+  const account::Ledger* books = nullptr;
+  account::LoopLedger* ledger = nullptr;
 };
 
 // Why a request failed, in terms that every dialect can say.
@@ -152,6 +166,7 @@ struct Request {
   std::span<const swy_kv> headers;  // let through by the allow-list
   routing::Route* route = nullptr;  // its targets are put in order where strategies choose
   observe::Record* record = nullptr;
+  const account::Account* account = nullptr;  // whose request it is; null: nobody is charged
   const Rare* rare = nullptr;
   SessionClient* session = nullptr;  // where the task is a session of messages
 };

@@ -83,6 +83,11 @@ AttemptFault from_net(const net::NetError& error) {
 
 Failure to_failure(const AttemptFault& fault, std::string_view provider) {
   const std::string at = " (provider " + std::string(provider) + ")";
+  if (fault.unpaid) {
+    const bool ours = fault.cls == SWY_CLS_PLUGIN;
+    return make(ours ? 503 : 402, ours ? "server_error" : "insufficient_quota", fault.code,
+                fault.message);
+  }
   if (*fault.code != '\0') {
     const unsigned status = fault.cls == SWY_CLS_TIMEOUT  ? 504
                             : fault.cls == SWY_CLS_PLUGIN ? 503

@@ -1,8 +1,8 @@
 #include "core/exchange/payment.hpp"
 
 #include "core/base/clock.hpp"
-#include "core/exchange/tokens_of.hpp"
-#include "core/net/await.hpp"
+#include "core/exchange/quantities.hpp"
+#include "core/net/signal.hpp"
 
 namespace switchyard::exchange {
 namespace {
@@ -75,7 +75,6 @@ catalog::PriceContext Payment::price_context(std::uint64_t prompt_tokens) const 
   catalog::PriceContext context;
   context.unix_ns = request_.record->start_unix_ns;
   context.prompt_tokens = prompt_tokens;
-  context.service_tier = request_.record->service_tier;
   return context;
 }
 
@@ -86,7 +85,7 @@ std::optional<Nano> Payment::worst_case(const routing::Target& target, std::uint
                                                   request_.account->markup_ppm, most,
                                                   price_context(prompt));
   if (!bound) return std::nullopt;
-  return snapshot_.prices->exchange(bound->amount, bound->currency, payer_->currency);
+  return bound->currency == payer_->currency ? std::optional<Nano>(bound->amount) : std::nullopt;
 }
 
 std::optional<AttemptFault> Payment::reserve(const routing::Target& target) {
@@ -159,9 +158,8 @@ void Payment::attempt_failed(const AttemptFault& fault, const observe::Usage& us
   add_cost(usage, usage.reported || usage.tok_out > 0, class_name(fault.cls));
 }
 
-std::optional<Nano> Payment::charge_of(const observe::Usage& usage,
+std::optional<Nano> Payment::charge_of(const catalog::Quantities& quantities,
                                        account::Settlement& settlement) {
-  const catalog::Quantities quantities = billed(request_, usage);
   auto rated = snapshot_.prices->rate_sale(request_.route->name, sold(*target_),
                                            request_.account->markup_ppm, quantities,
                                            price_context(prompt_tokens(quantities)));
@@ -169,30 +167,63 @@ std::optional<Nano> Payment::charge_of(const observe::Usage& usage,
   price_version_ = std::move(rated->version);
   settlement.price_version = price_version_;
   settlement.currency = payer_->currency;
-  if (rated->currency == payer_->currency) return rated->total;
-  const auto exchanged =
-      snapshot_.prices->exchange(rated->total, rated->currency, payer_->currency);
-  if (!exchanged) return std::nullopt;
-  settlement.exchanged = {rated->currency, rated->total, snapshot_.prices->rates_version()};
-  return exchanged;
+  if (rated->currency != payer_->currency) return std::nullopt;
+  return rated->total;
+}
+
+void Payment::fill_names(account::Settlement& settlement, const char* ended) const {
+  const observe::Record& record = *request_.record;
+  settlement.feature = record.feature;
+  settlement.task = record.task;
+  settlement.model_asked = record.model_asked;
+  settlement.model_used = record.model_used;
+  settlement.provider = record.provider;
+  settlement.started_unix_ns = record.start_unix_ns;
+  settlement.ended = ended;
+}
+
+std::vector<account::CostLine> Payment::cost_lines() const {
+  std::vector<account::CostLine> lines;
+  for (const Cost& cost : costs_) {
+    lines.push_back({cost.provider, cost.model, cost.currency, cost.amount, cost.price_version,
+                     cost.outcome, cost.estimated});
+  }
+  return lines;
+}
+
+// The sum, where every attempt's is known and they are of one currency.
+void Payment::note_costs(observe::Record& record) const {
+  Nano total = 0;
+  for (const Cost& cost : costs_) {
+    if (!cost.amount || cost.currency != costs_.front().currency) return;
+    const auto sum = add_nano(total, *cost.amount);
+    if (!sum) return;
+    total = *sum;
+  }
+  if (costs_.empty()) return;
+  record.cost_nano = total;
+  record.cost_currency = costs_.front().currency;
 }
 
 void Payment::settle(const observe::Usage& usage, const char* ended) {
-  if (payer_ == nullptr || settled_ || !hold_) return;
-  settled_ = true;
+  if (!hold_) return;
   add_cost(usage, true, ended);
-  observe::Record& record = *request_.record;
   const catalog::Quantities quantities = billed(request_, usage);
   account::Settlement settlement;
-  settlement.charge = charge_of(usage, settlement);
+  settlement.charge = charge_of(quantities, settlement);
   settlement.quantities = quantities;
-  fill_names(settlement, ended);
   settlement.estimated = !usage.reported;
+  fill_names(settlement, ended);
   const std::vector<account::CostLine> costs = cost_lines();
   settlement.costs = costs;
-  const bool priced = settlement.charge.has_value();
   const Nano charged = context_.ledger->settle(std::move(hold_), settlement);
-  if (priced) record.charge = {charged, payer_->currency, price_version_};
+  settled_ = true;
+  observe::Record& record = *request_.record;
+  if (settlement.charge) {
+    record.charge_nano = charged;
+    record.charge_currency = payer_->currency;
+    record.price_version = price_version_;
+  }
   note_costs(record);
 }
 
@@ -206,5 +237,24 @@ void Payment::release() {
   const std::vector<account::CostLine> costs = cost_lines();
   settlement.costs = costs;
   context_.ledger->settle(std::move(hold_), settlement);
+  settled_ = true;
   note_costs(*request_.record);
 }
+
+net::Task<> Payment::durable() {
+  // The ledger's answer may come when this request is gone.
+  struct Wait {
+    explicit Wait(net::Loop& loop) : done(loop) {}
+    net::Signal done;
+    bool is_done = false;
+  };
+  auto wait = std::make_shared<Wait>(context_.loop);
+  context_.ledger->when_durable([wait](bool) {
+    wait->is_done = true;
+    wait->done.notify();
+  });
+  while (!wait->is_done) co_await wait->done.wait();
+  settled_ = false;
+}
+
+}  // namespace switchyard::exchange

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "core/account/directory.hpp"
 #include "core/account/ledger.hpp"
 #include "core/catalog/price.hpp"
 #include "core/exchange/exchange.hpp"
@@ -42,7 +43,11 @@ class Payment {
   bool extend(std::uint64_t tokens_out);
   std::optional<AttemptFault> take(Nano amount);
   void add_cost(const observe::Usage& usage, bool used, const char* outcome);
-  std::optional<Nano> charge_of(const observe::Usage& usage, account::Settlement& settlement);
+  std::optional<Nano> charge_of(const catalog::Quantities& quantities,
+                                account::Settlement& settlement);
+  void fill_names(account::Settlement& settlement, const char* ended) const;
+  std::vector<account::CostLine> cost_lines() const;
+  void note_costs(observe::Record& record) const;
   catalog::Sold sold(const routing::Target& target) const;
   catalog::PriceContext price_context(std::uint64_t prompt_tokens) const;
   bool prepaid() const;
