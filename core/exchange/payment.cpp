@@ -71,19 +71,23 @@ catalog::Sold Payment::sold(const routing::Target& target) const {
   return {provider.id, provider.family, target.model};
 }
 
-catalog::PriceContext Payment::price_context(std::uint64_t prompt_tokens) const {
+// As it was served, or where nobody says so as it was asked for.
+catalog::PriceContext Payment::price_context(std::uint64_t prompt_tokens,
+                                             const observe::Usage* usage) const {
   catalog::PriceContext context;
   context.unix_ns = request_.record->start_unix_ns;
   context.prompt_tokens = prompt_tokens;
+  const bool served = usage != nullptr && !usage->service_tier.empty();
+  context.service_tier = served ? usage->service_tier : text_member(request_, "service_tier");
   return context;
 }
 
 std::optional<Nano> Payment::worst_case(const routing::Target& target, std::uint64_t tokens_out) {
   const std::uint64_t prompt = prompt_bound(request_);
   const catalog::Quantities most = upper_bounds(request_, prompt, tokens_out);
-  const auto bound = snapshot_.prices->worst_sale(request_.route->name, sold(target),
-                                                  request_.account->markup_ppm, most,
-                                                  price_context(prompt));
+  const auto bound =
+      snapshot_.prices->worst_sale(request_.route->name, sold(target), request_.account->markup_ppm,
+                                   most, price_context(prompt, nullptr));
   if (!bound) return std::nullopt;
   return bound->currency == payer_->currency ? std::optional<Nano>(bound->amount) : std::nullopt;
 }
@@ -143,7 +147,7 @@ void Payment::add_cost(const observe::Usage& usage, bool used, const char* outco
   cost.estimated = used && !usage.reported;
   const catalog::Quantities quantities = used ? billed(request_, usage) : catalog::Quantities{};
   const auto rated =
-      snapshot_.prices->rate(model, quantities, price_context(prompt_tokens(quantities)));
+      snapshot_.prices->rate(model, quantities, price_context(prompt_tokens(quantities), &usage));
   if (rated) {
     cost.amount = rated->total;
     cost.currency = rated->currency;
@@ -158,11 +162,12 @@ void Payment::attempt_failed(const AttemptFault& fault, const observe::Usage& us
   add_cost(usage, usage.reported || usage.tok_out > 0, class_name(fault.cls));
 }
 
-std::optional<Nano> Payment::charge_of(const catalog::Quantities& quantities,
+std::optional<Nano> Payment::charge_of(const observe::Usage& usage,
+                                       const catalog::Quantities& quantities,
                                        account::Settlement& settlement) {
   auto rated = snapshot_.prices->rate_sale(request_.route->name, sold(*target_),
                                            request_.account->markup_ppm, quantities,
-                                           price_context(prompt_tokens(quantities)));
+                                           price_context(prompt_tokens(quantities), &usage));
   if (!rated) return std::nullopt;
   price_version_ = std::move(rated->version);
   settlement.price_version = price_version_;
@@ -210,7 +215,7 @@ void Payment::settle(const observe::Usage& usage, const char* ended) {
   add_cost(usage, true, ended);
   const catalog::Quantities quantities = billed(request_, usage);
   account::Settlement settlement;
-  settlement.charge = charge_of(quantities, settlement);
+  settlement.charge = charge_of(usage, quantities, settlement);
   settlement.quantities = quantities;
   settlement.estimated = !usage.reported;
   fill_names(settlement, ended);

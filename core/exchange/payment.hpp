@@ -43,13 +43,14 @@ class Payment {
   bool extend(std::uint64_t tokens_out);
   std::optional<AttemptFault> take(Nano amount);
   void add_cost(const observe::Usage& usage, bool used, const char* outcome);
-  std::optional<Nano> charge_of(const catalog::Quantities& quantities,
+  std::optional<Nano> charge_of(const observe::Usage& usage, const catalog::Quantities& quantities,
                                 account::Settlement& settlement);
   void fill_names(account::Settlement& settlement, const char* ended) const;
   std::vector<account::CostLine> cost_lines() const;
   void note_costs(observe::Record& record) const;
   catalog::Sold sold(const routing::Target& target) const;
-  catalog::PriceContext price_context(std::uint64_t prompt_tokens) const;
+  catalog::PriceContext price_context(std::uint64_t prompt_tokens,
+                                      const observe::Usage* usage) const;
   bool prepaid() const;
 
   const LoopContext& context_;

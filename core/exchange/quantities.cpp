@@ -90,9 +90,9 @@ Quantities billed(const Request& request, const observe::Usage& usage) {
 
 std::uint64_t prompt_tokens(const Quantities& quantities) {
   std::uint64_t total = 0;
-  for (const Meter meter : {Meter::kInput, Meter::kCachedInput, Meter::kCacheWrite5m,
-                            Meter::kCacheWrite1h, Meter::kAudioIn, Meter::kCachedAudioIn,
-                            Meter::kImageIn}) {
+  for (const Meter meter :
+       {Meter::kInput, Meter::kCachedInput, Meter::kCacheWrite5m, Meter::kCacheWrite1h,
+        Meter::kAudioIn, Meter::kCachedAudioIn, Meter::kImageIn}) {
     total += at(quantities, meter);
   }
   return total;
