@@ -64,7 +64,7 @@ Payment::Payment(const LoopContext& context, const Snapshot& snapshot, const Req
   if (context.ledger != nullptr && request.account != nullptr) payer_ = &request.account->payer();
 }
 
-bool Payment::prepaid() const { return payer_->mode != store::AccountMode::kUnmetered; }
+bool Payment::metered() const { return payer_->mode != store::AccountMode::kUnmetered; }
 
 catalog::Sold Payment::sold(const routing::Target& target) const {
   const config::Provider& provider = *snapshot_.providers[target.provider].config;
@@ -99,12 +99,12 @@ std::optional<AttemptFault> Payment::reserve(const routing::Target& target) {
   tokens_held_ = limit > 0 ? limit : request_.stream ? kSliceTokens : kWholeTokens;
   const auto amount = worst_case(target, tokens_held_);
   // The answer of an unmetered account is never too long.
-  if (!prepaid() || limit > 0) tokens_held_ = UINT64_MAX;
-  if (!amount && prepaid()) {
+  if (!metered() || limit > 0) tokens_held_ = UINT64_MAX;
+  if (!amount && metered()) {
     return unpaid("model_unpriced", "The model '" + request_.route->name +
                                         "' has no price, and this account pays for what it uses.");
   }
-  return take(prepaid() ? *amount : 0);
+  return take(metered() ? *amount : 0);
 }
 
 // All that is held is `amount` afterwards, or more where it was more.

@@ -51,7 +51,7 @@ class Payment {
   catalog::Sold sold(const routing::Target& target) const;
   catalog::PriceContext price_context(std::uint64_t prompt_tokens,
                                       const observe::Usage* usage) const;
-  bool prepaid() const;
+  bool metered() const;
 
   const LoopContext& context_;
   const Snapshot& snapshot_;
