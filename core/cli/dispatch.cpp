@@ -45,6 +45,8 @@ constexpr Command kCommands[] = {
     {"check", run_check, "say what a configuration means, or what is wrong with it"},
     {"key", run_key, "create, list and disable gateway keys"},
     {"plugin", run_plugin, "write, check, list and swap plugins"},
+    {"record", run_record, "find the records of requests, and show one"},
+    {"usage", run_usage, "sum up requests, tokens and money by model, account ..."},
     {"plugin-trial", run_plugin_trial, "try a plugin file as the host does before it loads one"},
     {"version", run_version, "print the version"},
     {"help", run_help, "print this"},
