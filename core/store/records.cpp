@@ -70,6 +70,9 @@ constexpr std::array kDayMigrations{
       CREATE INDEX records_by_id ON records (id);
       CREATE INDEX records_by_account ON records (account, start_ns);
       CREATE INDEX records_by_key ON records (key_id, start_ns);
+      CREATE INDEX records_by_feature ON records (feature, start_ns);
+      CREATE INDEX records_by_model ON records (model_used, start_ns);
+      CREATE INDEX records_by_provider ON records (provider, start_ns);
       CREATE INDEX records_failed ON records (start_ns) WHERE final_status <> 'ok';
       CREATE TABLE self (id TEXT NOT NULL) STRICT;
       INSERT INTO self VALUES (lower(hex(randomblob(16))));
