@@ -240,12 +240,28 @@ TEST_CASE("records: a search that takes too long says so, or how far it came",
   for (int i = 0; i < 5000; ++i) many.push_back(row("r" + std::to_string(i), kMidnight + 1));
   write(*records, many);
   RecordFilter filter;
-  filter.provider = "nobody";
+  filter.task = "none";
   SearchLimits limits;
   limits.time_max = std::chrono::milliseconds(0);
   const auto page = find_records(scratch.path(), filter, {}, limits);
   REQUIRE_FALSE(page);
   CHECK(page.error().message.find("2026-11-21 took more than 0 ms") != std::string::npos);
+
+  // A small day is done before the clock is looked at: the page ends where that one begins.
+  write(*records, {row("next day", kMidnight + kDay + 5)});
+  const auto part = find_records(scratch.path(), filter, {}, limits);
+  REQUIRE(part);
+  CHECK(part->rows.empty());
+  REQUIRE(part->next);
+  CHECK(part->next->start_ns == kMidnight + kDay);
+  // What was found goes out before that.
+  filter.task = "";
+  limits.rows_max = 10'000;
+  const auto found = find_records(scratch.path(), filter, {}, limits);
+  REQUIRE(found);
+  REQUIRE(found->rows.size() > 1);
+  REQUIRE(found->next);
+  CHECK(found->next->seq == found->rows.back().seq);
 }
 
 TEST_CASE("records: old days go, and the oldest where all are too large",
