@@ -19,6 +19,10 @@ int run_ledger(std::span<const std::string> args);
 // plugin list | swap FILE.so | rollback NAME.so: asks the running gateway; each with [--state DIR |
 // --config FILE] [--ca-file FILE] [--json].
 int run_plugin(std::span<const std::string> args);
+// record list [FILTER ...] | record show ID, and usage [--by ...]: what the gateway keeps of
+// requests and sums up of them; each with [--json | --csv] and as above.
+int run_record(std::span<const std::string> args);
+int run_usage(std::span<const std::string> args);
 
 // plugin check FILE [--config JSON|@FILE] [...]: holds a plugin against its contract. 0 passed, 1
 // failed, 2 could not run.
@@ -28,6 +32,8 @@ int run_check(std::span<const std::string> args, std::ostream& out, std::ostream
 int run_key(std::span<const std::string> args, std::ostream& out, std::ostream& err);
 int run_ledger(std::span<const std::string> args, std::ostream& out, std::ostream& err);
 int run_plugin(std::span<const std::string> args, std::ostream& out, std::ostream& err);
+int run_record(std::span<const std::string> args, std::ostream& out, std::ostream& err);
+int run_usage(std::span<const std::string> args, std::ostream& out, std::ostream& err);
 int run_plugin_check(std::span<const std::string> args, std::ostream& out, std::ostream& err);
 
 }  // namespace switchyard::cli

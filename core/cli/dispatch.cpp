@@ -46,6 +46,8 @@ constexpr Command kCommands[] = {
     {"key", run_key, "create, list and disable gateway keys"},
     {"ledger", run_ledger, "prove, show and export the books"},
     {"plugin", run_plugin, "write, check, list and swap plugins"},
+    {"record", run_record, "find the records of requests, and show one"},
+    {"usage", run_usage, "sum up requests, tokens and money by model, account ..."},
     {"plugin-trial", run_plugin_trial, "try a plugin file as the host does before it loads one"},
     {"version", run_version, "print the version"},
     {"help", run_help, "print this"},

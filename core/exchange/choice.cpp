@@ -5,6 +5,7 @@
 #include "core/base/clock.hpp"
 #include "core/exchange/quantities.hpp"
 #include "core/exchange/usage.hpp"
+#include "core/routing/decision.hpp"
 #include "core/routing/pipeline.hpp"
 
 namespace switchyard::exchange {
@@ -58,6 +59,52 @@ bool choose(const Request& request) {
                                      std::random_device{}()};
   route.pipeline->plan(route_facts(request, seeds(), mono_ns()), route);
   return true;
+}
+
+namespace {
+
+constexpr std::size_t kPlanBytesMax = 32 * 1024;
+
+bool plan_is_kept(const config::Records& records, observe::FinalStatus end) {
+  using observe::FinalStatus;
+  if (!records.enabled) return false;
+  if (end != FinalStatus::kOk && end != FinalStatus::kClientLeft) return true;
+  if (records.plans_one_in == 0) return false;
+  thread_local std::minstd_rand random{std::random_device{}()};
+  return random() % records.plans_one_in == 0;
+}
+
+// Of a route that no strategy chose: its targets, in their order.
+std::string plain_plan(const Snapshot& snapshot, const Request& request) {
+  std::vector<swy_cand> candidates;
+  routing::Plan plan;
+  for (const routing::Target& target : request.route->targets) {
+    swy_cand candidate{};
+    candidate.size = sizeof candidate;
+    candidate.est_cost_nano = INT64_MIN;
+    candidate.provider = to_swy(snapshot.providers[target.provider].config->id);
+    candidate.model = to_swy(target.model);
+    plan.order.push_back(static_cast<std::uint32_t>(candidates.size()));
+    candidates.push_back(candidate);
+  }
+  return routing::decision_json(request.route->name, {}, route_facts(request, 0, mono_ns()),
+                                candidates, plan);
+}
+
+}  // namespace
+
+void note_plan(const Snapshot& snapshot, const Request& request) {
+  observe::Record& record = *request.record;
+  if (!plan_is_kept(snapshot.config->records, record.final_status)) return;
+  const routing::Route& route = *request.route;
+  std::string plan =
+      route.decided ? routing::decision_json(route.pipeline->alias(), route.pipeline->strategies(),
+                                             route.decided->request, route.decided->candidates,
+                                             route.decided->plan)
+                    : plain_plan(snapshot, request);
+  // Records wait in queues that count records, not bytes.
+  if (plan.size() > kPlanBytesMax) return;
+  record.plan = std::make_shared<const std::string>(std::move(plan));
 }
 
 Observation::Observation(const Request& request, const routing::Target& target, bool chosen)

@@ -11,6 +11,8 @@ namespace switchyard::store {
 namespace fs = std::filesystem;
 namespace {
 
+using Clock = std::chrono::steady_clock;
+
 constexpr int kBusyMs = 5000;
 
 struct CloseDatabase {
@@ -138,6 +140,15 @@ class SqliteDatabase : public Database {
     return Error{file_.string() + ": " + std::string(what)};
   }
 
+  void set_deadline(std::optional<Clock::time_point> at) override {
+    constexpr int kOperations = 2000;  // between two looks at the clock: well under a millisecond
+    deadline_ = at;
+    const auto late = [](void* self) {
+      return Clock::now() >= *static_cast<SqliteDatabase*>(self)->deadline_ ? 1 : 0;
+    };
+    sqlite3_progress_handler(handle_.get(), kOperations, at ? +late : nullptr, this);
+  }
+
   Result<void> backup(const fs::path& target) override {
     const auto held = lock();
     fs::path draft = target;
@@ -201,9 +212,15 @@ class SqliteDatabase : public Database {
 
   fs::path file_;
   Handle handle_;
+  std::optional<Clock::time_point> deadline_;
 };
 
 }  // namespace
+
+bool says_damaged(const Error& error) {
+  return error.message.ends_with(sqlite3_errstr(SQLITE_CORRUPT)) ||
+         error.message.ends_with(sqlite3_errstr(SQLITE_NOTADB));
+}
 
 Result<void> Statement::run() {
   while (true) {

@@ -5,6 +5,7 @@
 #include <boost/smart_ptr/make_local_shared.hpp>
 
 #include "core/base/clock.hpp"
+#include "core/exchange/choice.hpp"
 #include "core/net/offload.hpp"
 #include "core/net/text.hpp"
 #include "core/surface/endpoints.hpp"
@@ -444,12 +445,14 @@ Task<> Gateway::serve_task(Call& call) {
   request.record = &record;
   if (form || endpoint.job) {
     co_await serve_rare(call, endpoint, request, form.get(), asked_state(index));
+    exchange::note_plan(call.snapshot(), request);
     co_return;
   }
   OpenAiWriter writer(context_.loop, call.http, call.headers, facts.stream, facts.want_usage);
   std::optional<Gauge> open;
   if (facts.stream) open.emplace(context_.metrics.open_streams);
   co_await exchange::run(context_, call.snapshot(), request, writer);
+  exchange::note_plan(call.snapshot(), request);
 }
 
 // Uploads and jobs, apart so that no other request's frame has room for them.
@@ -514,6 +517,7 @@ Task<> Gateway::serve_realtime(Call& call) {
   request.session = &writer;
   const Gauge open(context_.metrics.open_streams);
   co_await exchange::run(context_, call.snapshot(), request, writer);
+  exchange::note_plan(call.snapshot(), request);
   co_await writer.end();
   if (!writer.committed()) co_return;
   record.status = 101;

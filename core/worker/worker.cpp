@@ -12,10 +12,12 @@
 
 #include "core/account/keys.hpp"
 #include "core/admin/api.hpp"
+#include "core/admin/records_routes.hpp"
 #include "core/base/clock.hpp"
 #include "core/base/os_process.hpp"
 #include "core/net/dns.hpp"
 #include "core/observe/log.hpp"
+#include "core/observe/record_keeper.hpp"
 #include "core/store/call_note.hpp"
 #include "core/store/crashes.hpp"
 #include "core/store/store.hpp"
@@ -127,6 +129,7 @@ class Worker {
   config::Faults propose_plugins(const config::Config& config);
   Result<std::shared_ptr<observe::LoggerFanout>, config::Faults> open_loggers(
       const config::Config& config);
+  Result<std::shared_ptr<observe::LoggerFanout::Line>> record_line(const config::Records& records);
   Result<std::vector<std::shared_ptr<net::TlsServer>>, config::Faults> open_tls(
       const config::Config& config);
   void adopt(Next next);
@@ -151,6 +154,7 @@ class Worker {
   void housekeep();
   void begin_drain(milliseconds deadline);
   void poll_drain();
+  std::filesystem::path records_directory() const { return state_.directory / "records"; }
   void stop_loops();
   void stop_admin();
 
@@ -189,6 +193,8 @@ class Worker {
   std::shared_ptr<const exchange::Snapshot> snapshot_;
   std::shared_ptr<const account::KeyTable> keys_;
   std::shared_ptr<observe::LoggerFanout> loggers_;
+  std::shared_ptr<observe::RecordSettings> record_settings_;
+  std::weak_ptr<observe::LoggerFanout::Line> record_line_;  // of the fan-outs that have it
   std::vector<std::shared_ptr<net::TlsServer>> tls_;
 
   std::vector<std::unique_ptr<LoopRuntime>> loops_;
@@ -239,11 +245,39 @@ Result<std::shared_ptr<observe::LoggerFanout>, config::Faults> Worker::open_logg
       faults.push_back({"/loggers/" + std::to_string(i), line.error().message});
     }
   }
+  if (config.records.enabled) {
+    auto line = record_line(config.records);
+    if (line) {
+      lines.push_back(std::move(*line));
+    } else {
+      faults.push_back({"/records", line.error().message});
+    }
+  }
   if (!faults.empty()) return faults;
   // An admin thread may be the last that has it.
   return std::shared_ptr<observe::LoggerFanout>(
       new observe::LoggerFanout(std::move(lines)),
       [this](const observe::LoggerFanout* fanout) { on_control([fanout] { delete fanout; }); });
+}
+
+store::RecordLimits record_limits(const config::Records& records) {
+  return {records.keep, records.usage_keep, records.size_max};
+}
+
+// One for all configurations: what changes are its settings.
+Result<std::shared_ptr<observe::LoggerFanout::Line>> Worker::record_line(
+    const config::Records& records) {
+  using Line = observe::LoggerFanout::Line;
+  if (auto line = record_line_.lock()) return line;
+  const store::RecordLimits limits = record_limits(records);
+  auto opened = store::Records::open(records_directory(), limits);
+  if (!opened) return opened.error();
+  record_settings_ = std::make_shared<observe::RecordSettings>(limits);
+  auto keeper =
+      std::make_unique<observe::RecordKeeper>(std::move(*opened), record_settings_, unix_ns);
+  auto line = std::make_shared<Line>(std::move(keeper), "records");
+  record_line_ = line;
+  return line;
 }
 
 Result<std::vector<std::shared_ptr<net::TlsServer>>, config::Faults> Worker::open_tls(
@@ -326,6 +360,7 @@ void Worker::adopt(Next next) {
   snapshot_ = std::move(next.snapshot);
   loggers_ = std::move(next.loggers);
   tls_ = std::move(next.tls);
+  if (record_settings_) record_settings_->set(record_limits(config_->records));
 }
 
 // ---- plugins ----
@@ -591,8 +626,12 @@ AdminState::Commands Worker::commands() {
 void Worker::start_admin() {
   config::Listen listen = config_->admin;
   if (options_.admin_port != 0) listen.port = options_.admin_port;
-  auto started =
-      admin::Server::start(listen, Secret(state_.admin_token), admin::make_routes(*admin_state_));
+  auto routes = admin::make_routes(*admin_state_);
+  const auto add = [&routes](std::vector<admin::Route> part) {
+    std::move(part.begin(), part.end(), std::back_inserter(routes));
+  };
+  add(admin::records_routes(records_directory()));
+  auto started = admin::Server::start(listen, Secret(state_.admin_token), std::move(routes));
   if (started) {
     admin_ = std::move(*started);
     const auto written =
