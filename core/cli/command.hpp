@@ -23,6 +23,14 @@ int run_plugin(std::span<const std::string> args);
 // requests and sums up of them; each with [--json | --csv] and as above.
 int run_record(std::span<const std::string> args);
 int run_usage(std::span<const std::string> args);
+// token create --name NAME --role ROLE [...] | token list | token disable ID: who may use the admin
+// API; each with [--state DIR | --config FILE] [--json].
+int run_token(std::span<const std::string> args);
+// audit list [--limit N] [--after SEQ] [--object ID] [--state DIR | --config FILE] [--json].
+int run_audit(std::span<const std::string> args);
+// config show | validate FILE | apply FILE | history | rollback [ID]: asks the running gateway;
+// each with [--state DIR | --config FILE] [--ca-file FILE] [--json].
+int run_config(std::span<const std::string> args);
 
 // plugin check FILE [--config JSON|@FILE] [...]: holds a plugin against its contract. 0 passed, 1
 // failed, 2 could not run.
@@ -34,6 +42,9 @@ int run_ledger(std::span<const std::string> args, std::ostream& out, std::ostrea
 int run_plugin(std::span<const std::string> args, std::ostream& out, std::ostream& err);
 int run_record(std::span<const std::string> args, std::ostream& out, std::ostream& err);
 int run_usage(std::span<const std::string> args, std::ostream& out, std::ostream& err);
+int run_token(std::span<const std::string> args, std::ostream& out, std::ostream& err);
+int run_audit(std::span<const std::string> args, std::ostream& out, std::ostream& err);
+int run_config(std::span<const std::string> args, std::ostream& out, std::ostream& err);
 int run_plugin_check(std::span<const std::string> args, std::ostream& out, std::ostream& err);
 
 }  // namespace switchyard::cli

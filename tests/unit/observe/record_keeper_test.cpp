@@ -22,7 +22,9 @@ std::shared_ptr<const Record> record(const std::string& id) {
   made->start_ns = 5'000'000;
   made->first_ns = 7'000'000;
   made->end_ns = 9'001'000;
-  made->usage = {11, 22, 3, 4, true, {{"images", 2}, {"searches", 1}}};
+  made->usage = {11, 22, 3, 4, true};
+  made->usage.images = 2;
+  made->usage.searches = 1;
   Facts facts;
   facts.add("close \"reason\"", "a\nb");
   made->facts = std::make_shared<const Facts>(std::move(facts));
