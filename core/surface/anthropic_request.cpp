@@ -482,6 +482,7 @@ void Translation::take_thinking(const Block& block, const Place& place, Turn& tu
   ++turn.detail_count;
   // Whose it is, where it is not Anthropic's, it says itself.
   if (const auto own = carried(json::unescape(block.signature)); own && own->ends_with('}')) {
+    to_.foreign = true;
     turn.details.append(*own, 0, own->size() - 1);
     turn.details.append(R"(,"text":)").append(block.thinking).append("}");
     return;
@@ -495,6 +496,7 @@ void Translation::take_thinking(const Block& block, const Place& place, Turn& tu
 
 void Translation::take_sealed(const Block& block, Turn& turn) {
   const auto own = carried(json::to_text(block.data).value_or(""));
+  to_.foreign |= own.has_value();
   const std::string_view extra = own ? json::find(*own, "extra_content") : std::string_view();
   if (!extra.empty()) {
     // What belongs to the call behind it.

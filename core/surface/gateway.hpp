@@ -16,6 +16,7 @@
 namespace switchyard::surface {
 
 struct Ask;        // surface.hpp
+struct Canonical;  // surface.hpp
 struct Endpoint;   // endpoints.hpp
 struct Form;       // form.hpp
 class Surface;     // surface.hpp
@@ -52,6 +53,8 @@ class Gateway : public net::HttpHandler {
   net::Task<> serve_realtime(Call& call);
   net::Task<> serve_surface(Call& call, const Surface& surface);
   net::Task<> serve_canonical(Call& call, const Surface& surface, const Ask& ask);
+  static void keep_counting(const Call& call, const Surface& surface, const Canonical& canonical,
+                            routing::Route& route);
   net::Task<> list_models(Call& call, const Surface& surface, const Ask& ask);
   // The body as it was sent, and the members of one that is JSON. False: it was refused.
   net::Task<bool> read_text(Call& call, std::string_view& text);

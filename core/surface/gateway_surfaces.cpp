@@ -14,6 +14,9 @@ namespace {
 
 using net::Task;
 
+// Of providers that count a prompt's tokens.
+constexpr std::string_view kCountTask = "count_tokens";
+
 exchange::Failure no_such_path(const net::RequestHead& head) {
   return bad_request(
       404, "unknown_url",
@@ -68,6 +71,16 @@ Task<> Gateway::serve_surface(Call& call, const Surface& surface) {
   } else {
     co_await serve_canonical(call, surface, ask);
   }
+}
+
+// Only those that count by themselves, and in the client's own dialect.
+void Gateway::keep_counting(const Call& call, const Surface& surface, const Canonical& canonical,
+                            routing::Route& route) {
+  std::erase_if(route.targets, [&](const routing::Target& target) {
+    const auto& instance = call.snapshot().providers[target.provider].instance;
+    return canonical.foreign || !instance || !instance->caps().has_task(kCountTask) ||
+           !instance->caps().takes_dialect(surface.dialect());
+  });
 }
 
 Task<> Gateway::list_models(Call& call, const Surface& surface, const Ask& ask) {
@@ -126,7 +139,9 @@ Task<> Gateway::serve_canonical(Call& call, const Surface& surface, const Ask& a
     co_await refuse(call, std::move(*unroutable));
     co_return;
   }
-  if (ask.what == Ask::What::kCount) {
+  const bool counts = ask.what == Ask::What::kCount;
+  if (counts) keep_counting(call, surface, canonical, route);
+  if (counts && route.targets.empty()) {
     call.headers += "x-switchyard-estimated: tokens\r\n";
     std::string count = surface.token_count(exchange::estimate_tokens(canonical.body.size()));
     co_await answer(call, 200, std::move(count));
@@ -141,7 +156,7 @@ Task<> Gateway::serve_canonical(Call& call, const Surface& surface, const Ask& a
   native.body = text;
   native.members = given.members();
   exchange::Request request;
-  request.task = ask.task;
+  request.task = counts ? kCountTask : ask.task;
   request.dialect = "openai";
   request.stream = canonical.stream;
   request.want_usage = canonical.stream;
@@ -150,7 +165,7 @@ Task<> Gateway::serve_canonical(Call& call, const Surface& surface, const Ask& a
   request.headers = forwarded;
   request.route = &route;
   request.record = &record;
-  request.native = &native;
+  if (!canonical.foreign) request.native = &native;
   request.losses = losses;
   request.refuse_loss = refuses_loss(call.head());
   DialectWriter writer(context_.loop, call.http, call.headers, canonical.stream, surface,

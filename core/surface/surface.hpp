@@ -61,6 +61,9 @@ struct Canonical {
   std::string body;
   bool stream = false;
   swy::Losses losses;  // as pointers into the client's body
+  // Holds what another vendor said and the surface wrapped up: no provider of the dialect may see
+  // it.
+  bool foreign = false;
   std::optional<exchange::Failure> refusal;
   std::unique_ptr<Answer> answer;
 };
