@@ -47,6 +47,8 @@ ChatChoice read_choice(std::string_view text) {
       choice.index = static_cast<std::uint64_t>(json::to_integer(value).value_or(0));
     } else if (json::is(name, "delta") || json::is(name, "message")) {
       read_message(value, choice);
+    } else if (json::is(name, "logprobs")) {
+      choice.logprobs = unless_null(json::find(value, "content"));
     } else if (json::is(name, "finish_reason")) {
       choice.finish_reason = json::inside(value);
     } else if (json::is(name, "native_finish_reason")) {

@@ -13,6 +13,7 @@ struct ChatChoice {
   std::uint64_t index = 0;
   // Values of the delta or the message, as JSON; empty where there is none, or null.
   std::string_view content, reasoning, details, refusal, calls, images, annotations;
+  std::string_view logprobs;                             // the array of its content's tokens
   std::string_view finish_reason, native_finish_reason;  // the text, without quotes
 };
 

@@ -23,6 +23,13 @@ exchange::Failure no_such_path(const net::RequestHead& head) {
       "Unknown request URL: " + std::string(head.method) + " " + std::string(head.path) + ".");
 }
 
+bool allows(const Ask& ask, std::string_view method) {
+  const std::size_t at = ask.allowed.find(method);
+  if (at == std::string_view::npos) return false;
+  const std::string_view behind = ask.allowed.substr(at + method.size());
+  return (at == 0 || ask.allowed[at - 1] == ' ') && (behind.empty() || behind.front() == ',');
+}
+
 }  // namespace
 
 Task<> Gateway::serve_surface(Call& call, const Surface& surface) {
@@ -35,8 +42,7 @@ Task<> Gateway::serve_surface(Call& call, const Surface& surface) {
     co_await refuse(call, no_such_path(head));
     co_return;
   }
-  const bool get = ask.allowed.starts_with("GET");
-  if (get ? head.method != "GET" && head.method != "HEAD" : head.method != "POST") {
+  if (!allows(ask, head.method)) {
     call.headers.append("allow: ").append(ask.allowed).append("\r\n");
     auto failure =
         bad_request(405, "method_not_allowed",
@@ -66,7 +72,9 @@ Task<> Gateway::serve_surface(Call& call, const Surface& surface) {
     record.account = call.key->account;
   }
 
-  if (get) {
+  if (ask.what == Ask::What::kNotStored) {
+    co_await refuse(call, surface.not_stored());
+  } else if (ask.what == Ask::What::kModels || ask.what == Ask::What::kModel) {
     co_await list_models(call, surface, ask);
   } else {
     co_await serve_canonical(call, surface, ask);

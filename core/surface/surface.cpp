@@ -2,12 +2,14 @@
 
 #include "core/net/text.hpp"
 #include "core/surface/anthropic_surface.hpp"
+#include "core/surface/responses_surface.hpp"
 
 namespace switchyard::surface {
 
 const Surface* find_surface(const net::RequestHead& head) {
   static const AnthropicSurface anthropic;
-  static const Surface* const all[] = {&anthropic};
+  static const ResponsesSurface responses;
+  static const Surface* const all[] = {&anthropic, &responses};
   for (const Surface* const surface : all) {
     if (surface->serves(head)) return surface;
   }

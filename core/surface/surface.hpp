@@ -93,8 +93,12 @@ class Surface {
   virtual std::string error(const exchange::Failure& failure,
                             std::string_view request_id) const = 0;
   // A page of the list, or the one model that is asked for. Empty: the page can't be read.
-  virtual std::string models(const Ask& ask, std::string_view query,
-                             std::span<const ListedModel> models) const = 0;
+  virtual std::string models(const Ask& /*ask*/, std::string_view /*query*/,
+                             std::span<const ListedModel> /*models*/) const {
+    return {};
+  }
+  // What kNotStored is answered with.
+  virtual exchange::Failure not_stored() const { return {}; }
   virtual std::string token_count(std::uint64_t tokens) const = 0;
 };
 
