@@ -42,6 +42,12 @@ Task<> drain(std::unique_ptr<net::UpstreamConnection> connection, LoopContext co
   }
 }
 
+// The client's own form, where the provider takes it.
+const Native* native_form(const Request& request, const ProviderSlot& slot) {
+  if (request.native == nullptr || !slot.instance) return nullptr;
+  return slot.instance->caps().takes_dialect(request.native->dialect) ? request.native : nullptr;
+}
+
 }  // namespace
 
 Attempt::Attempt(LoopContext& context, const Snapshot& snapshot, const Request& request,
@@ -49,11 +55,12 @@ Attempt::Attempt(LoopContext& context, const Snapshot& snapshot, const Request& 
     : context_(context),
       slot_(snapshot.providers[target.provider]),
       request_(request),
+      native_(native_form(request, slot_)),
       target_(target),
       writer_(writer),
       payment_(payment),
       limits_(snapshot.config->limits),
-      outgoing_(request.body,
+      outgoing_(native_ != nullptr ? native_->body : request.body,
                 request.rare != nullptr ? request.rare->blobs : std::span<const Blob>()),
       drain_deadline_(context.loop, [this] { abort(); }) {
   credential_ = find_credential();
@@ -137,6 +144,7 @@ void Attempt::abort() {
 }
 
 swy_rc Attempt::emit(std::uint32_t what, std::uint32_t flags, std::string_view data) {
+  if (native_ != nullptr) writer_.native((flags & SWY_EMIT_NATIVE) != 0);
   switch (what) {
     case SWY_EMIT_DELTA:
       return emit_delta((flags & SWY_EMIT_CONTENT) != 0, data);
@@ -317,6 +325,15 @@ bool Attempt::plugin_rests() {
   return true;
 }
 
+bool Attempt::refuses_loss() {
+  if (!request_.refuse_loss || request_.record->dropped.empty()) return false;
+  fault_.cls = SWY_CLS_NOT_OFFERED;
+  fault_.code = "loss_refused";
+  fault_.message = "what would be lost on the way to the upstream: " + request_.record->dropped +
+                   "; leave it out, or send no x-switchyard-on-loss";
+  return true;
+}
+
 Attempt::Next Attempt::give(const swy_ev& event) {
   Next next = operation_->step(event, *this);
   ended_ = next.act == SWY_ACT_DONE || next.act == SWY_ACT_FAIL;
@@ -325,16 +342,18 @@ Attempt::Next Attempt::give(const swy_ev& event) {
 
 void Attempt::fill_request() {
   abi_request_.size = sizeof abi_request_;
-  const bool native = slot_.instance->caps().takes_dialect(request_.dialect);
+  const Native own =
+      native_ != nullptr ? *native_ : Native{request_.dialect, request_.body, request_.members};
+  const bool native = slot_.instance->caps().takes_dialect(own.dialect);
   abi_request_.flags = (native ? SWY_REQ_NATIVE : 0u) | (request_.stream ? SWY_REQ_STREAM : 0u) |
                        (request_.want_usage ? SWY_REQ_WANT_USAGE : 0u);
   abi_request_.id = to_swy(request_.record->id);
   abi_request_.task = to_swy(request_.task);
-  abi_request_.dialect = to_swy(request_.dialect);
+  abi_request_.dialect = to_swy(own.dialect);
   abi_request_.model = to_swy(target_.model);
-  abi_request_.body = to_swy(request_.body);
-  abi_request_.member = request_.members.data();
-  abi_request_.nmember = static_cast<std::uint32_t>(request_.members.size());
+  abi_request_.body = to_swy(own.body);
+  abi_request_.member = own.members.data();
+  abi_request_.nmember = static_cast<std::uint32_t>(own.members.size());
   abi_request_.member_stride = sizeof(swy_member);
   abi_request_.hdr = request_.headers.data();
   abi_request_.nhdr = static_cast<std::uint32_t>(request_.headers.size());
@@ -357,7 +376,13 @@ void Attempt::fill_request() {
 }
 
 Task<Attempt::Outcome> Attempt::run() {
-  request_.record->dropped.clear();  // of an attempt before this one
+  // Not that of an attempt before this one.
+  request_.record->dropped = native_ != nullptr ? std::string_view() : request_.losses;
+  if (!request_.record->dropped.empty()) writer_.dropped(request_.record->dropped);
+  if (refuses_loss()) {
+    ended_ = true;
+    co_return Outcome::kFailed;
+  }
   if (plugin_rests()) {
     ended_ = true;
     co_return Outcome::kFailed;
@@ -387,6 +412,7 @@ Task<Attempt::Outcome> Attempt::run() {
       next.act = SWY_ACT_FAIL;
       next.fault.message = "the plugin ended without an answer";
     }
+    if (next.act == SWY_ACT_SEND && refuses_loss()) co_return Outcome::kFailed;
     if (next.act == SWY_ACT_SEND) {
       next = co_await exchange();
     } else if (next.act == SWY_ACT_WAIT) {

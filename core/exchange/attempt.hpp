@@ -69,6 +69,8 @@ class Attempt : public plugin::OperationSink {
   Rare& rare();
 
   bool plugin_rests();
+  // True where something is lost and the client will not have that.
+  bool refuses_loss();
   Next step(std::uint32_t kind, std::string_view data = {}, std::string_view name = {},
             unsigned status = 0);
   Next give(const swy_ev& event);
@@ -118,6 +120,7 @@ class Attempt : public plugin::OperationSink {
   LoopContext& context_;
   const ProviderSlot& slot_;
   const Request& request_;
+  const Native* native_;  // what the provider gets; null: canonical
   const routing::Target& target_;
   ClientWriter& writer_;
   Payment& payment_;

@@ -96,6 +96,9 @@ struct Failure {
 class ClientWriter {
  public:
   virtual ~ClientWriter() = default;
+  // What is emitted next is in the client's own dialect, which is not canonical. Said only of
+  // requests that have a native form.
+  virtual void native(bool /*on*/) {}
   // One piece of a stream, canonical or native. Until `content` came once, nothing of the stream is
   // sent and discard() takes it back.
   virtual void delta(std::string_view json, bool content) = 0;
@@ -157,6 +160,13 @@ struct Rare {
   JobReport* job = nullptr;     // set: the answer is a job's state, which the caller shows
 };
 
+// A request as the client sent it, where that is not canonical: for providers that take its
+// dialect.
+struct Native {
+  std::string_view dialect, body;
+  std::span<const swy_member> members;
+};
+
 // What is asked. Everything lives until run() has returned.
 struct Request {
   std::string_view task, dialect;
@@ -169,6 +179,9 @@ struct Request {
   const account::Account* account = nullptr;  // whose request it is; null: nobody is charged
   const Rare* rare = nullptr;
   SessionClient* session = nullptr;  // where the task is a session of messages
+  const Native* native = nullptr;
+  std::string_view losses;   // of the way to canonical, as records have them
+  bool refuse_loss = false;  // rather no answer than one to less than was asked
 };
 
 // Runs a request to its end: the answer or an error has been written and flushed, the record's
