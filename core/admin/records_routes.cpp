@@ -200,7 +200,7 @@ class Query {
   std::optional<std::int64_t> amount(const std::string& name) {
     const std::string given = text(name);
     if (given.empty()) return std::nullopt;
-    const auto nano = catalog::parse_nano(given);
+    const auto nano = parse_nano(given);
     if (!nano) wrong(name, "expected an amount such as 0.25");
     return nano;
   }
