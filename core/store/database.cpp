@@ -18,12 +18,16 @@ struct CloseDatabase {
 };
 using Handle = std::unique_ptr<sqlite3, CloseDatabase>;
 
-// SQLite would make the file readable for all; its WAL and index take the mode over from it.
-Result<void> make_file(const fs::path& file, int extra_flags) {
-  const int fd = open(file.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | extra_flags, 0600);
+// SQLite would make the file readable for all; its WAL and index take the mode over from it. False:
+// it is there already, and must not be opened here: closing it would take away the POSIX locks that
+// other connections of this process have on it, and the last of another process would remove a WAL
+// that is in use.
+Result<bool> make_file(const fs::path& file) {
+  const int fd = open(file.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
+  if (fd < 0 && errno == EEXIST) return false;
   if (fd < 0) return Error{file.string() + ": " + std::strerror(errno)};
   close(fd);
-  return {};
+  return true;
 }
 
 class SqliteStatement : public Statement {
@@ -105,7 +109,7 @@ class SqliteDatabase : public Database {
   explicit SqliteDatabase(fs::path file) : file_(std::move(file)) {}
 
   Result<void> open(std::span<const char* const> migrations) {
-    const auto made = make_file(file_, 0);
+    const auto made = make_file(file_);
     if (!made) return made.error();
     sqlite3* opened = nullptr;
     const int code = sqlite3_open_v2(
@@ -142,8 +146,9 @@ class SqliteDatabase : public Database {
     const auto held = lock();
     fs::path draft = target;
     draft += ".new";
-    const auto made = make_file(draft, O_EXCL);
+    const auto made = make_file(draft);
     if (!made) return made.error();
+    if (!*made) return Error{draft.string() + ": " + std::strerror(EEXIST)};
     const auto copied = copy_to(draft);
     if (copied && rename(draft.c_str(), target.c_str()) == 0) return {};
     const Error reason =
