@@ -43,7 +43,8 @@ struct Command {
 constexpr Command kCommands[] = {
     {"serve", run_serve, "serve requests (this is done where no command is given)"},
     {"check", run_check, "say what a configuration means, or what is wrong with it"},
-    {"key", run_key, "create, list and disable gateway keys"},
+    {"account", run_account, "create, list and change accounts"},
+    {"key", run_key, "create, list, change and rotate gateway keys"},
     {"plugin", run_plugin, "write, check, list and swap plugins"},
     {"plugin-trial", run_plugin_trial, "try a plugin file as the host does before it loads one"},
     {"version", run_version, "print the version"},
