@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "core/net/text.hpp"
+#include "core/surface/admission.hpp"
 #include "core/surface/anthropic_answer.hpp"
 #include "core/surface/anthropic_request.hpp"
 

@@ -58,18 +58,11 @@ Task<> Gateway::serve_surface(Call& call, const Surface& surface) {
 
   if (!call.published.open_access) {
     const std::string given = surface.key(head);
-    if (!given.empty()) call.key = call.published.keys->find(given);
-    if (call.key == nullptr) {
-      std::string message = "Incorrect API key provided: this gateway does not know it.";
-      if (given.empty()) {
-        message = "No API key was given. Send one of this gateway's keys: " +
-                  std::string(surface.key_hint());
-      }
-      co_await refuse(call, bad_request(401, "invalid_api_key", std::move(message)));
+    auto refused = admit(call, given, ask.task, surface.key_hint());
+    if (refused) {
+      co_await refuse(call, std::move(*refused));
       co_return;
     }
-    record.key_id = call.key->id;
-    record.account = call.key->account;
   }
 
   if (ask.what == Ask::What::kNotStored) {
@@ -173,6 +166,7 @@ Task<> Gateway::serve_canonical(Call& call, const Surface& surface, const Ask& a
   request.headers = forwarded;
   request.route = &route;
   request.record = &record;
+  request.account = call.account();
   if (!canonical.foreign) request.native = &native;
   request.losses = losses;
   request.refuse_loss = refuses_loss(call.head());

@@ -1,5 +1,6 @@
 #include "core/surface/responses_surface.hpp"
 
+#include "core/surface/admission.hpp"
 #include "core/surface/openai_error.hpp"
 #include "core/surface/responses_answer.hpp"
 #include "core/surface/responses_request.hpp"

@@ -16,13 +16,6 @@ const Surface* find_surface(const net::RequestHead& head) {
   return nullptr;
 }
 
-std::string_view bearer(std::string_view authorization) {
-  constexpr std::string_view kScheme = "bearer ";
-  if (authorization.size() <= kScheme.size()) return {};
-  if (!net::equals_nocase(authorization.substr(0, kScheme.size()), kScheme)) return {};
-  return authorization.substr(kScheme.size());
-}
-
 std::string query_parameter(std::string_view query, std::string_view name) {
   while (!query.empty()) {
     const std::size_t end = std::min(query.find('&'), query.size());

@@ -105,8 +105,6 @@ class Surface {
 // nullptr: OpenAI's chat and its kin, which the gateway serves by itself.
 const Surface* find_surface(const net::RequestHead& head);
 
-// The token of "Authorization: Bearer ...".
-std::string_view bearer(std::string_view authorization);
 // A parameter of a query, decoded; empty where there is none.
 std::string query_parameter(std::string_view query, std::string_view name);
 
