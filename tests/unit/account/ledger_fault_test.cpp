@@ -130,8 +130,9 @@ TEST_CASE("ledger faults: a full disk refuses new holds, and what is held is set
   std::vector<Hold> open;
   while (auto held = f.hold()) open.push_back(std::move(*held));
   CHECK(open.size() > 5);
-  CHECK_FALSE(f.loop->extend(*first, 1));
-  CHECK(f.account.available() == -10 - 10 * static_cast<Nano>(open.size()));
+  Nano extended = 0;  // smaller, so some fit yet
+  while (f.loop->extend(*first, 1)) ++extended;
+  CHECK(f.account.available() == -10 - extended - 10 * static_cast<Nano>(open.size()));
   for (Hold& each : open) f.settle(std::move(each));
   CHECK(f.ledger->stats().costs_lost == 0);
   REQUIRE(f.ledger->work());
@@ -228,6 +229,7 @@ TEST_CASE("ledger faults: whichever system call fails, no settlement is lost or 
   for (n = 1; reached; ++n) {
     CAPTURE(n);
     Fixture f;
+    f.options.segment_bytes = 12 * 1024;
     f.os.fail_at = n;
     if (f.start()) {
       for (int i = 0; i < 6; ++i) {
@@ -247,7 +249,7 @@ TEST_CASE("ledger faults: whichever system call fails, no settlement is lost or 
     REQUIRE(f.start());
     f.check_books();
   }
-  CHECK(n > 40);
+  CHECK(n > 50);
 }
 
 TEST_CASE("ledger faults: a page that never reached the disk costs no other one's entries",
