@@ -16,6 +16,9 @@ int run_key(std::span<const std::string> args);
 // plugin list | swap FILE.so | rollback NAME.so: asks the running gateway; each with [--state DIR |
 // --config FILE] [--ca-file FILE] [--json].
 int run_plugin(std::span<const std::string> args);
+// price import FILE | list | show MODEL | history NAME; each with [--state DIR | --config FILE]
+// [--json].
+int run_price(std::span<const std::string> args);
 
 // plugin check FILE [--config JSON|@FILE] [...]: holds a plugin against its contract. 0 passed, 1
 // failed, 2 could not run.
@@ -24,6 +27,7 @@ int run_plugin(std::span<const std::string> args);
 int run_check(std::span<const std::string> args, std::ostream& out, std::ostream& err);
 int run_key(std::span<const std::string> args, std::ostream& out, std::ostream& err);
 int run_plugin(std::span<const std::string> args, std::ostream& out, std::ostream& err);
+int run_price(std::span<const std::string> args, std::ostream& out, std::ostream& err);
 int run_plugin_check(std::span<const std::string> args, std::ostream& out, std::ostream& err);
 
 }  // namespace switchyard::cli

@@ -12,12 +12,15 @@
 
 #include "core/account/keys.hpp"
 #include "core/admin/api.hpp"
+#include "core/admin/price_routes.hpp"
 #include "core/base/clock.hpp"
 #include "core/base/os_process.hpp"
+#include "core/catalog/price_list.hpp"
 #include "core/net/dns.hpp"
 #include "core/observe/log.hpp"
 #include "core/store/call_note.hpp"
 #include "core/store/crashes.hpp"
+#include "core/store/prices.hpp"
 #include "core/store/store.hpp"
 #include "core/surface/gateway.hpp"
 #include "core/worker/acceptor.hpp"
@@ -131,6 +134,7 @@ class Worker {
       const config::Config& config);
   void adopt(Next next);
   bool load_keys();
+  bool load_prices();
   void publish();
   Result<std::uint64_t, config::Faults> reload();  // the new generation
   Result<std::uint64_t, config::Faults> reload_in_place();
@@ -176,8 +180,11 @@ class Worker {
   std::chrono::steady_clock::time_point drain_deadline_;
 
   std::unique_ptr<store::Store> store_;
+  std::unique_ptr<store::Database> database_;  // of the classes beside the store
+  std::unique_ptr<store::Prices> price_lists_;
   store::State state_;
   std::uint64_t store_version_ = 0;
+  std::int64_t prices_version_ = 0;
   std::unique_ptr<plugin::Libraries> libraries_;
   std::unique_ptr<SnapshotBuilder> builder_;
   std::unique_ptr<PluginWatch> watch_;
@@ -188,6 +195,7 @@ class Worker {
   std::shared_ptr<const config::Config> config_;
   std::shared_ptr<const exchange::Snapshot> snapshot_;
   std::shared_ptr<const account::KeyTable> keys_;
+  catalog::PricesInForce prices_;
   std::shared_ptr<observe::LoggerFanout> loggers_;
   std::vector<std::shared_ptr<net::TlsServer>> tls_;
 
@@ -426,11 +434,31 @@ bool Worker::load_keys() {
   return true;
 }
 
+// Of the catalog in force. Where a list can't be read what was in force stays.
+bool Worker::load_prices() {
+  const auto version = price_lists_->version();
+  const auto lists = price_lists_->in_force();
+  if (!version || !lists) {
+    const Error& fault = version ? lists.error() : version.error();
+    spdlog::error("prices_not_loaded reason={}", observe::quote(fault.message));
+    return false;
+  }
+  auto prices = catalog::prices_in_force(*snapshot_->catalog, *lists);
+  prices_version_ = *version;
+  if (!prices) {
+    spdlog::error("prices_not_loaded reason={}", observe::quote(prices.error().message));
+    return false;
+  }
+  prices_ = std::move(*prices);
+  return true;
+}
+
 void Worker::publish() {
   auto published = std::make_shared<surface::Published>();
   published->snapshot = snapshot_;
   published->keys = keys_;
   published->loggers = loggers_;
+  published->prices = prices_;
   // Once there was a key, taking it away closes the door rather than opening it to everybody.
   if (keys_->size() > 0) keys_seen_ = true;
   published->open_access = options_.open_access && !keys_seen_;
@@ -484,6 +512,7 @@ Result<std::uint64_t, config::Faults> Worker::reload() {
   adopt(std::move(*next));
   if (options_.log_level.empty()) (void)observe::set_log_level(config_->log_level).has_value();
   load_keys();
+  load_prices();
   publish();
   watch_plugins();
   spdlog::info("configuration_loaded generation={} providers={}", snapshot_->generation,
@@ -518,6 +547,13 @@ bool Worker::start() {
     return false;
   }
   store_ = std::move(*opened);
+  auto database = store::open_database(directory);
+  if (!database) {
+    spdlog::error("store_not_opened reason={}", observe::quote(database.error().message));
+    return false;
+  }
+  database_ = std::move(*database);
+  price_lists_ = std::make_unique<store::Prices>(*database_);
 
   plugin::LibraryOptions libraries;
   libraries.directory =
@@ -543,7 +579,7 @@ bool Worker::start() {
     return false;
   }
   adopt(std::move(*next));
-  return load_keys();
+  return load_keys() && load_prices();
 }
 
 void Worker::start_loops() {
@@ -591,8 +627,9 @@ AdminState::Commands Worker::commands() {
 void Worker::start_admin() {
   config::Listen listen = config_->admin;
   if (options_.admin_port != 0) listen.port = options_.admin_port;
-  auto started =
-      admin::Server::start(listen, Secret(state_.admin_token), admin::make_routes(*admin_state_));
+  auto routes = admin::make_routes(*admin_state_);
+  for (auto& route : admin::price_routes(*database_)) routes.push_back(std::move(route));
+  auto started = admin::Server::start(listen, Secret(state_.admin_token), std::move(routes));
   if (started) {
     admin_ = std::move(*started);
     const auto written =
@@ -695,6 +732,11 @@ void Worker::housekeep() {
       publish();
       spdlog::info("keys_loaded count={}", keys_->size());
     }
+  }
+  const auto prices = price_lists_->version();
+  if (prices && *prices != prices_version_ && load_prices()) {
+    publish();
+    spdlog::info("prices_loaded version={}", prices_version_);
   }
   leave_resting_plugins();
   admin_state_->publish_plugins(report_plugins(*libraries_));
