@@ -33,6 +33,9 @@ int run_audit(std::span<const std::string> args);
 // config show | validate FILE | apply FILE | history | rollback [ID]: asks the running gateway;
 // each with [--state DIR | --config FILE] [--ca-file FILE] [--json].
 int run_config(std::span<const std::string> args);
+// price import FILE | list | show MODEL | history NAME; each with [--state DIR | --config FILE]
+// [--json].
+int run_price(std::span<const std::string> args);
 
 // plugin check FILE [--config JSON|@FILE] [...]: holds a plugin against its contract. 0 passed, 1
 // failed, 2 could not run.
@@ -48,6 +51,7 @@ int run_usage(std::span<const std::string> args, std::ostream& out, std::ostream
 int run_token(std::span<const std::string> args, std::ostream& out, std::ostream& err);
 int run_audit(std::span<const std::string> args, std::ostream& out, std::ostream& err);
 int run_config(std::span<const std::string> args, std::ostream& out, std::ostream& err);
+int run_price(std::span<const std::string> args, std::ostream& out, std::ostream& err);
 int run_plugin_check(std::span<const std::string> args, std::ostream& out, std::ostream& err);
 
 }  // namespace switchyard::cli

@@ -49,6 +49,7 @@ constexpr Command kCommands[] = {
     {"token", run_token, "create, list and disable tokens of the admin API"},
     {"config", run_config, "show, apply and roll back the configuration of a running gateway"},
     {"audit", run_audit, "list what was changed, by whom and when"},
+    {"price", run_price, "import and show price lists"},
     {"plugin", run_plugin, "write, check, list and swap plugins"},
     {"record", run_record, "find the records of requests, and show one"},
     {"usage", run_usage, "sum up requests, tokens and money by model, account ..."},

@@ -159,6 +159,8 @@ struct Config {
   std::vector<Logger> loggers;
   Records records;
   std::string log_level = "info";
+  // Whether a request may be served whose price is not known. Prepaid accounts may never.
+  bool unpriced_allowed = true;
   std::filesystem::path source;  // empty: the embedded default
 };
 

@@ -93,6 +93,9 @@ class Reader {
     }
     read_loggers();
     if (const Json* records = object("records")) read_records(*records);
+    if (const Json* prices = object("prices")) {
+      config_.unpriced_allowed = text_or(*prices, "unpriced", "allow") == "allow";
+    }
     if (const Json* log = object("log")) {
       config_.log_level = text_or(*log, "level", config_.log_level);
     }

@@ -251,6 +251,23 @@ inline constexpr std::array kMigrations{
       CREATE INDEX keys_by_account ON keys (account, created_unix_s, id);
       CREATE INDEX keys_by_change ON keys (change);
     )sql",
+    // Price lists and rates of exchange: each import is a version, and no version ever changes.
+    R"sql(
+      CREATE TABLE price_lists (
+        seq INTEGER PRIMARY KEY AUTOINCREMENT,
+        book TEXT NOT NULL CHECK (book IN ('purchase', 'sale', 'fx')),
+        name TEXT NOT NULL,
+        version INTEGER NOT NULL,
+        body TEXT NOT NULL,
+        created_unix_s INTEGER NOT NULL,
+        created_by TEXT NOT NULL,
+        UNIQUE (name, version)
+      ) STRICT;
+      CREATE TRIGGER price_lists_changed BEFORE UPDATE ON price_lists
+        BEGIN SELECT RAISE(ABORT, 'a version of a price list never changes'); END;
+      CREATE TRIGGER price_lists_gone BEFORE DELETE ON price_lists
+        BEGIN SELECT RAISE(ABORT, 'a version of a price list never goes'); END;
+    )sql",
 };
 
 }  // namespace switchyard::store

@@ -8,6 +8,7 @@
 #include <string>
 
 #include "core/account/directory.hpp"
+#include "core/catalog/price_list.hpp"
 #include "core/exchange/exchange.hpp"
 #include "core/net/server.hpp"
 #include "core/observe/record.hpp"
@@ -27,6 +28,7 @@ struct Published {
   std::shared_ptr<const exchange::Snapshot> snapshot;
   std::shared_ptr<const account::Directory> directory;
   std::shared_ptr<observe::LoggerFanout> loggers;
+  catalog::PricesInForce prices;
   bool open_access = false;  // no key exists: everybody on this machine may call
   std::shared_ptr<const account::Account> open_account;  // who pays for these
 };

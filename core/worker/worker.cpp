@@ -16,16 +16,19 @@
 #include "core/admin/api.hpp"
 #include "core/admin/desk.hpp"
 #include "core/admin/records_routes.hpp"
+#include "core/admin/price_routes.hpp"
 #include "core/base/clock.hpp"
 #include "core/base/json_object.hpp"
 #include "core/base/os_process.hpp"
 #include "core/config/change.hpp"
+#include "core/catalog/price_list.hpp"
 #include "core/net/dns.hpp"
 #include "core/observe/log.hpp"
 #include "core/observe/record_keeper.hpp"
 #include "core/store/accounts.hpp"
 #include "core/store/call_note.hpp"
 #include "core/store/crashes.hpp"
+#include "core/store/prices.hpp"
 #include "core/store/store.hpp"
 #include "core/surface/gateway.hpp"
 #include "core/worker/acceptor.hpp"
@@ -139,6 +142,7 @@ class Worker {
       const config::Config& config);
   void adopt(Next next);
   bool refresh_directory();
+  bool load_prices();
   void publish();
   Result<std::uint64_t, config::Faults> reload();  // the new generation
   Result<std::uint64_t, config::Faults> reload_in_place();
@@ -193,11 +197,13 @@ class Worker {
   std::chrono::steady_clock::time_point drain_deadline_;
 
   std::unique_ptr<store::Store> store_;
+  std::unique_ptr<store::Database> database_;  // of the classes beside the store
+  std::unique_ptr<store::Prices> price_lists_;
   store::State state_;
-  std::unique_ptr<store::Database> database_;
   std::unique_ptr<store::Accounts> accounts_;
   std::unique_ptr<account::Registry> registry_;
   std::unique_ptr<account::Loader> directory_;
+  std::int64_t prices_version_ = 0;
   std::unique_ptr<plugin::Libraries> libraries_;
   std::unique_ptr<SnapshotBuilder> builder_;
   std::unique_ptr<PluginWatch> watch_;
@@ -207,6 +213,7 @@ class Worker {
 
   std::shared_ptr<const config::Config> config_;
   std::shared_ptr<const exchange::Snapshot> snapshot_;
+  catalog::PricesInForce prices_;
   std::shared_ptr<observe::LoggerFanout> loggers_;
   std::shared_ptr<observe::RecordSettings> record_settings_;
   std::weak_ptr<observe::LoggerFanout::Line> record_line_;  // of the fan-outs that have it
@@ -475,11 +482,31 @@ bool Worker::refresh_directory() {
   return *refreshed;
 }
 
+// Of the catalog in force. Where a list can't be read what was in force stays.
+bool Worker::load_prices() {
+  const auto version = price_lists_->version();
+  const auto lists = price_lists_->in_force();
+  if (!version || !lists) {
+    const Error& fault = version ? lists.error() : version.error();
+    spdlog::error("prices_not_loaded reason={}", observe::quote(fault.message));
+    return false;
+  }
+  auto prices = catalog::prices_in_force(*snapshot_->catalog, *lists);
+  prices_version_ = *version;
+  if (!prices) {
+    spdlog::error("prices_not_loaded reason={}", observe::quote(prices.error().message));
+    return false;
+  }
+  prices_ = std::move(*prices);
+  return true;
+}
+
 void Worker::publish() {
   auto published = std::make_shared<surface::Published>();
   published->snapshot = snapshot_;
   published->directory = directory_->current();
   published->loggers = loggers_;
+  published->prices = prices_;
   // Once there was a key, taking it away closes the door rather than opening it to everybody.
   const std::size_t keys = directory_->current()->enabled();
   if (keys > 0) keys_seen_ = true;
@@ -568,6 +595,7 @@ std::uint64_t Worker::put_in_force(Next next) {
   if (options_.log_level.empty()) (void)observe::set_log_level(config_->log_level).has_value();
   directory_->configure(config_->keys);
   refresh_directory();
+  load_prices();
   publish();
   watch_plugins();
   spdlog::info("configuration_loaded generation={} providers={}", snapshot_->generation,
@@ -612,6 +640,7 @@ bool Worker::start() {
   const account::Pepper pepper{Secret(state_.pepper)};
   registry_ = std::make_unique<account::Registry>(*accounts_, pepper);
   directory_ = std::make_unique<account::Loader>(*accounts_, pepper);
+  price_lists_ = std::make_unique<store::Prices>(*database_);
 
   plugin::LibraryOptions libraries;
   libraries.directory =
@@ -638,7 +667,7 @@ bool Worker::start() {
   }
   adopt(std::move(*next));
   directory_->configure(config_->keys);
-  return refresh_directory();
+  return refresh_directory() && load_prices();
 }
 
 void Worker::start_loops() {
@@ -713,6 +742,7 @@ void Worker::start_admin() {
     std::move(part.begin(), part.end(), std::back_inserter(routes));
   };
   add(admin::account_routes(account_services()));
+  add(admin::price_routes(*database_));
   add(admin::records_routes(records_directory()));
   const auto document = data_directory() / "admin-openapi.json";
   const auto is_within = [](const std::string& account, const std::string& above) {
@@ -820,6 +850,11 @@ void Worker::housekeep() {
   if (refresh_directory()) {
     publish();
     spdlog::info("keys_loaded count={}", directory_->current()->enabled());
+  }
+  const auto prices = price_lists_->version();
+  if (prices && *prices != prices_version_ && load_prices()) {
+    publish();
+    spdlog::info("prices_loaded version={}", prices_version_);
   }
   leave_resting_plugins();
   admin_state_->publish_plugins(report_plugins(*libraries_));
