@@ -1,0 +1,25 @@
+// Why something that was asked for is not done: as the admin API says it.
+#pragma once
+
+#include <string>
+#include <utility>
+
+#include "core/base/result.hpp"
+
+namespace switchyard::account {
+
+struct Refusal {
+  Refusal(int http_status, std::string stable_code, std::string words)
+      : status(http_status), code(std::move(stable_code)), message(std::move(words)) {}
+  // A fault of the database or the ledger, which is nobody's question.
+  Refusal(Error fault) : status(500), code("internal_error"), message(std::move(fault.message)) {}
+  Refusal() = default;
+
+  int status = 500;
+  std::string code, message;
+};
+
+template <class T>
+using Asked = Result<T, Refusal>;
+
+}  // namespace switchyard::account
