@@ -50,7 +50,112 @@ inline constexpr std::array kMigrations{
       CREATE TRIGGER keys_gone AFTER DELETE ON keys
         BEGIN UPDATE changes SET n = n + 1 WHERE name = 'keys'; END;
     )sql",
-    // 3: plans and what is sold: each change of a plan is a new version, which a subscription keeps.
+    // The books: append only, but for balances and for how far the journal is in them.
+    R"sql(
+      CREATE TABLE transactions (
+        seq INTEGER PRIMARY KEY AUTOINCREMENT,
+        id TEXT NOT NULL UNIQUE,
+        kind TEXT NOT NULL,
+        note TEXT NOT NULL,
+        rate_version TEXT NOT NULL,
+        at_unix_ns INTEGER NOT NULL
+      ) STRICT;
+      CREATE TABLE entries (
+        seq INTEGER PRIMARY KEY AUTOINCREMENT,
+        transaction_seq INTEGER NOT NULL REFERENCES transactions (seq),
+        account TEXT NOT NULL,
+        currency TEXT NOT NULL,
+        amount INTEGER NOT NULL
+      ) STRICT;
+      CREATE INDEX entries_by_account ON entries (account, seq);
+      CREATE INDEX entries_by_transaction ON entries (transaction_seq);
+      CREATE TABLE balances (
+        account TEXT NOT NULL,
+        currency TEXT NOT NULL,
+        amount INTEGER NOT NULL,
+        PRIMARY KEY (account, currency)
+      ) STRICT;
+      CREATE TABLE receipts (
+        seq INTEGER PRIMARY KEY AUTOINCREMENT,
+        id TEXT NOT NULL UNIQUE,
+        request_id TEXT NOT NULL,
+        account TEXT NOT NULL,
+        key_id TEXT NOT NULL,
+        feature TEXT NOT NULL,
+        task TEXT NOT NULL,
+        model_asked TEXT NOT NULL,
+        model_used TEXT NOT NULL,
+        provider TEXT NOT NULL,
+        ended TEXT NOT NULL,
+        quantities TEXT NOT NULL,
+        currency TEXT NOT NULL,
+        charge INTEGER,
+        shortfall INTEGER NOT NULL,
+        held INTEGER NOT NULL,
+        price_version TEXT NOT NULL,
+        cost INTEGER,
+        cost_currency TEXT NOT NULL,
+        estimated INTEGER NOT NULL,
+        started_unix_ns INTEGER NOT NULL,
+        settled_unix_ns INTEGER NOT NULL
+      ) STRICT;
+      CREATE INDEX receipts_by_account ON receipts (account, settled_unix_ns);
+      CREATE INDEX receipts_by_request ON receipts (request_id);
+      CREATE TABLE costs (
+        seq INTEGER PRIMARY KEY AUTOINCREMENT,
+        id TEXT NOT NULL UNIQUE,
+        request_id TEXT NOT NULL,
+        account TEXT NOT NULL,
+        provider TEXT NOT NULL,
+        model TEXT NOT NULL,
+        currency TEXT NOT NULL,
+        amount INTEGER,
+        price_version TEXT NOT NULL,
+        outcome TEXT NOT NULL,
+        estimated INTEGER NOT NULL,
+        at_unix_ns INTEGER NOT NULL
+      ) STRICT;
+      CREATE INDEX costs_by_request ON costs (request_id);
+      CREATE TABLE interrupted (
+        seq INTEGER PRIMARY KEY AUTOINCREMENT,
+        id TEXT NOT NULL UNIQUE,
+        request_id TEXT NOT NULL,
+        account TEXT NOT NULL,
+        key_id TEXT NOT NULL,
+        held INTEGER NOT NULL,
+        at_unix_ns INTEGER NOT NULL
+      ) STRICT;
+      CREATE TABLE journal_places (
+        writer TEXT PRIMARY KEY,
+        segment INTEGER NOT NULL,
+        place INTEGER NOT NULL
+      ) STRICT;
+      CREATE TRIGGER journal_places_forward BEFORE UPDATE ON journal_places
+        WHEN NEW.segment < OLD.segment OR
+             (NEW.segment = OLD.segment AND NEW.place < OLD.place)
+        BEGIN SELECT RAISE(ABORT, 'a place in the journal goes forward only'); END;
+      CREATE TRIGGER transactions_stay BEFORE UPDATE ON transactions
+        BEGIN SELECT RAISE(ABORT, 'the books are append only'); END;
+      CREATE TRIGGER transactions_remain BEFORE DELETE ON transactions
+        BEGIN SELECT RAISE(ABORT, 'the books are append only'); END;
+      CREATE TRIGGER entries_stay BEFORE UPDATE ON entries
+        BEGIN SELECT RAISE(ABORT, 'the books are append only'); END;
+      CREATE TRIGGER entries_remain BEFORE DELETE ON entries
+        BEGIN SELECT RAISE(ABORT, 'the books are append only'); END;
+      CREATE TRIGGER receipts_stay BEFORE UPDATE ON receipts
+        BEGIN SELECT RAISE(ABORT, 'the books are append only'); END;
+      CREATE TRIGGER receipts_remain BEFORE DELETE ON receipts
+        BEGIN SELECT RAISE(ABORT, 'the books are append only'); END;
+      CREATE TRIGGER costs_stay BEFORE UPDATE ON costs
+        BEGIN SELECT RAISE(ABORT, 'the books are append only'); END;
+      CREATE TRIGGER costs_remain BEFORE DELETE ON costs
+        BEGIN SELECT RAISE(ABORT, 'the books are append only'); END;
+      CREATE TRIGGER interrupted_stay BEFORE UPDATE ON interrupted
+        BEGIN SELECT RAISE(ABORT, 'the books are append only'); END;
+      CREATE TRIGGER interrupted_remain BEFORE DELETE ON interrupted
+        BEGIN SELECT RAISE(ABORT, 'the books are append only'); END;
+    )sql",
+    // Plans and what is sold: each change of a plan is a new version, which a subscription keeps.
     // Amounts are nano-units; `quota_tokens`, `limits` and `models` are JSON; `anchor_day` counts
     // days since 1970-01-01 in `zone`. An order belongs to one provider, amount and currency.
     R"sql(
