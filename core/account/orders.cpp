@@ -240,9 +240,9 @@ Asked<OrderRow> Orders::apply(const std::string& id, std::int64_t now_unix_s) {
   if (!owner) return owner.error();
   Result<void> done;
   if (order->kind == "refund") {
-    done = debit(*order, owner->payer);
+    done = debit(*order, *owner);
   } else {
-    done = credit(*order, owner->payer);
+    done = credit(*order, *owner);
     if (done && order->kind == "plan") done = begin_plan(*order, now_unix_s);
   }
   if (!done) return Refusal(done.error());
@@ -255,13 +255,13 @@ Asked<OrderRow> Orders::apply(const std::string& id, std::int64_t now_unix_s) {
   return *written ? applied : find(id);
 }
 
-Result<void> Orders::credit(const OrderRow& order, const std::string& payer) {
+Result<void> Orders::credit(const OrderRow& order, const Holder& owner) {
   Transfer transfer;
   transfer.id = order.id;
   transfer.kind = order.provider == "code" ? "redemption" : "top_up";
   transfer.note = order.provider + ":" + order.reference;
   transfer.currency = order.currency;
-  transfer.entries = {{"account:" + payer, order.amount},
+  transfer.entries = {{"account:" + owner.payer, order.amount},
                       {order.provider == "code" ? "house:grants" : "house:cash", -order.amount}};
   const auto moved = purse_.move(transfer);
   if (!moved) return moved.error();
@@ -281,15 +281,16 @@ Result<void> Orders::begin_plan(OrderRow& order, std::int64_t now_unix_s) {
 }
 
 // The money has left the house: what the account has not got any more is the house's shortfall.
-Result<void> Orders::debit(OrderRow& order, const std::string& payer) {
-  const std::string account = "account:" + payer;
+Result<void> Orders::debit(OrderRow& order, const Holder& owner) {
+  const std::string account = "account:" + owner.payer;
   Transfer transfer;
   transfer.id = order.id;
   transfer.kind = "refund";
   transfer.note = order.of_order;
   transfer.currency = order.currency;
+  transfer.floor = owner.floor;
   for (int tries = 0; tries < 8; ++tries) {
-    const auto available = purse_.available(account, order.currency);
+    const auto available = purse_.available(account, order.currency, owner.floor);
     if (!available) return available.error();
     const std::int64_t taken = std::min(order.amount, *available);
     transfer.entries = {{"house:cash", order.amount}};

@@ -79,9 +79,9 @@ class Orders {
   Asked<void> check(const store::OrderRow& order);
   Asked<store::OrderRow> insert(store::OrderRow order);
   Asked<store::OrderRow> apply(const std::string& id, std::int64_t now_unix_s);
-  Result<void> credit(const store::OrderRow& order, const std::string& payer);
+  Result<void> credit(const store::OrderRow& order, const Holder& owner);
   Result<void> begin_plan(store::OrderRow& order, std::int64_t now_unix_s);
-  Result<void> debit(store::OrderRow& order, const std::string& payer);
+  Result<void> debit(store::OrderRow& order, const Holder& owner);
   Result<std::optional<store::OrderRow>> order_of(const PaymentEvent& event);
   Result<Outcome> take_paid(const PaymentEvent& event, store::OrderRow& order,
                             std::int64_t now_unix_s);

@@ -419,7 +419,7 @@ Result<void> Plans::take_back(Case& subject, const std::string& id) {
   const std::string account = "account:" + subject.holder.payer;
   const auto spent = purse_.spent_since(account, subject.plan.currency, row.grant_id);
   if (!spent) return spent.error();
-  const auto available = purse_.available(account, subject.plan.currency);
+  const auto available = purse_.available(account, subject.plan.currency, subject.holder.floor);
   if (!available) return available.error();
   const std::int64_t left =
       std::min(row.grant_amount - std::min(row.grant_amount, *spent), *available);
@@ -439,6 +439,7 @@ Result<Moved> Plans::transfer(const Case& subject, const std::string& id, std::s
   transfer.kind = std::move(kind);
   transfer.note = subject.row.id;
   transfer.currency = subject.plan.currency;
+  transfer.floor = subject.holder.floor;
   transfer.entries = {{"account:" + subject.holder.payer, to_account}, {house, -to_account}};
   return purse_.move(transfer);
 }

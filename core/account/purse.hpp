@@ -22,6 +22,7 @@ struct Transfer {
   std::string id;  // its idempotency: moved twice, it is moved once
   std::string kind, note, currency;
   std::vector<Entry> entries;
+  std::int64_t floor = 0;  // no debited account goes below it
 };
 
 enum class Moved {
@@ -35,19 +36,22 @@ class Purse {
  public:
   virtual ~Purse() = default;
   virtual Result<Moved> move(const Transfer& transfer) = 0;
-  // What can be taken of an account before it has nothing of its own, 0 at least.
-  virtual Result<std::int64_t> available(const std::string& account,
-                                         const std::string& currency) = 0;
+  // What can be taken of an account before it is at its floor, 0 at least.
+  virtual Result<std::int64_t> available(const std::string& account, const std::string& currency,
+                                         std::int64_t floor) = 0;
   // What an account was charged for requests, in the books behind the transaction `id`.
   virtual Result<std::int64_t> spent_since(const std::string& account, const std::string& currency,
                                            const std::string& id) = 0;
 };
 
+inline constexpr std::int64_t kNoFloor = INT64_MIN;
+
 struct Holder {
   std::string payer;  // the id of the account whose balance pays
   std::string currency;
-  std::string zone;  // IANA
-  UtcOffset offset;  // the zone's
+  std::string zone;        // IANA
+  UtcOffset offset;        // the zone's
+  std::int64_t floor = 0;  // of the payer's balance; kNoFloor: it is never refused
 };
 // Nothing: there is no such account.
 using FindHolder = std::function<Result<std::optional<Holder>>(const std::string& account)>;

@@ -35,7 +35,8 @@ class FakePurse : public Purse {
     done.push_back(transfer);
     return Moved::kNow;
   }
-  Result<std::int64_t> available(const std::string& account, const std::string&) override {
+  Result<std::int64_t> available(const std::string& account, const std::string&,
+                                 std::int64_t) override {
     const std::lock_guard lock(mutex_);
     return std::max<std::int64_t>(balances[account] - held, 0);
   }
@@ -58,7 +59,8 @@ class FakePurse : public Purse {
                              "charge",
                              "",
                              "USD",
-                             {{account, -amount}, {"house:revenue", amount}}});
+                             {{account, -amount}, {"house:revenue", amount}},
+                             0});
     REQUIRE(moved);
     REQUIRE(*moved == Moved::kNow);
   }
@@ -83,7 +85,7 @@ struct Shop {
     const FindHolder find = [this](const std::string& id) -> Result<std::optional<Holder>> {
       if (id != "a" && id != "b") return std::optional<Holder>();
       return std::optional<Holder>(Holder{id, id == "a" ? "USD" : "EUR", "Etc/Test",
-                                          [this](std::int64_t) { return offset_s; }});
+                                          [this](std::int64_t) { return offset_s; }, 0});
     };
     plans.emplace(*plan_rows, purse, find);
     orders.emplace(*order_rows, *plans, purse, find, Pepper(Secret("pepper")));
