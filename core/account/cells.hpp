@@ -12,12 +12,9 @@
 #include <string_view>
 
 #include "core/account/journal_os.hpp"
+#include "core/base/nano.hpp"
 #include "core/base/os_fd.hpp"
 #include "core/base/result.hpp"
-
-namespace switchyard {
-using Nano = std::int64_t;  // billionths of one currency's unit
-}
 
 namespace switchyard::account {
 

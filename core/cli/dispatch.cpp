@@ -44,6 +44,7 @@ constexpr Command kCommands[] = {
     {"serve", run_serve, "serve requests (this is done where no command is given)"},
     {"check", run_check, "say what a configuration means, or what is wrong with it"},
     {"key", run_key, "create, list and disable gateway keys"},
+    {"ledger", run_ledger, "prove, show and export the books"},
     {"plugin", run_plugin, "write, check, list and swap plugins"},
     {"plugin-trial", run_plugin_trial, "try a plugin file as the host does before it loads one"},
     {"version", run_version, "print the version"},

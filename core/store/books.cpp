@@ -91,6 +91,15 @@ Result<void> each(Statement& select, Take take) {
   }
 }
 
+Result<std::vector<Balance>> balances_in(Statement& select) {
+  std::vector<Balance> found;
+  const auto read = each(select, [&](const Statement& row) {
+    found.push_back({row.text(0), row.text(1), row.number(2)});
+  });
+  if (!read) return read.error();
+  return found;
+}
+
 // What is wrong with a transaction; empty: nothing.
 std::string fault_of(const Transaction& transaction) {
   if (transaction.id.empty()) return "has no id";
@@ -259,21 +268,24 @@ Result<Nano> Books::balance(const std::string& account, const std::string& curre
   return *row ? select->number(0) : 0;
 }
 
-Result<std::vector<Balance>> Books::balances(const std::string& prefix, const std::string& after,
+Result<std::vector<Balance>> Books::balances_of(const std::string& account) {
+  const auto held = database_.lock();
+  const auto select = database_.prepare(
+      "SELECT account, currency, amount FROM balances WHERE account = ? ORDER BY currency");
+  select->bind(account);
+  return balances_in(*select);
+}
+
+Result<std::vector<Balance>> Books::balances(const std::string& prefix, const Balance& after,
                                              std::uint64_t max) {
   const auto held = database_.lock();
-  // Names are ASCII but for ids of operators; no character of UTF-8 sorts behind this one's.
+  // No character of UTF-8 sorts behind the last one.
   const std::string end = prefix + "\xf4\x8f\xbf\xbf";
   const auto select = database_.prepare(
       "SELECT account, currency, amount FROM balances WHERE account >= ? AND account < ? AND "
-      "account > ? ORDER BY account, currency LIMIT ?");
-  select->bind(prefix).bind(end).bind(after).bind(max);
-  std::vector<Balance> found;
-  const auto read = each(*select, [&](const Statement& row) {
-    found.push_back({row.text(0), row.text(1), row.number(2)});
-  });
-  if (!read) return read.error();
-  return found;
+      "(account, currency) > (?, ?) ORDER BY account, currency LIMIT ?");
+  select->bind(prefix).bind(end).bind(after.account).bind(after.currency).bind(max);
+  return balances_in(*select);
 }
 
 Result<std::vector<EntryRow>> Books::entries(const EntryFilter& filter) {

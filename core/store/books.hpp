@@ -10,12 +10,9 @@
 #include <string_view>
 #include <vector>
 
+#include "core/base/nano.hpp"
 #include "core/base/result.hpp"
 #include "core/store/database.hpp"
-
-namespace switchyard {
-using Nano = std::int64_t;  // billionths of one currency's unit
-}
 
 namespace switchyard::store {
 
@@ -140,8 +137,9 @@ class Books {
   Result<void> forget_place(const std::string& writer);
 
   Result<Nano> balance(const std::string& account, const std::string& currency);
-  // Those whose name begins with `prefix`, ordered by name and currency, behind `after` (a name).
-  Result<std::vector<Balance>> balances(const std::string& prefix, const std::string& after = "",
+  Result<std::vector<Balance>> balances_of(const std::string& account);  // one for each currency
+  // Those whose name begins with `prefix`, ordered by name and currency, behind the one given.
+  Result<std::vector<Balance>> balances(const std::string& prefix, const Balance& after = {},
                                         std::uint64_t max = INT64_MAX);
   Result<std::vector<EntryRow>> entries(const EntryFilter& filter);
   Result<std::vector<ReceiptRow>> receipts(const ReceiptFilter& filter);

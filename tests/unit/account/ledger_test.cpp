@@ -45,8 +45,9 @@ CellRef account_cell(Ledger& ledger, const std::string& id, Nano limit = 0) {
 }
 
 store::Transaction top_up(const std::string& id, const std::string& account, Nano amount) {
-  return {id, "topup", "", "", 1, {{store::kHouseCash, "USD", -amount},
-                                   {store::account_name(account), "USD", amount}}};
+  return {id, "topup",
+          "", "",
+          1,  {{store::kHouseCash, "USD", -amount}, {store::account_name(account), "USD", amount}}};
 }
 
 void pay(Ledger& ledger, const std::string& account, Nano amount) {
