@@ -6,6 +6,7 @@
 #include "core/exchange/choice.hpp"
 #include "core/exchange/failure.hpp"
 #include "core/net/await.hpp"
+#include "core/observe/log.hpp"
 
 namespace switchyard::exchange {
 namespace {
@@ -55,8 +56,17 @@ std::string code_shown(const Failure& failure) {
   return code->type == 's' ? json_unescape(value) : std::string(value);
 }
 
-void settle_ok(observe::Record& record, const Attempt& attempt) {
+void note_usage(observe::Record& record, const Attempt& attempt) {
   record.usage = attempt.usage();
+  if (!record.usage.clamped) return;
+  spdlog::warn(
+      "usage_impossible request={} provider={} model={} reported={} billed_in={} billed_out={}",
+      record.id, record.provider, observe::quote(record.model_used),
+      observe::quote(record.usage.told), record.usage.tok_in, record.usage.tok_out);
+}
+
+void settle_ok(observe::Record& record, const Attempt& attempt) {
+  note_usage(record, attempt);
   record.status = 200;
   record.final_status = observe::FinalStatus::kOk;
 }
@@ -108,7 +118,7 @@ Task<> run(LoopContext& context, const Snapshot& snapshot, const Request& reques
     record.attempts += attempt.calls();
 
     if (outcome == Attempt::Outcome::kClientGone) {
-      record.usage = attempt.usage();
+      note_usage(record, attempt);
       settle_gone(record, writer);
       co_return;
     }
@@ -126,7 +136,7 @@ Task<> run(LoopContext& context, const Snapshot& snapshot, const Request& reques
     last = attempt.fault();
     note_attempt(record, slot, *target, class_name(last.cls));
     if (writer.committed()) {
-      record.usage = attempt.usage();
+      note_usage(record, attempt);
       break;
     }
     writer.discard();

@@ -267,11 +267,8 @@ bool Operation::on_message_start(std::string_view message, swy::Out& out) {
   answer_.open(out, 0);
   note_usage(json::find(message, "usage"));
   // Already known, and wanted should the stream break off.
-  swy::ChatUsage usage;
-  if (input_) usage.prompt = *input_ + cache_read_.value_or(0) + cache_write_.value_or(0);
-  usage.completion = output_;
-  usage.cached = cache_read_;
-  if (usage.any()) out.usage(usage.json());
+  const swy::ChatUsage known = usage();
+  if (known.any()) out.usage(known.json());
   return true;
 }
 
@@ -283,14 +280,22 @@ void Operation::on_message_delta(std::string_view delta, std::string_view usage,
 swy::Next Operation::on_message_stop(swy::Out& out) {
   if (block_open_) return bad_answer("the message ended within a block");
   if (!stopped_) return bad_answer("the message ended without a stop_reason");
+  answer_.end(out, usage());
+  return swy::Next::done();
+}
+
+// Tokens of the cache are counted beside those of the prompt.
+swy::ChatUsage Operation::usage() const {
   swy::ChatUsage usage;
   if (input_) usage.prompt = *input_ + cache_read_.value_or(0) + cache_write_.value_or(0);
   usage.completion = output_;
   usage.cached = cache_read_;
   usage.cache_write = cache_write_;
+  usage.cache_write_1h = cache_write_1h_;
   usage.reasoning = thinking_;
-  answer_.end(out, usage);
-  return swy::Next::done();
+  usage.searches = searches_;
+  usage.service_tier = service_tier_;
+  return usage;
 }
 
 // Cumulative, and null where a later report says nothing new: the last number counts.
@@ -313,6 +318,16 @@ void Operation::note_usage(std::string_view usage) {
       if (const auto count = swy::ChatUsage::count(json::find(value, "thinking_tokens"))) {
         thinking_ = count;
       }
+    } else if (json::is(name, "cache_creation")) {
+      const auto count = swy::ChatUsage::count(json::find(value, "ephemeral_1h_input_tokens"));
+      if (count && *count > 0) cache_write_1h_ = count;
+    } else if (json::is(name, "server_tool_use")) {
+      const auto count = swy::ChatUsage::count(json::find(value, "web_search_requests"));
+      if (count && *count > 0) searches_ = count;
+    } else if (json::is(name, "service_tier") && service_tier_ != "fast") {
+      service_tier_ = json::to_text(value).value_or(service_tier_);
+    } else if (json::is(name, "speed") && json::to_text(value) == "fast") {
+      service_tier_ = "fast";  // has a price of its own, whichever tier it is served by
     }
     if (to == nullptr) continue;
     if (const auto count = swy::ChatUsage::count(value)) *to = count;

@@ -54,6 +54,7 @@ class Operation {
   void note_citation(std::string_view citation);
   void note_stop(std::string_view holder, swy::Out& out);
   void note_usage(std::string_view usage);
+  swy::ChatUsage usage() const;
   swy::Next refuse(std::string_view body, swy::Out& out);
   swy::Next bad_answer(std::string what) const;
 
@@ -76,7 +77,9 @@ class Operation {
   std::string block_text_, call_id_, call_name_;
 
   // As Anthropic counts: the input without what a cache read or wrote.
-  std::optional<std::int64_t> input_, cache_read_, cache_write_, output_, thinking_;
+  std::optional<std::int64_t> input_, cache_read_, cache_write_, cache_write_1h_, output_,
+      thinking_, searches_;
+  std::string service_tier_;
   bool stopped_ = false;  // a stop_reason came
 
   std::string models_, after_;  // the list so far, and where the next page begins
