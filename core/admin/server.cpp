@@ -59,6 +59,7 @@ bool is_local(const httplib::Request& request) {
 
 void reply(httplib::Response& response, const Answer& answer) {
   response.status = answer.status;
+  for (const auto& [name, value] : answer.headers) response.set_header(name, value);
   response.set_content(answer.body, answer.type);
 }
 
@@ -117,7 +118,9 @@ Request to_request(const Route& route, const httplib::Request& from, const std::
                   from.get_header_value("Idempotency-Key"),
                   match(route.path, from.path).value_or(Texts()),
                   {},
-                  {}};
+                  {},
+                  from.remote_addr,
+                  from.has_header("Idempotency-Key")};
   for (const auto& [name, value] : from.params) request.query.emplace(name, value);
   return request;
 }
@@ -157,9 +160,21 @@ Answer error_answer(int status, std::string_view message, std::string_view type,
   return {status, text.GetString()};
 }
 
+std::string_view to_string(Role role) {
+  return role == Role::kOwner ? "owner" : role == Role::kOperator ? "operator" : "viewer";
+}
+
+std::optional<Role> parse_role(std::string_view text) {
+  for (const Role role : {Role::kViewer, Role::kOperator, Role::kOwner}) {
+    if (text == to_string(role)) return role;
+  }
+  return std::nullopt;
+}
+
 class Server::Impl {
  public:
-  Impl(const config::Listen& listen, const Secret& token, std::vector<Route> routes);
+  Impl(const config::Listen& listen, const Secret& token, std::vector<Route> routes,
+       FindCaller find_caller);
   ~Impl();
   Result<void> start();
   std::uint16_t port() const { return port_; }
@@ -170,7 +185,9 @@ class Server::Impl {
   bool bind();
   void run();
   Handled admit(const httplib::Request& request, httplib::Response& response);
-  bool may(const httplib::Request& request, Access access) const;
+  Result<Caller, Answer> caller_of(const httplib::Request& request) const;
+  Result<Caller, Answer> let_in(const httplib::Request& request, const Route* route) const;
+  void note_refused(const httplib::Request& request, int status);
   void register_route(const Route& route);
   void serve(const Route& route, const httplib::Request& request, httplib::Response& response,
              const std::string& body) const;
@@ -183,6 +200,7 @@ class Server::Impl {
   const bool has_token_;
   const Digest token_;
   const std::vector<Route> routes_;
+  const FindCaller find_caller_;
   observe::LogGate refused_gate_{std::chrono::seconds(1)};
   std::unique_ptr<httplib::Server> server_;
   bool stopping_ = false;             // guarded by mutex_
@@ -192,13 +210,15 @@ class Server::Impl {
   std::thread thread_;
 };
 
-Server::Impl::Impl(const config::Listen& listen, const Secret& token, std::vector<Route> routes)
+Server::Impl::Impl(const config::Listen& listen, const Secret& token, std::vector<Route> routes,
+                   FindCaller find_caller)
     : address_(listen.address),
       port_(listen.port),
       tls_(listen.tls),
       has_token_(!token.empty()),
       token_(digest(token.reveal())),
-      routes_(std::move(routes)) {
+      routes_(std::move(routes)),
+      find_caller_(std::move(find_caller)) {
   if (tls_) {
     server_ = std::make_unique<httplib::SSLServer>(tls_->certificate.c_str(), tls_->key.c_str());
   } else {
@@ -208,7 +228,10 @@ Server::Impl::Impl(const config::Listen& listen, const Secret& token, std::vecto
   server_->set_keep_alive_max_count(1);  // a body left unread can't become the next request
   server_->set_read_timeout(kIoTimeoutS);
   server_->set_write_timeout(kIoTimeoutS);
-  server_->set_payload_max_length(kBodyBytesMax);
+  std::size_t body_bytes_max = kBodyBytesMax;
+  for (const Route& route : routes_)
+    body_bytes_max = std::max(body_bytes_max, route.body_bytes_max);
+  server_->set_payload_max_length(body_bytes_max);
   server_->set_default_headers(
       {{"Cache-Control", "no-store"}, {"X-Content-Type-Options", "nosniff"}});
   server_->set_socket_options([](int socket) {
@@ -301,16 +324,10 @@ Server::Impl::Handled Server::Impl::admit(const httplib::Request& request,
     allow += (allow.empty() ? "" : ", ") + route.method + (route.method == "GET" ? ", HEAD" : "");
     if (route.method == method) found = &route;
   }
-  const bool secret = request.path.starts_with("/admin/");
-  const Access access = found != nullptr ? found->access : secret ? Access::kToken : Access::kOpen;
-  if (!may(request, access)) {
-    if (const auto held = refused_gate_.pass(mono_ns())) {
-      spdlog::warn("admin_refused peer={} path={} held_back={}", request.remote_addr,
-                   quote(request.path), *held);
-    }
-    response.set_header("WWW-Authenticate", "Bearer");
-    reply(response, error_answer(401, "Send the admin token: Authorization: Bearer <token>.",
-                                 "authentication_error", "invalid_admin_token"));
+  const auto caller = let_in(request, found);
+  if (!caller) {
+    note_refused(request, caller.error().status);
+    reply(response, caller.error());
     return Handled::Handled;
   }
   if (found != nullptr) return Handled::Unhandled;
@@ -325,14 +342,57 @@ Server::Impl::Handled Server::Impl::admit(const httplib::Request& request,
   return Handled::Handled;
 }
 
-bool Server::Impl::may(const httplib::Request& request, Access access) const {
-  if (access == Access::kOpen) return true;
-  if (access == Access::kLocal && is_local(request)) return true;
+void Server::Impl::note_refused(const httplib::Request& request, int status) {
+  if (const auto held = refused_gate_.pass(mono_ns())) {
+    spdlog::warn("admin_refused peer={} path={} status={} held_back={}", request.remote_addr,
+                 quote(request.path), status, *held);
+  }
+}
+
+Result<Caller, Answer> Server::Impl::caller_of(const httplib::Request& request) const {
+  Answer unknown = error_answer(401, "Send an admin token: Authorization: Bearer <token>.",
+                                "authentication_error", "invalid_admin_token");
+  unknown.headers = {{"WWW-Authenticate", "Bearer"}};
   const std::string header = request.get_header_value("Authorization");
   const bool bearer = header.size() > 7 && strncasecmp(header.c_str(), "bearer ", 7) == 0;
-  if (!has_token_ || !bearer) return false;
-  const Digest given = digest(std::string_view(header).substr(7));
-  return CRYPTO_memcmp(given.data(), token_.data(), given.size()) == 0;
+  if (!bearer) return unknown;
+  const std::string_view token = std::string_view(header).substr(7);
+  const Digest given = digest(token);
+  if (has_token_ && CRYPTO_memcmp(given.data(), token_.data(), given.size()) == 0) {
+    return Caller{"admin.token", Role::kOwner, {}, "owner"};
+  }
+  if (!find_caller_) return unknown;
+  auto found = find_caller_(token);
+  if (!found) {
+    spdlog::error("admin_token_not_checked reason={}", quote(found.error().message));
+    return error_answer(503, "The token can't be checked now; the gateway's log says why.",
+                        "server_error", "store_failed");
+  }
+  if (!*found) return unknown;
+  return std::move(**found);
+}
+
+// `route` may be null: then any token shows that there is nothing.
+Result<Caller, Answer> Server::Impl::let_in(const httplib::Request& request,
+                                            const Route* route) const {
+  const bool secret = request.path.starts_with("/admin/");
+  const Access access = route != nullptr ? route->access : secret ? Access::kToken : Access::kOpen;
+  if (access == Access::kOpen || (access == Access::kLocal && is_local(request))) {
+    return Caller{{}, Role::kViewer, {}, {}};
+  }
+  auto caller = caller_of(request);
+  if (!caller || route == nullptr) return caller;
+  if (caller->role < route->role) {
+    return error_answer(403,
+                        "This needs the role " + std::string(to_string(route->role)) +
+                            "; the token is of a " + std::string(to_string(caller->role)) + ".",
+                        "permission_error", "role_not_allowed");
+  }
+  if (!caller->account.empty() && !route->for_accounts) {
+    return error_answer(403, "The token is scoped to an account, and this is not an account's.",
+                        "permission_error", "account_scope");
+  }
+  return caller;
 }
 
 void Server::Impl::register_route(const Route& route) {
@@ -360,17 +420,19 @@ void Server::Impl::take_body(const Route& route, const httplib::Request& request
     return reply(response, error_answer(415, "Send the body as JSON.", "invalid_request_error",
                                         "unsupported_media_type"));
   }
+  const std::size_t bytes_max = route.body_bytes_max > 0 ? route.body_bytes_max : kBodyBytesMax;
   std::string body;
   bool fits = true;
   const bool has_body =
       request.has_header("Content-Length") || request.has_header("Transfer-Encoding");
   const bool whole = !has_body || read([&](const char* data, std::size_t size) {
-    fits = body.size() + size <= kBodyBytesMax;
+    fits = body.size() + size <= bytes_max;
     if (fits) body.append(data, size);
     return fits;
   });
   if (!fits || response.status == 413) {
-    return reply(response, error_answer(413, "The body is larger than 64 KiB.",
+    const std::string limit = std::to_string(bytes_max / 1024);
+    return reply(response, error_answer(413, "The body is larger than " + limit + " KiB.",
                                         "invalid_request_error", "body_too_large"));
   }
   if (!whole) {
@@ -383,20 +445,23 @@ void Server::Impl::take_body(const Route& route, const httplib::Request& request
 void Server::Impl::serve(const Route& route, const httplib::Request& request,
                          httplib::Response& response, const std::string& body) const {
   Request asked = to_request(route, request, body);
-  asked.caller = {"admin.token", Role::kOwner, {}};
+  // Asked again: what was let in before the body came may be disabled by now.
+  auto caller = let_in(request, &route);
+  if (!caller) return reply(response, caller.error());
+  asked.caller = std::move(*caller);
   const Answer answer = route.answer(asked);
   reply(response, answer);
   const auto level = route.method == "GET" ? spdlog::level::debug : spdlog::level::info;
-  spdlog::log(level, "admin method={} path={} status={} peer={}", request.method, route.path,
-              answer.status, request.remote_addr);
+  spdlog::log(level, "admin method={} path={} status={} peer={} caller={}", request.method,
+              route.path, answer.status, request.remote_addr, quote(asked.caller.name));
 }
 
 Server::Server(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 Server::~Server() = default;
 
 Result<std::unique_ptr<Server>> Server::start(const config::Listen& listen, Secret token,
-                                              std::vector<Route> routes) {
-  auto impl = std::make_unique<Impl>(listen, token, std::move(routes));
+                                              std::vector<Route> routes, FindCaller find_caller) {
+  auto impl = std::make_unique<Impl>(listen, token, std::move(routes), std::move(find_caller));
   if (auto started = impl->start(); !started) return started.error();
   return std::unique_ptr<Server>(new Server(std::move(impl)));
 }

@@ -19,6 +19,14 @@ int run_ledger(std::span<const std::string> args);
 // plugin list | swap FILE.so | rollback NAME.so: asks the running gateway; each with [--state DIR |
 // --config FILE] [--ca-file FILE] [--json].
 int run_plugin(std::span<const std::string> args);
+// token create --name NAME --role ROLE [...] | token list | token disable ID: who may use the admin
+// API; each with [--state DIR | --config FILE] [--json].
+int run_token(std::span<const std::string> args);
+// audit list [--limit N] [--after SEQ] [--object ID] [--state DIR | --config FILE] [--json].
+int run_audit(std::span<const std::string> args);
+// config show | validate FILE | apply FILE | history | rollback [ID]: asks the running gateway;
+// each with [--state DIR | --config FILE] [--ca-file FILE] [--json].
+int run_config(std::span<const std::string> args);
 
 // plugin check FILE [--config JSON|@FILE] [...]: holds a plugin against its contract. 0 passed, 1
 // failed, 2 could not run.
@@ -28,6 +36,9 @@ int run_check(std::span<const std::string> args, std::ostream& out, std::ostream
 int run_key(std::span<const std::string> args, std::ostream& out, std::ostream& err);
 int run_ledger(std::span<const std::string> args, std::ostream& out, std::ostream& err);
 int run_plugin(std::span<const std::string> args, std::ostream& out, std::ostream& err);
+int run_token(std::span<const std::string> args, std::ostream& out, std::ostream& err);
+int run_audit(std::span<const std::string> args, std::ostream& out, std::ostream& err);
+int run_config(std::span<const std::string> args, std::ostream& out, std::ostream& err);
 int run_plugin_check(std::span<const std::string> args, std::ostream& out, std::ostream& err);
 
 }  // namespace switchyard::cli

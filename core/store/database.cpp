@@ -18,12 +18,18 @@ struct CloseDatabase {
 };
 using Handle = std::unique_ptr<sqlite3, CloseDatabase>;
 
-// SQLite would make the file readable for all; its WAL and index take the mode over from it.
-Result<void> make_file(const fs::path& file, int extra_flags) {
-  const int fd = open(file.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | extra_flags, 0600);
-  if (fd < 0) return Error{file.string() + ": " + std::strerror(errno)};
-  close(fd);
-  return {};
+// SQLite would make the file readable for all; its WAL and index take the mode over from it. One
+// that is there is not opened here: closing it would drop the locks that another connection of this
+// process has on it, and who comes from outside would take the WAL away under that connection.
+// False: it was there.
+Result<bool> make_file(const fs::path& file) {
+  const int fd = open(file.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
+  if (fd >= 0) {
+    close(fd);
+    return true;
+  }
+  if (errno == EEXIST) return false;
+  return Error{file.string() + ": " + std::strerror(errno)};
 }
 
 class SqliteStatement : public Statement {
@@ -105,7 +111,7 @@ class SqliteDatabase : public Database {
   explicit SqliteDatabase(fs::path file) : file_(std::move(file)) {}
 
   Result<void> open(std::span<const char* const> migrations) {
-    const auto made = make_file(file_, 0);
+    const auto made = make_file(file_);
     if (!made) return made.error();
     sqlite3* opened = nullptr;
     const int code = sqlite3_open_v2(
@@ -142,8 +148,9 @@ class SqliteDatabase : public Database {
     const auto held = lock();
     fs::path draft = target;
     draft += ".new";
-    const auto made = make_file(draft, O_EXCL);
+    const auto made = make_file(draft);
     if (!made) return made.error();
+    if (!*made) return Error{draft.string() + ": " + std::strerror(EEXIST)};
     const auto copied = copy_to(draft);
     if (copied && rename(draft.c_str(), target.c_str()) == 0) return {};
     const Error reason =

@@ -155,6 +155,59 @@ inline constexpr std::array kMigrations{
       CREATE TRIGGER interrupted_remain BEFORE DELETE ON interrupted
         BEGIN SELECT RAISE(ABORT, 'the books are append only'); END;
     )sql",
+    // The admin API: its tokens (0 stands for never, an empty account for no scope), the audit log,
+    // which is only ever appended to, and answers kept for calls with an idempotency key.
+    R"sql(
+      CREATE TABLE admin_tokens (
+        id TEXT PRIMARY KEY,
+        name TEXT NOT NULL,
+        role TEXT NOT NULL CHECK (role IN ('viewer', 'operator', 'owner')),
+        account TEXT NOT NULL,
+        mac TEXT NOT NULL UNIQUE CHECK (length(mac) = 64),
+        created_by TEXT NOT NULL,
+        created_unix_s INTEGER NOT NULL,
+        expires_unix_s INTEGER NOT NULL DEFAULT 0,
+        disabled_unix_s INTEGER NOT NULL DEFAULT 0
+      ) STRICT;
+      CREATE TABLE audit (
+        seq INTEGER PRIMARY KEY AUTOINCREMENT,
+        at_unix_ms INTEGER NOT NULL,
+        caller_id TEXT NOT NULL,
+        caller TEXT NOT NULL,
+        role TEXT NOT NULL,
+        peer TEXT NOT NULL,
+        method TEXT NOT NULL,
+        route TEXT NOT NULL,
+        object TEXT NOT NULL,
+        body TEXT NOT NULL,
+        body_mac TEXT NOT NULL
+      ) STRICT;
+      CREATE TABLE audit_ends (
+        seq INTEGER PRIMARY KEY REFERENCES audit (seq),
+        status INTEGER NOT NULL,
+        object TEXT NOT NULL,
+        code TEXT NOT NULL
+      ) STRICT;
+      CREATE TRIGGER audit_fixed BEFORE UPDATE ON audit
+        BEGIN SELECT RAISE(ABORT, 'the audit log is append only'); END;
+      CREATE TRIGGER audit_kept BEFORE DELETE ON audit
+        BEGIN SELECT RAISE(ABORT, 'the audit log is append only'); END;
+      CREATE TRIGGER audit_ends_fixed BEFORE UPDATE ON audit_ends
+        BEGIN SELECT RAISE(ABORT, 'the audit log is append only'); END;
+      CREATE TRIGGER audit_ends_kept BEFORE DELETE ON audit_ends
+        BEGIN SELECT RAISE(ABORT, 'the audit log is append only'); END;
+      CREATE TABLE replays (
+        caller_id TEXT NOT NULL,
+        key TEXT NOT NULL,
+        fingerprint TEXT NOT NULL,
+        begun_unix_s INTEGER NOT NULL,
+        status INTEGER,
+        type TEXT,
+        body TEXT,
+        PRIMARY KEY (caller_id, key)
+      ) STRICT;
+      CREATE INDEX replays_by_time ON replays (begun_unix_s);
+    )sql",
     // Plans and what is sold: each change of a plan is a new version, which a subscription keeps.
     // Amounts are nano-units; `quota_tokens`, `limits` and `models` are JSON; `anchor_day` counts
     // days since 1970-01-01 in `zone`. An order belongs to one provider, amount and currency.

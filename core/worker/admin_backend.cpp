@@ -3,9 +3,12 @@
 #include <unistd.h>
 
 #include "core/base/clock.hpp"
+#include "core/base/json_object.hpp"
+#include "core/config/change.hpp"
+#include "core/config/json_text.hpp"
 #include "core/observe/log.hpp"
 #include "core/routing/pipeline.hpp"
-#include "core/worker/json_object.hpp"
+#include "core/worker/route_report.hpp"
 #include "switchyard_version.hpp"
 
 namespace switchyard {
@@ -15,8 +18,14 @@ using Extra = observe::Metrics::Extra;
 
 }  // namespace
 
-AdminState::AdminState(const observe::Metrics& metrics, Commands commands)
-    : metrics_(metrics), commands_(std::move(commands)), started_ns_(mono_ns()) {}
+AdminState::AdminState(const observe::Metrics& metrics, Commands commands,
+                       const config::LoadOptions& load,
+                       const std::filesystem::path& state_directory)
+    : metrics_(metrics),
+      commands_(std::move(commands)),
+      load_(load),
+      history_(state_directory / "config"),
+      started_ns_(mono_ns()) {}
 
 void AdminState::publish(std::shared_ptr<const exchange::Snapshot> snapshot,
                          std::shared_ptr<observe::LoggerFanout> loggers, std::size_t keys) {
@@ -93,21 +102,43 @@ void AdminState::publish_plugins(PluginReport report) {
 
 std::string AdminState::providers_json() {
   const View now = view();
-  return json_array(now.snapshot->providers, [](const exchange::ProviderSlot& slot) {
-    return JsonObject()
-        .text("id", slot.config->id)
-        .text("plugin", slot.config->plugin)
-        .text("base_url", slot.config->base_url)
-        .number("credentials", slot.config->credentials.size())
-        .raw("models", json_array(slot.config->models,
-                                  [](const std::string& name) { return json_text(name); }))
-        .raw("tasks",
-             json_array((slot.instance ? slot.instance->caps() : plugin::ProviderCaps()).tasks,
-                        [](const std::string& task) { return json_text(task); }))
-        .take();
-  });
+  net::UpstreamPool::Stats sum;
+  for (const LoopView& loop : loops_) {
+    const auto stats = loop.pool->stats();
+    sum.opened += stats.opened;
+    sum.reused += stats.reused;
+    sum.failed += stats.failed;
+    sum.idle += stats.idle;
+    sum.active += stats.active;
+  }
+  const std::string connections = JsonObject()
+                                      .number("opened", sum.opened)
+                                      .number("reused", sum.reused)
+                                      .number("failed", sum.failed)
+                                      .number("idle", sum.idle)
+                                      .number("active", sum.active)
+                                      .take();
+  return JsonObject()
+      .raw("data", json_array(now.snapshot->providers, report_provider))
+      .raw("next", "null")
+      .raw("connections", connections)
+      .take();
 }
 
+std::string AdminState::routes_json() { return report_routes(*view().snapshot); }
+
 std::string AdminState::config_text() { return config::describe(*view().snapshot->config); }
+
+config::Faults AdminState::check_config(const std::string& text) {
+  const auto loaded = config::load_text(text, load_);
+  if (!loaded) return loaded.error();
+  const auto now_text = config_file_text();
+  return config::unchangeable(*view().snapshot->config, now_text ? *now_text : "", **loaded, text);
+}
+
+Result<std::string> AdminState::config_file_text() {
+  if (load_.file.empty()) return Error{"the gateway runs on the embedded default, without a file"};
+  return config::read_file(load_.file);
+}
 
 }  // namespace switchyard

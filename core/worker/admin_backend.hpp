@@ -21,13 +21,16 @@ class AdminState : public admin::AdminBackend {
     std::function<Result<std::uint64_t, config::Faults>()> reload;
     using Plugin = std::function<admin::PluginResult(const std::string&)>;
     Plugin swap, rollback, release;
+    std::function<Result<std::uint64_t, admin::ConfigRefusal>(const std::string&)> apply;
   };
 
-  AdminState(const observe::Metrics& metrics, Commands commands);
+  // `load` is how the worker loads its configuration.
+  AdminState(const observe::Metrics& metrics, Commands commands, const config::LoadOptions& load,
+             const std::filesystem::path& state_directory);
 
   // Before the API serves.
-  void add_loop(net::Loop* loop, const net::HttpServer* server) {
-    loops_.push_back({loop, server});
+  void add_loop(net::Loop* loop, const net::HttpServer* server, const net::UpstreamPool* pool) {
+    loops_.push_back({loop, server, pool});
   }
   // [control thread]
   void publish(std::shared_ptr<const exchange::Snapshot> snapshot,
@@ -39,7 +42,14 @@ class AdminState : public admin::AdminBackend {
   std::string status_json() override;
   std::string plugins_json() override;
   std::string providers_json() override;
+  std::string routes_json() override;
   std::string config_text() override;
+  config::Faults check_config(const std::string& text) override;
+  Result<std::uint64_t, admin::ConfigRefusal> apply_config(const std::string& text) override {
+    return commands_.apply(text);
+  }
+  Result<std::string> config_file_text() override;
+  const config::History& config_history() override { return history_; }
   Result<std::uint64_t, config::Faults> reload() override { return commands_.reload(); }
   admin::PluginResult swap_plugin(const std::string& file) override { return commands_.swap(file); }
   admin::PluginResult rollback_plugin(const std::string& file) override {
@@ -58,11 +68,14 @@ class AdminState : public admin::AdminBackend {
   struct LoopView {
     net::Loop* loop;
     const net::HttpServer* server;
+    const net::UpstreamPool* pool;
   };
   View view();
 
   const observe::Metrics& metrics_;
   const Commands commands_;
+  const config::LoadOptions& load_;
+  const config::History history_;
   const std::uint64_t started_ns_;
   std::vector<LoopView> loops_;
   std::mutex mutex_;

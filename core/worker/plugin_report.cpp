@@ -1,10 +1,10 @@
 #include "core/worker/plugin_report.hpp"
 
 #include <algorithm>
-#include <ctime>
 
 #include "core/base/clock.hpp"
-#include "core/worker/json_object.hpp"
+#include "core/base/json_object.hpp"
+#include "core/base/utc.hpp"
 
 namespace switchyard {
 namespace {
@@ -12,21 +12,12 @@ namespace {
 using plugin::Generation;
 using History = std::vector<std::shared_ptr<Generation>>;
 
-std::string utc(std::uint64_t unix_ms) {
-  const auto seconds = static_cast<std::time_t>(unix_ms / 1000);
-  std::tm broken{};
-  gmtime_r(&seconds, &broken);
-  char text[32];
-  const std::size_t size = std::strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%SZ", &broken);
-  return {text, size};
-}
-
 std::string report(const Generation& generation) {
   JsonObject json;
   json.number("number", generation.number)
       .text("state", plugin::to_string(generation.state))
       .text("sha256", generation.sha256)
-      .text("since", utc(generation.since_ms));
+      .text("since", utc_text(generation.since_ms / 1000));
   if (!generation.id.empty()) {
     json.text("id", generation.id)
         .text("version", generation.version)

@@ -12,8 +12,11 @@
 
 #include "core/account/keys.hpp"
 #include "core/admin/api.hpp"
+#include "core/admin/desk.hpp"
 #include "core/base/clock.hpp"
+#include "core/base/json_object.hpp"
 #include "core/base/os_process.hpp"
+#include "core/config/change.hpp"
 #include "core/net/dns.hpp"
 #include "core/observe/log.hpp"
 #include "core/store/call_note.hpp"
@@ -23,7 +26,6 @@
 #include "core/worker/acceptor.hpp"
 #include "core/worker/admin_backend.hpp"
 #include "core/worker/control.hpp"
-#include "core/worker/json_object.hpp"
 #include "core/worker/plugin_report.hpp"
 #include "core/worker/plugin_uses.hpp"
 #include "core/worker/plugin_watch.hpp"
@@ -121,7 +123,7 @@ class Worker {
     std::vector<std::shared_ptr<net::TlsServer>> tls;
   };
 
-  Result<Next, config::Faults> prepare();
+  Result<Next, config::Faults> prepare(std::shared_ptr<const config::Config> config);
   Result<Next, config::Faults> prepare_proposed(std::shared_ptr<const config::Config> config,
                                                 std::shared_ptr<const catalog::Catalog> catalog);
   config::Faults propose_plugins(const config::Config& config);
@@ -134,6 +136,8 @@ class Worker {
   void publish();
   Result<std::uint64_t, config::Faults> reload();  // the new generation
   Result<std::uint64_t, config::Faults> reload_in_place();
+  Result<std::uint64_t, admin::ConfigRefusal> apply_config(const std::string& text);
+  std::uint64_t put_in_force(Next next);
   admin::PluginResult swap_plugin(const std::string& file, plugin::Libraries::Intent intent);
   admin::PluginResult rollback_plugin(const std::string& file);
   void leave_resting_plugins();
@@ -145,6 +149,10 @@ class Worker {
   bool start();
   void start_loops();
   void start_admin();
+  std::filesystem::path data_directory() const {
+    return options_.load.data_directory.empty() ? config::find_data_directory()
+                                                : options_.load.data_directory;
+  }
   AdminState::Commands commands();
   void read_control();
   void on_message(const control::Message& message);
@@ -194,6 +202,7 @@ class Worker {
   std::vector<std::unique_ptr<LoopRuntime>> loops_;
   std::unique_ptr<Acceptor> acceptor_;
   std::unique_ptr<AdminState> admin_state_;
+  std::unique_ptr<admin::Desk> desk_;
   std::unique_ptr<admin::Server> admin_;
 };
 
@@ -294,21 +303,15 @@ Result<Worker::Next, config::Faults> Worker::prepare_proposed(
   return next;
 }
 
-Result<Worker::Next, config::Faults> Worker::prepare() {
-  auto loaded = config::load(options_.load);
-  if (!loaded) return std::move(loaded).error();
-
-  const std::filesystem::path data = options_.load.data_directory.empty()
-                                         ? config::find_data_directory()
-                                         : options_.load.data_directory;
-  auto catalog = catalog::Catalog::load(data / "models");
+Result<Worker::Next, config::Faults> Worker::prepare(std::shared_ptr<const config::Config> config) {
+  auto catalog = catalog::Catalog::load(data_directory() / "models");
   if (!catalog) return config::Faults{{"", catalog.error().message}};
-  auto tls = open_tls(**loaded);
+  auto tls = open_tls(*config);
   if (!tls) return std::move(tls).error();
 
-  config::Faults unfit = propose_plugins(**loaded);
+  config::Faults unfit = propose_plugins(*config);
   auto next = unfit.empty()
-                  ? prepare_proposed(std::move(*loaded),
+                  ? prepare_proposed(std::move(config),
                                      std::make_shared<const catalog::Catalog>(std::move(*catalog)))
                   : Result<Next, config::Faults>(std::move(unfit));
   if (!next) {
@@ -465,13 +468,7 @@ Result<std::uint64_t, config::Faults> Worker::reload_in_place() {
   if (draining_) return config::Faults{{"", kEnding}};
   const auto next = config::load(options_.load);
   if (!next) return next.error();
-  const auto same = [](const config::Listen& a, const config::Listen& b) {
-    return a.address == b.address && a.port == b.port && a.tls.has_value() == b.tls.has_value();
-  };
-  const auto& was = config_->listen;
-  const auto& now = (*next)->listen;
-  if (!std::equal(was.begin(), was.end(), now.begin(), now.end(), same) ||
-      !same(config_->admin, (*next)->admin)) {
+  if (!config::same_listeners(*config_, **next)) {
     return config::Faults{{"/listen", "listeners changed: send SIGHUP to process " +
                                           std::to_string(::getppid()) + " instead"}};
   }
@@ -479,9 +476,48 @@ Result<std::uint64_t, config::Faults> Worker::reload_in_place() {
 }
 
 Result<std::uint64_t, config::Faults> Worker::reload() {
-  auto next = prepare();
+  auto loaded = config::load(options_.load);
+  if (!loaded) return std::move(loaded).error();
+  auto next = prepare(std::move(*loaded));
   if (!next) return std::move(next).error();
-  adopt(std::move(*next));
+  return put_in_force(std::move(*next));
+}
+
+// Written to the file only once everything that it asks for is open, and in force only once it is
+// written: what is refused on the way has changed nothing.
+Result<std::uint64_t, admin::ConfigRefusal> Worker::apply_config(const std::string& text) {
+  const auto refuse = [](config::Faults faults) {
+    admin::ConfigRefusal refusal;
+    refusal.faults = std::move(faults);
+    return refusal;
+  };
+  if (draining_) return admin::ConfigRefusal{409, "gateway_ending", kEnding, {}};
+  const auto before = admin_state_->config_file_text();
+  if (!before) {
+    return admin::ConfigRefusal{
+        409, "no_config_file", before.error().message + "; start it with --config FILE", {}};
+  }
+  auto loaded = config::load_text(text, options_.load);
+  if (!loaded) return refuse(std::move(loaded).error());
+  auto faults = config::unchangeable(*config_, *before, **loaded, text);
+  if (!faults.empty()) return refuse(std::move(faults));
+  auto next = prepare(std::move(*loaded));
+  if (!next) return refuse(std::move(next).error());
+
+  const config::History& history = admin_state_->config_history();
+  auto written = history.add(*before, unix_ns() / 1'000'000'000u);
+  if (written) written = config::replace_file(options_.load.file, text);
+  if (!written) {
+    libraries_->withdraw();
+    return admin::ConfigRefusal{500, "config_not_written", written.error().message, {}};
+  }
+  const auto kept = history.add(text, unix_ns() / 1'000'000'000u);
+  if (!kept) spdlog::warn("config_history reason={}", observe::quote(kept.error().message));
+  return put_in_force(std::move(*next));
+}
+
+std::uint64_t Worker::put_in_force(Next next) {
+  adopt(std::move(next));
   if (options_.log_level.empty()) (void)observe::set_log_level(config_->log_level).has_value();
   load_keys();
   publish();
@@ -534,7 +570,7 @@ bool Worker::start() {
   libraries_ = std::make_unique<plugin::Libraries>(std::move(libraries));
   builder_ = std::make_unique<SnapshotBuilder>(*libraries_);
 
-  auto next = prepare();
+  auto next = prepare(config_);
   if (!next) {
     for (const auto& fault : next.error()) {
       spdlog::error("configuration_fault at={} reason={}", fault.pointer,
@@ -560,8 +596,11 @@ void Worker::start_loops() {
   acceptor_ = std::make_unique<Acceptor>(loops_.front()->loop, std::move(serving));
   for (const int fd : options_.listen_fds) acceptor_->listen(fd);
 
-  admin_state_ = std::make_unique<AdminState>(metrics_, commands());
-  for (auto& runtime : loops_) admin_state_->add_loop(&runtime->loop, &runtime->server);
+  admin_state_ =
+      std::make_unique<AdminState>(metrics_, commands(), options_.load, state_.directory);
+  for (auto& runtime : loops_) {
+    admin_state_->add_loop(&runtime->loop, &runtime->server, &runtime->pool);
+  }
 
   // Published before the threads run: no connection is served without a snapshot.
   publish();
@@ -582,6 +621,9 @@ AdminState::Commands Worker::commands() {
   commands.rollback = [this](const std::string& file) {
     return ask_control([this, &file] { return rollback_plugin(file); });
   };
+  commands.apply = [this](const std::string& text) {
+    return ask_control([this, &text] { return apply_config(text); });
+  };
   commands.release = [this](const std::string& sha256) {
     return ask_control([this, &sha256] { return release_plugin(sha256); });
   };
@@ -589,10 +631,23 @@ AdminState::Commands Worker::commands() {
 }
 
 void Worker::start_admin() {
+  auto database = store::open_database(state_.directory);
+  if (!database) {
+    spdlog::error("admin_not_started reason={}", observe::quote(database.error().message));
+    return;
+  }
+  desk_ =
+      std::make_unique<admin::Desk>(std::move(*database), account::Pepper(Secret(state_.pepper)));
+  std::vector<admin::Route> routes = admin::make_routes(*admin_state_);
+  const auto document = data_directory() / "admin-openapi.json";
+  const auto is_within = [](const std::string& account, const std::string& above) {
+    return Result<bool>(account == above);
+  };
   config::Listen listen = config_->admin;
   if (options_.admin_port != 0) listen.port = options_.admin_port;
-  auto started =
-      admin::Server::start(listen, Secret(state_.admin_token), admin::make_routes(*admin_state_));
+  auto started = admin::Server::start(listen, Secret(state_.admin_token),
+                                      desk_->complete(std::move(routes), is_within, document),
+                                      desk_->find_caller());
   if (started) {
     admin_ = std::move(*started);
     const auto written =

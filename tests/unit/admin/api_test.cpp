@@ -27,7 +27,20 @@ struct FakeBackend : AdminBackend {
   }
   std::string plugins_json() override { return "[]"; }
   std::string providers_json() override { return R"([{"id":"demo"}])"; }
+  std::string routes_json() override { return R"([{"alias":"fast"}])"; }
   std::string config_text() override { return "listens on 127.0.0.1:8080\n"; }
+  config::Faults check_config(const std::string&) override { return faults; }
+  Result<std::uint64_t, ConfigRefusal> apply_config(const std::string& text) override {
+    if (!faults.empty()) {
+      ConfigRefusal refused;
+      refused.faults = faults;
+      return refused;
+    }
+    applied = text;
+    return ++generation;
+  }
+  Result<std::string> config_file_text() override { return applied; }
+  const config::History& config_history() override { return history; }
   Result<std::uint64_t, config::Faults> reload() override {
     if (!faults.empty()) return faults;
     return ++generation;
@@ -45,6 +58,8 @@ struct FakeBackend : AdminBackend {
     return change("release " + sha256);
   }
   std::vector<std::string> changes;
+  std::string applied;
+  config::History history{"/none"};
   PluginRefusal refusal{0, "", ""};
 };
 

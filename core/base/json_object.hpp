@@ -1,4 +1,4 @@
-// JSON texts of the admin API, put together piece by piece.
+// JSON texts, put together piece by piece.
 #pragma once
 
 #include <cstdint>
@@ -25,6 +25,13 @@ class JsonObject {
   }
   JsonObject& number(std::string_view name, std::uint64_t value) {
     return raw(name, std::to_string(value));
+  }
+  JsonObject& boolean(std::string_view name, bool value) {
+    return raw(name, value ? "true" : "false");
+  }
+  // An empty text is null.
+  JsonObject& text_or_null(std::string_view name, std::string_view value) {
+    return value.empty() ? raw(name, "null") : text(name, value);
   }
   std::string take() { return std::move(out_) + "}"; }
 
