@@ -121,19 +121,21 @@ Result<void> Alerts::deliver(const Post& post, const Secret& secret, std::int64_
   auto due = budgets_.rows().due_alerts(now_unix_s, kDeliverAtOnceMax);
   if (!due) return due.error();
   for (store::AlertRow& row : *due) {
-    const auto posted = post(row.body, sign_webhook(row.body, secret, now_unix_s));
+    // Taken before it is tried: of two workers in a hot restart one posts it.
     ++row.tries;
-    if (posted) {
-      row.delivered_unix_s = now_unix_s;
-    } else if (row.tries >= kTriesMax) {
-      row.delivered_unix_s = kGivenUp;
+    row.due_unix_s = now_unix_s + retry_after_s(row.tries);
+    const auto taken = budgets_.rows().update_alert(row, row.tries - 1);
+    if (!taken) return taken.error();
+    if (!*taken) continue;
+    const auto posted = post(row.body, sign_webhook(row.body, secret, now_unix_s));
+    if (!posted && row.tries < kTriesMax) continue;
+    row.delivered_unix_s = posted ? now_unix_s : kGivenUp;
+    if (!posted) {
       spdlog::error("alert_not_delivered alert={} tries={} reason={}", observe::quote(row.id),
                     row.tries, observe::quote(posted.error().message));
-    } else {
-      row.due_unix_s = now_unix_s + retry_after_s(row.tries);
     }
-    const auto written = budgets_.rows().update_alert(row);
-    if (!written) return written;
+    const auto written = budgets_.rows().update_alert(row, row.tries);
+    if (!written) return written.error();
   }
   return {};
 }

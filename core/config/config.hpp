@@ -32,6 +32,7 @@ struct Credential {
   std::string name;  // for logs and records: "default", "eu-1" ...
   Secret key;
   std::map<std::string, std::string> parts;  // public parts: project, location ...
+  std::int64_t expires_unix_s = 0;           // 0: nobody said
 };
 
 struct Timeouts {
@@ -132,6 +133,12 @@ struct Plugins {
   bool watch = false;         // a file that is written there is swapped in
 };
 
+struct Alerts {
+  std::string destination;  // empty: alerts are logged alone
+  Secret signing_secret;
+  std::optional<std::int64_t> balance_floor_nano;
+};
+
 struct Config {
   std::vector<Listen> listen{Listen{}};
   Listen admin{"127.0.0.1", 8081, std::nullopt};
@@ -146,6 +153,8 @@ struct Config {
   Plugins plugins;
   std::vector<Destination> destinations;
   std::vector<Logger> loggers;
+  Secret stripe_signing_secret;  // empty: no webhook is taken
+  Alerts alerts;
   std::string log_level = "info";
   std::filesystem::path source;  // empty: the embedded default
 };

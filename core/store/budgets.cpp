@@ -177,12 +177,14 @@ Result<std::vector<AlertRow>> Budgets::due_alerts(std::int64_t now_unix_s, std::
   return all_rows(*select, alert_of);
 }
 
-Result<void> Budgets::update_alert(const AlertRow& alert) {
+Result<bool> Budgets::update_alert(const AlertRow& alert, std::int64_t tries_before) {
   const auto held = database_.lock();
   const auto update = database_.prepare(
-      "UPDATE alerts SET tries = ?, due_unix_s = ?, delivered_unix_s = ? WHERE seq = ?");
+      "UPDATE alerts SET tries = ?, due_unix_s = ?, delivered_unix_s = ? "
+      "WHERE seq = ? AND tries = ? AND delivered_unix_s = 0");
   update->bind(alert.tries).bind(alert.due_unix_s).bind(alert.delivered_unix_s).bind(alert.seq);
-  return update->run();
+  update->bind(tries_before);
+  return changes_row(database_, *update);
 }
 
 Result<std::vector<AlertRow>> Budgets::alerts(std::int64_t before_seq, std::int64_t max) {

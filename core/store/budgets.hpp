@@ -67,7 +67,8 @@ class Budgets {
   // False: it was said before.
   Result<bool> add_alert(const AlertRow& alert);
   Result<std::vector<AlertRow>> due_alerts(std::int64_t now_unix_s, std::int64_t max);
-  Result<void> update_alert(const AlertRow& alert);  // tries, due and delivered
+  // Writes tries, due and delivered; false: somebody else tried it since.
+  Result<bool> update_alert(const AlertRow& alert, std::int64_t tries_before);
   Result<std::vector<AlertRow>> alerts(std::int64_t before_seq, std::int64_t max);  // newest first
 
   Database& database() { return database_; }

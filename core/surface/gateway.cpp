@@ -200,6 +200,10 @@ Task<> Gateway::serve(Call& call) {
     }
     co_return;
   }
+  if (head.path == kStripeWebhookPath && call.published.stripe_webhook) {
+    co_await serve_stripe_webhook(call);
+    co_return;
+  }
   const bool videos = is_video_call(head);
   if (!known_path(head.path) && !videos) {
     co_await refuse(call, bad_request(404, "unknown_url",

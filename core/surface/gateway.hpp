@@ -12,6 +12,7 @@
 #include "core/net/server.hpp"
 #include "core/observe/record.hpp"
 #include "core/store/store.hpp"
+#include "core/surface/webhooks.hpp"
 
 namespace switchyard::surface {
 
@@ -24,6 +25,7 @@ struct Published {
   std::shared_ptr<const exchange::Snapshot> snapshot;
   std::shared_ptr<const account::KeyTable> keys;
   std::shared_ptr<observe::LoggerFanout> loggers;
+  TakeWebhook stripe_webhook;  // empty: there is no such URL
   bool open_access = false;  // no key exists: everybody on this machine may call
 };
 
@@ -61,6 +63,7 @@ class Gateway : public net::HttpHandler {
   net::Task<bool> ask_job(Call& call, const VideoCall& video, std::size_t provider,
                           store::JobRow& job);
   net::Task<> list_videos(Call& call);
+  net::Task<> serve_stripe_webhook(Call& call);
   template <class Work>
   net::Task<> in_store(Work work);
   net::Task<> answer(Call& call, unsigned status, std::string body);

@@ -25,6 +25,7 @@
 #include "core/surface/gateway.hpp"
 #include "core/worker/acceptor.hpp"
 #include "core/worker/admin_backend.hpp"
+#include "core/worker/billing.hpp"
 #include "core/worker/control.hpp"
 #include "core/worker/plugin_report.hpp"
 #include "core/worker/plugin_uses.hpp"
@@ -147,6 +148,7 @@ class Worker {
   void swap_watched(const std::string& file);
 
   bool start();
+  bool open_billing();
   void start_loops();
   void start_admin();
   std::filesystem::path data_directory() const {
@@ -186,6 +188,8 @@ class Worker {
   std::unique_ptr<store::Store> store_;
   store::State state_;
   std::uint64_t store_version_ = 0;
+  std::unique_ptr<account::Ledger> ledger_;
+  std::unique_ptr<Billing> billing_;  // outlives the pool, which asks it
   std::unique_ptr<plugin::Libraries> libraries_;
   std::unique_ptr<SnapshotBuilder> builder_;
   std::unique_ptr<PluginWatch> watch_;
@@ -329,6 +333,10 @@ void Worker::adopt(Next next) {
   snapshot_ = std::move(next.snapshot);
   loggers_ = std::move(next.loggers);
   tls_ = std::move(next.tls);
+  const auto configured = billing_->configure(config_);
+  if (!configured) {
+    spdlog::error("alerts_not_posted reason={}", observe::quote(configured.error().message));
+  }
 }
 
 // ---- plugins ----
@@ -434,6 +442,7 @@ void Worker::publish() {
   published->snapshot = snapshot_;
   published->keys = keys_;
   published->loggers = loggers_;
+  published->stripe_webhook = billing_->stripe_webhook(config_);
   // Once there was a key, taking it away closes the door rather than opening it to everybody.
   if (keys_->size() > 0) keys_seen_ = true;
   published->open_access = options_.open_access && !keys_seen_;
@@ -554,6 +563,7 @@ bool Worker::start() {
     return false;
   }
   store_ = std::move(*opened);
+  if (!open_billing()) return false;
 
   plugin::LibraryOptions libraries;
   libraries.directory =
@@ -580,6 +590,28 @@ bool Worker::start() {
   }
   adopt(std::move(*next));
   return load_keys();
+}
+
+// With the configuration that is loaded.
+bool Worker::open_billing() {
+  account::LedgerOptions options;
+  options.state = state_.directory;
+  options.durable = config_->ledger.durable;
+  options.serve_without_disk = config_->ledger.serve_without_disk;
+  auto ledger = account::Ledger::open(std::move(options));
+  if (!ledger) {
+    spdlog::error("ledger_not_opened reason={}", observe::quote(ledger.error().message));
+    return false;
+  }
+  ledger_ = std::move(*ledger);
+  auto database = store::open_database(state_.directory);
+  if (!database) {
+    spdlog::error("store_not_opened reason={}", observe::quote(database.error().message));
+    return false;
+  }
+  billing_ = std::make_unique<Billing>(std::move(*database), *ledger_, find_holder,
+                                       account::Pepper(Secret(state_.pepper)));
+  return true;
 }
 
 void Worker::start_loops() {
@@ -639,6 +671,7 @@ void Worker::start_admin() {
   desk_ =
       std::make_unique<admin::Desk>(std::move(*database), account::Pepper(Secret(state_.pepper)));
   std::vector<admin::Route> routes = admin::make_routes(*admin_state_);
+  for (auto& route : billing_->routes()) routes.push_back(std::move(route));
   const auto document = data_directory() / "admin-openapi.json";
   const auto is_within = [](const std::string& account, const std::string& above) {
     return Result<bool>(account == above);
@@ -665,6 +698,7 @@ int Worker::run() {
     return kWorkerCannotStart;
   }
   start_loops();
+  billing_->start();
   read_control();
   watch_plugins();
   housekeep();
@@ -677,6 +711,7 @@ int Worker::run() {
   stop_loops();
   compute_.join();  // what is done there comes back to a loop
   stop_admin();
+  billing_.reset();
   control_.restart();
   snapshot_.reset();
   loggers_.reset();
