@@ -10,8 +10,10 @@ namespace switchyard::cli {
 
 // check [--config FILE] [--json]: what a configuration means, or each of its faults.
 int run_check(std::span<const std::string> args);
-// key create --name NAME [--models A,B] | key list | key disable ID; each with [--state DIR |
-// --config FILE] [--json].
+// account create | list | show | set | disable | enable, and the same and rotate and delete of key;
+// each with [--state DIR | --config FILE] [--json]. They work on the store, with or without a
+// gateway that runs.
+int run_account(std::span<const std::string> args);
 int run_key(std::span<const std::string> args);
 // ledger verify | balance [ACCOUNT] | export [--from TIME] [--to TIME] [--format csv|json]; each with
 // [--state DIR | --config FILE] [--json]. `verify`: 1 where anything is wrong.
@@ -40,6 +42,7 @@ int run_budget(std::span<const std::string> args);
 
 // The same with given streams.
 int run_check(std::span<const std::string> args, std::ostream& out, std::ostream& err);
+int run_account(std::span<const std::string> args, std::ostream& out, std::ostream& err);
 int run_key(std::span<const std::string> args, std::ostream& out, std::ostream& err);
 int run_ledger(std::span<const std::string> args, std::ostream& out, std::ostream& err);
 int run_plugin(std::span<const std::string> args, std::ostream& out, std::ostream& err);

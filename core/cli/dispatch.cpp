@@ -43,7 +43,8 @@ struct Command {
 constexpr Command kCommands[] = {
     {"serve", run_serve, "serve requests (this is done where no command is given)"},
     {"check", run_check, "say what a configuration means, or what is wrong with it"},
-    {"key", run_key, "create, list and disable gateway keys"},
+    {"account", run_account, "create, list and change accounts"},
+    {"key", run_key, "create, list, change and rotate gateway keys"},
     {"ledger", run_ledger, "prove, show and export the books"},
     {"token", run_token, "create, list and disable tokens of the admin API"},
     {"config", run_config, "show, apply and roll back the configuration of a running gateway"},

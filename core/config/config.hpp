@@ -15,6 +15,7 @@
 
 #include "core/base/result.hpp"
 #include "core/base/secret.hpp"
+#include "core/net/ip_range.hpp"
 
 namespace switchyard::config {
 
@@ -150,6 +151,7 @@ struct Config {
   std::vector<Key> keys;
   Limits limits;
   std::vector<std::string> cors_origins;
+  std::vector<net::IpRange> trusted_proxies;  // whose X-Forwarded-For is believed
   Plugins plugins;
   std::vector<Destination> destinations;
   std::vector<Logger> loggers;

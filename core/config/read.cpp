@@ -74,6 +74,7 @@ class Reader {
     read_keys();
     if (const Json* limits = object("limits")) read_limits(*limits);
     if (const Json* cors = object("cors")) config_.cors_origins = texts(member(*cors, "origins"));
+    read_trusted_proxies();
     if (const Json* plugins = object("plugins")) read_plugins(*plugins);
     if (const Json* destinations = object("destinations")) {
       for (const auto& entry : destinations->GetObject()) {
@@ -598,6 +599,20 @@ class Reader {
     read_number(value, "connections_per_ip_max", limits.connections_per_ip_max);
     if (limits.target_bytes_max > limits.head_bytes_max) {
       fault("/limits/target_bytes_max", "more than head_bytes_max, which the target is a part of");
+    }
+  }
+
+  void read_trusted_proxies() {
+    const std::vector<std::string> proxies = texts(list("trusted_proxies"));
+    for (std::size_t i = 0; i < proxies.size(); ++i) {
+      const auto range = net::parse_ip_range(proxies[i]);
+      if (range) {
+        config_.trusted_proxies.push_back(*range);
+      } else {
+        const std::string pointer = child("/trusted_proxies", i);
+        fault(pointer, shown_at(pointer, proxies[i]) +
+                           ": expected an address or a range such as 10.0.0.0/8");
+      }
     }
   }
 

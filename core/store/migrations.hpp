@@ -208,6 +208,49 @@ inline constexpr std::array kMigrations{
       ) STRICT;
       CREATE INDEX replays_by_time ON replays (begun_unix_s);
     )sql",
+    // Accounts. `change` is what the count of changes was when the row was last written, so that
+    // what is new is found without reading all.
+    R"sql(
+      DROP TRIGGER keys_added;
+      DROP TRIGGER keys_changed;
+      DROP TRIGGER keys_gone;
+      CREATE TABLE accounts (
+        number INTEGER PRIMARY KEY,
+        id TEXT NOT NULL UNIQUE,
+        name TEXT NOT NULL,
+        parent TEXT NOT NULL,
+        parent_pays INTEGER NOT NULL,
+        mode TEXT NOT NULL CHECK (mode IN ('unmetered', 'prepaid', 'postpaid')),
+        currency TEXT NOT NULL,
+        credit_limit_nano INTEGER NOT NULL CHECK (credit_limit_nano >= 0),
+        markup_ppm INTEGER NOT NULL,
+        zone TEXT NOT NULL,
+        metadata TEXT NOT NULL,
+        created_unix_s INTEGER NOT NULL,
+        disabled_unix_s INTEGER NOT NULL,
+        change INTEGER NOT NULL
+      ) STRICT;
+      CREATE INDEX accounts_by_parent ON accounts (parent);
+      CREATE INDEX accounts_by_change ON accounts (change);
+      INSERT INTO accounts VALUES
+        (1, 'default', 'default', '', 0, 'unmetered', 'USD', 0, 0, 'UTC', '{}', 0, 0, 1);
+      UPDATE keys SET account = 'default';
+      ALTER TABLE keys ADD COLUMN deleted_unix_s INTEGER NOT NULL DEFAULT 0;
+      ALTER TABLE keys ADD COLUMN expires_unix_s INTEGER NOT NULL DEFAULT 0;
+      ALTER TABLE keys ADD COLUMN old_macs TEXT NOT NULL DEFAULT '';
+      ALTER TABLE keys ADD COLUMN features TEXT NOT NULL DEFAULT '[]';
+      ALTER TABLE keys ADD COLUMN endpoints TEXT NOT NULL DEFAULT '[]';
+      ALTER TABLE keys ADD COLUMN ip_ranges TEXT NOT NULL DEFAULT '[]';
+      ALTER TABLE keys ADD COLUMN default_feature TEXT NOT NULL DEFAULT '';
+      ALTER TABLE keys ADD COLUMN may_explain INTEGER NOT NULL DEFAULT 0;
+      ALTER TABLE keys ADD COLUMN stores_bodies INTEGER NOT NULL DEFAULT 0;
+      ALTER TABLE keys ADD COLUMN body_bytes_max INTEGER NOT NULL DEFAULT 0;
+      ALTER TABLE keys ADD COLUMN metadata TEXT NOT NULL DEFAULT '{}';
+      ALTER TABLE keys ADD COLUMN change INTEGER NOT NULL DEFAULT 1;
+      CREATE INDEX keys_by_age ON keys (created_unix_s, id);
+      CREATE INDEX keys_by_account ON keys (account, created_unix_s, id);
+      CREATE INDEX keys_by_change ON keys (change);
+    )sql",
     // Plans and what is sold: each change of a plan is a new version, which a subscription keeps.
     // Amounts are nano-units; `quota_tokens`, `limits` and `models` are JSON; `anchor_day` counts
     // days since 1970-01-01 in `zone`. An order belongs to one provider, amount and currency.

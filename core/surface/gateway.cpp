@@ -7,6 +7,7 @@
 #include "core/base/clock.hpp"
 #include "core/net/offload.hpp"
 #include "core/net/text.hpp"
+#include "core/surface/admission.hpp"
 #include "core/surface/endpoints.hpp"
 #include "core/surface/form.hpp"
 #include "core/surface/gateway_call.hpp"
@@ -47,15 +48,6 @@ bool valid_request_id(std::string_view id) {
     return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '-' ||
            c == '_' || c == '.';
   });
-}
-
-std::string_view bearer(std::string_view authorization) {
-  constexpr std::string_view kScheme = "bearer ";
-  if (authorization.size() <= kScheme.size()) return {};
-  for (std::size_t i = 0; i < kScheme.size(); ++i) {
-    if ((authorization[i] | 0x20) != (kScheme[i] | 0x20)) return {};
-  }
-  return authorization.substr(kScheme.size());
 }
 
 std::vector<swy_kv> forwarded_headers(const net::RequestHead& head) {
@@ -242,25 +234,19 @@ Task<> Gateway::serve(Call& call) {
 
   // The key comes before the body: who may not ask need not send.
   if (!call.published.open_access) {
-    std::string_view given = bearer(head.find("authorization"));
-    if (given.empty() && realtime) given = realtime_key(head);
-    if (!given.empty()) call.key = call.published.keys->find(given);
-    if (call.key == nullptr) {
-      call.recorded = endpoint != nullptr || videos || realtime;
-      if (endpoint != nullptr) call.record->task = endpoint->task;
-      if (videos) call.record->task = read_video_call(head.method, head.path).task;
-      if (realtime) call.record->task = kRealtimeTask;
+    std::string_view task;  // empty: only models are listed
+    if (endpoint != nullptr) task = endpoint->task;
+    if (videos) task = read_video_call(head.method, head.path).task;
+    if (realtime) task = kRealtimeTask;
+    auto refused = admit(call, task);
+    if (refused) {
+      call.recorded = !task.empty();
+      call.record->task = task;
       call.record->surface = "openai";
-      call.headers += "www-authenticate: Bearer\r\n";
-      const char* const message =
-          given.empty() ? "No API key was given. Send one of this gateway's keys: Authorization: "
-                          "Bearer sy-..."
-                        : "Incorrect API key provided: this gateway does not know it.";
-      co_await refuse(call, bad_request(401, "invalid_api_key", message));
+      if (refused->status == 401) call.headers += "www-authenticate: Bearer\r\n";
+      co_await refuse(call, std::move(*refused));
       co_return;
     }
-    call.record->key_id = call.key->id;
-    call.record->account = call.key->account;
   }
 
   if (endpoint != nullptr) {
@@ -295,6 +281,26 @@ Task<> Gateway::serve(Call& call) {
     co_return;
   }
   co_await answer(call, 200, std::move(body));
+}
+
+// Finds the key, and whether it lets this request in.
+std::optional<exchange::Failure> Gateway::admit(Call& call, std::string_view task) {
+  const net::RequestHead& head = call.head();
+  std::string_view given = bearer(head.find("authorization"));
+  if (given.empty() && task == kRealtimeTask) given = realtime_key(head);
+  account::Found found;
+  if (!given.empty()) {
+    found = call.published.directory->find(given, call.record->start_unix_ns / 1'000'000'000u);
+  }
+  if (found.key != nullptr) {
+    call.record->key_id = found.key->id;
+    call.record->account = found.key->account->id;
+  }
+  auto refused = refuse_key(found, given);
+  if (refused) return refused;
+  call.key = found.key;
+  return refuse_scope(*call.key, task, head, call.http.peer(),
+                      call.snapshot().config->trusted_proxies);
 }
 
 void Gateway::list_models(const Call& call, std::string& out) const {

@@ -7,7 +7,7 @@
 #include <memory>
 #include <string>
 
-#include "core/account/keys.hpp"
+#include "core/account/directory.hpp"
 #include "core/exchange/exchange.hpp"
 #include "core/net/server.hpp"
 #include "core/observe/record.hpp"
@@ -23,7 +23,7 @@ struct VideoCall;  // videos.hpp
 // What a worker publishes to its loops, at once and as a whole.
 struct Published {
   std::shared_ptr<const exchange::Snapshot> snapshot;
-  std::shared_ptr<const account::KeyTable> keys;
+  std::shared_ptr<const account::Directory> directory;
   std::shared_ptr<observe::LoggerFanout> loggers;
   TakeWebhook stripe_webhook;  // empty: there is no such URL
   bool open_access = false;  // no key exists: everybody on this machine may call
@@ -48,6 +48,7 @@ class Gateway : public net::HttpHandler {
   using Pin = boost::local_shared_ptr<const std::shared_ptr<const Published>>;
 
   net::Task<> serve(Call& call);
+  static std::optional<exchange::Failure> admit(Call& call, std::string_view task);
   net::Task<> serve_task(Call& call);
   net::Task<> serve_realtime(Call& call);
   static std::optional<exchange::Failure> find_route(const Call& call, const std::string& model,

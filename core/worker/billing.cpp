@@ -39,6 +39,27 @@ Result<void> post_alert(plugin::Destinations& destinations, const std::string& n
   return Error{"it answered " + std::to_string(answer->status)};
 }
 
+// Who pays for an account, and how far down.
+Result<std::optional<account::Holder>> find_holder(store::Accounts& accounts,
+                                                   const std::string& account) {
+  const auto lineage = accounts.lineage(account);
+  if (!lineage) return lineage.error();
+  for (const store::AccountRow& row : *lineage) {
+    if (row.parent_pays) continue;
+    account::Holder holder;
+    holder.payer = row.id;
+    holder.currency = row.currency;
+    holder.zone = lineage->front().zone;
+    if (row.mode == store::AccountMode::kUnmetered) holder.floor = account::kNoFloor;
+    if (row.mode == store::AccountMode::kPostpaid) holder.floor = -row.credit_limit_nano;
+    auto offset = find_offset(holder.zone);
+    if (!offset) return offset.error();
+    holder.offset = std::move(*offset);
+    return std::optional(std::move(holder));
+  }
+  return std::optional<account::Holder>();
+}
+
 }  // namespace
 
 Result<account::UtcOffset> find_offset(const std::string& zone) {
@@ -49,9 +70,10 @@ Result<account::UtcOffset> find_offset(const std::string& zone) {
 }
 
 Billing::Billing(std::unique_ptr<store::Database> database, account::Ledger& ledger,
-                 account::FindHolder find, const account::Pepper& pepper)
+                 const account::Pepper& pepper)
     : database_(std::move(database)),
-      find_(std::move(find)),
+      accounts_(*database_),
+      find_([this](const std::string& id) { return find_holder(accounts_, id); }),
       books_(*database_),
       plan_rows_(*database_),
       order_rows_(*database_),

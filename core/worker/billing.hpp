@@ -18,6 +18,7 @@
 #include "core/admin/server.hpp"
 #include "core/config/config.hpp"
 #include "core/plugin/destinations.hpp"
+#include "core/store/accounts.hpp"
 #include "core/surface/webhooks.hpp"
 
 namespace switchyard {
@@ -29,7 +30,7 @@ class Billing {
  public:
   // `database` is its own connection. The ledger outlives it.
   Billing(std::unique_ptr<store::Database> database, account::Ledger& ledger,
-          account::FindHolder find, const account::Pepper& pepper);
+          const account::Pepper& pepper);
   // Returns when what the thread does is done.
   ~Billing();
   Billing(const Billing&) = delete;
@@ -63,6 +64,7 @@ class Billing {
   void deliver(const Settings& settings, std::int64_t now_unix_s);
 
   std::unique_ptr<store::Database> database_;
+  store::Accounts accounts_;
   account::FindHolder find_;
   store::Books books_;
   store::Plans plan_rows_;
