@@ -15,13 +15,13 @@
 #include "core/admin/account_routes.hpp"
 #include "core/admin/api.hpp"
 #include "core/admin/desk.hpp"
-#include "core/admin/records_routes.hpp"
 #include "core/admin/price_routes.hpp"
+#include "core/admin/records_routes.hpp"
 #include "core/base/clock.hpp"
 #include "core/base/json_object.hpp"
 #include "core/base/os_process.hpp"
-#include "core/config/change.hpp"
 #include "core/catalog/price_list.hpp"
+#include "core/config/change.hpp"
 #include "core/net/dns.hpp"
 #include "core/observe/log.hpp"
 #include "core/observe/record_keeper.hpp"
@@ -33,6 +33,7 @@
 #include "core/surface/gateway.hpp"
 #include "core/worker/acceptor.hpp"
 #include "core/worker/admin_backend.hpp"
+#include "core/worker/billing.hpp"
 #include "core/worker/control.hpp"
 #include "core/worker/plugin_report.hpp"
 #include "core/worker/plugin_uses.hpp"
@@ -53,12 +54,17 @@ constexpr char kEnding[] = "this worker is ending; it takes no new configuration
 // One event loop with everything that lives on it.
 struct LoopRuntime {
   LoopRuntime(unsigned index, net::Resolver& resolver, observe::LoopMetrics& loop_metrics,
-              asio::thread_pool& compute, store::Store& store)
+              asio::thread_pool& compute, store::Store& store, account::Ledger& ledger)
       : loop(index),
         metrics(loop_metrics),
         pool(loop, resolver),
-        gateway({loop, pool, metrics, &compute}, compute, store),
+        gateway({loop, pool, metrics, &compute, &ledger, &ledger.add_loop(poster())}, compute,
+                store),
         server(loop, gateway) {}
+
+  std::function<void(std::function<void()>)> poster() {
+    return [this](std::function<void()> work) { asio::post(loop.context(), std::move(work)); };
+  }
 
   net::Loop loop;
   observe::LoopMetrics& metrics;
@@ -157,6 +163,7 @@ class Worker {
   void swap_watched(const std::string& file);
 
   bool start();
+  bool open_billing();
   void start_loops();
   admin::AccountServices account_services();
   void start_admin();
@@ -204,6 +211,9 @@ class Worker {
   std::unique_ptr<account::Registry> registry_;
   std::unique_ptr<account::Loader> directory_;
   std::int64_t prices_version_ = 0;
+  std::unique_ptr<account::Ledger> ledger_;
+  std::shared_ptr<const account::BudgetTable> budgets_;  // as published
+  std::unique_ptr<Billing> billing_;                     // outlives the pool, which asks it
   std::unique_ptr<plugin::Libraries> libraries_;
   std::unique_ptr<SnapshotBuilder> builder_;
   std::unique_ptr<PluginWatch> watch_;
@@ -378,6 +388,10 @@ void Worker::adopt(Next next) {
   loggers_ = std::move(next.loggers);
   tls_ = std::move(next.tls);
   if (record_settings_) record_settings_->set(record_limits(config_->records));
+  const auto configured = billing_->configure(config_);
+  if (!configured) {
+    spdlog::error("alerts_not_posted reason={}", observe::quote(configured.error().message));
+  }
 }
 
 // ---- plugins ----
@@ -507,10 +521,13 @@ void Worker::publish() {
   published->directory = directory_->current();
   published->loggers = loggers_;
   published->prices = prices_;
+  published->stripe_webhook = billing_->stripe_webhook(config_);
   // Once there was a key, taking it away closes the door rather than opening it to everybody.
   const std::size_t keys = directory_->current()->enabled();
   if (keys > 0) keys_seen_ = true;
   published->open_access = options_.open_access && !keys_seen_;
+  published->open_account = directory_->current()->account(std::string(store::kDefaultAccount));
+  published->budgets = budgets_ = billing_->budgets();
   const auto shared = std::shared_ptr<const surface::Published>(
       new surface::Published(*published), [this](const surface::Published* last) {
         // Loggers write out what is queued when they go, which takes its time.
@@ -641,6 +658,7 @@ bool Worker::start() {
   registry_ = std::make_unique<account::Registry>(*accounts_, pepper);
   directory_ = std::make_unique<account::Loader>(*accounts_, pepper);
   price_lists_ = std::make_unique<store::Prices>(*database_);
+  if (!open_billing()) return false;
 
   plugin::LibraryOptions libraries;
   libraries.directory =
@@ -667,7 +685,30 @@ bool Worker::start() {
   }
   adopt(std::move(*next));
   directory_->configure(config_->keys);
+  billing_->read_budgets(static_cast<std::int64_t>(unix_ns() / 1'000'000'000u));
   return refresh_directory() && load_prices();
+}
+
+// With the configuration that is loaded.
+bool Worker::open_billing() {
+  account::LedgerOptions options;
+  options.state = state_.directory;
+  options.durable = config_->ledger.durable;
+  options.serve_without_disk = config_->ledger.serve_without_disk;
+  auto ledger = account::Ledger::open(std::move(options));
+  if (!ledger) {
+    spdlog::error("ledger_not_opened reason={}", observe::quote(ledger.error().message));
+    return false;
+  }
+  ledger_ = std::move(*ledger);
+  auto database = store::open_database(state_.directory);
+  if (!database) {
+    spdlog::error("store_not_opened reason={}", observe::quote(database.error().message));
+    return false;
+  }
+  billing_ = std::make_unique<Billing>(std::move(*database), *ledger_,
+                                       account::Pepper(Secret(state_.pepper)));
+  return true;
 }
 
 void Worker::start_loops() {
@@ -676,7 +717,8 @@ void Worker::start_loops() {
   std::vector<ServingLoop> serving;
   for (unsigned i = 0; i < count; ++i) {
     auto& metrics = metrics_.add_loop();
-    loops_.push_back(std::make_unique<LoopRuntime>(i, resolver_, metrics, compute_, *store_));
+    loops_.push_back(
+        std::make_unique<LoopRuntime>(i, resolver_, metrics, compute_, *store_, *ledger_));
     LoopRuntime& runtime = *loops_.back();
     serving.push_back(
         {&runtime.loop, &runtime.server, &metrics.connections, &metrics.refused_connections});
@@ -744,6 +786,7 @@ void Worker::start_admin() {
   add(admin::account_routes(account_services()));
   add(admin::price_routes(*database_));
   add(admin::records_routes(records_directory()));
+  add(billing_->routes());
   const auto document = data_directory() / "admin-openapi.json";
   const auto is_within = [](const std::string& account, const std::string& above) {
     return Result<bool>(account == above);
@@ -770,6 +813,7 @@ int Worker::run() {
     return kWorkerCannotStart;
   }
   start_loops();
+  billing_->start();
   read_control();
   watch_plugins();
   housekeep();
@@ -782,6 +826,11 @@ int Worker::run() {
   stop_loops();
   compute_.join();  // what is done there comes back to a loop
   stop_admin();
+  billing_.reset();
+  // Before the loops go, which its threads post to.
+  if (const auto ended = ledger_->end(); !ended) {
+    spdlog::error("journal_left reason={}", observe::quote(ended.error().message));
+  }
   control_.restart();
   snapshot_.reset();
   loggers_.reset();
@@ -851,6 +900,7 @@ void Worker::housekeep() {
     publish();
     spdlog::info("keys_loaded count={}", directory_->current()->enabled());
   }
+  if (billing_->budgets() != budgets_) publish();
   const auto prices = price_lists_->version();
   if (prices && *prices != prices_version_ && load_prices()) {
     publish();
