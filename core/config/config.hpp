@@ -132,6 +132,11 @@ struct Plugins {
   bool watch = false;         // a file that is written there is swapped in
 };
 
+struct Ledger {
+  bool durable = false;             // durability: process | disk
+  bool serve_without_disk = false;  // on_journal_fault: refuse | serve
+};
+
 struct Config {
   std::vector<Listen> listen{Listen{}};
   Listen admin{"127.0.0.1", 8081, std::nullopt};
@@ -144,6 +149,7 @@ struct Config {
   Limits limits;
   std::vector<std::string> cors_origins;
   Plugins plugins;
+  Ledger ledger;
   std::vector<Destination> destinations;
   std::vector<Logger> loggers;
   std::string log_level = "info";

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "core/account/ledger.hpp"
 #include "core/admin/api.hpp"
 #include "core/exchange/exchange.hpp"
 #include "core/net/server.hpp"
@@ -23,7 +24,7 @@ class AdminState : public admin::AdminBackend {
     Plugin swap, rollback, release;
   };
 
-  AdminState(const observe::Metrics& metrics, Commands commands);
+  AdminState(const observe::Metrics& metrics, const account::Ledger& ledger, Commands commands);
 
   // Before the API serves.
   void add_loop(net::Loop* loop, const net::HttpServer* server) {
@@ -62,6 +63,7 @@ class AdminState : public admin::AdminBackend {
   View view();
 
   const observe::Metrics& metrics_;
+  const account::Ledger& ledger_;
   const Commands commands_;
   const std::uint64_t started_ns_;
   std::vector<LoopView> loops_;

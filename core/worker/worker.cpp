@@ -11,7 +11,9 @@
 #include <thread>
 
 #include "core/account/keys.hpp"
+#include "core/account/ledger.hpp"
 #include "core/admin/api.hpp"
+#include "core/admin/ledger_routes.hpp"
 #include "core/base/clock.hpp"
 #include "core/base/os_process.hpp"
 #include "core/net/dns.hpp"
@@ -55,6 +57,7 @@ struct LoopRuntime {
   net::UpstreamPool pool;
   surface::Gateway gateway;
   net::HttpServer server;
+  account::LoopLedger* ledger = nullptr;
   std::thread thread;
 };
 
@@ -131,6 +134,8 @@ class Worker {
       const config::Config& config);
   void adopt(Next next);
   bool load_keys();
+  bool open_ledger();
+  void end_ledger();
   void publish();
   Result<std::uint64_t, config::Faults> reload();  // the new generation
   Result<std::uint64_t, config::Faults> reload_in_place();
@@ -178,6 +183,9 @@ class Worker {
   std::unique_ptr<store::Store> store_;
   store::State state_;
   std::uint64_t store_version_ = 0;
+  std::unique_ptr<account::Ledger> ledger_;
+  std::unique_ptr<store::Database> books_database_;  // the admin's
+  std::unique_ptr<store::Books> books_;
   std::unique_ptr<plugin::Libraries> libraries_;
   std::unique_ptr<SnapshotBuilder> builder_;
   std::unique_ptr<PluginWatch> watch_;
@@ -426,6 +434,35 @@ bool Worker::load_keys() {
   return true;
 }
 
+// ---- money ----
+
+bool Worker::open_ledger() {
+  account::LedgerOptions options;
+  options.state = state_.directory;
+  options.durable = config_->ledger.durable;
+  options.serve_without_disk = config_->ledger.serve_without_disk;
+  auto opened = account::Ledger::open(std::move(options));
+  if (!opened) {
+    spdlog::error("ledger_not_opened reason={}", observe::quote(opened.error().message));
+    return false;
+  }
+  ledger_ = std::move(*opened);
+  auto database = store::open_database(state_.directory);
+  if (!database) {
+    spdlog::error("books_not_opened reason={}", observe::quote(database.error().message));
+    return false;
+  }
+  books_database_ = std::move(*database);
+  books_ = std::make_unique<store::Books>(*books_database_);
+  return true;
+}
+
+// What is not booked now is when the next worker starts.
+void Worker::end_ledger() {
+  const auto ended = ledger_->end();
+  if (!ended) spdlog::error("ledger_not_ended reason={}", observe::quote(ended.error().message));
+}
+
 void Worker::publish() {
   auto published = std::make_shared<surface::Published>();
   published->snapshot = snapshot_;
@@ -518,6 +555,7 @@ bool Worker::start() {
     return false;
   }
   store_ = std::move(*opened);
+  if (!open_ledger()) return false;
 
   plugin::LibraryOptions libraries;
   libraries.directory =
@@ -554,13 +592,16 @@ void Worker::start_loops() {
     auto& metrics = metrics_.add_loop();
     loops_.push_back(std::make_unique<LoopRuntime>(i, resolver_, metrics, compute_, *store_));
     LoopRuntime& runtime = *loops_.back();
+    runtime.ledger = &ledger_->add_loop([&loop = runtime.loop](std::function<void()> work) {
+      asio::post(loop.context(), std::move(work));
+    });
     serving.push_back(
         {&runtime.loop, &runtime.server, &metrics.connections, &metrics.refused_connections});
   }
   acceptor_ = std::make_unique<Acceptor>(loops_.front()->loop, std::move(serving));
   for (const int fd : options_.listen_fds) acceptor_->listen(fd);
 
-  admin_state_ = std::make_unique<AdminState>(metrics_, commands());
+  admin_state_ = std::make_unique<AdminState>(metrics_, *ledger_, commands());
   for (auto& runtime : loops_) admin_state_->add_loop(&runtime->loop, &runtime->server);
 
   // Published before the threads run: no connection is served without a snapshot.
@@ -591,8 +632,11 @@ AdminState::Commands Worker::commands() {
 void Worker::start_admin() {
   config::Listen listen = config_->admin;
   if (options_.admin_port != 0) listen.port = options_.admin_port;
-  auto started =
-      admin::Server::start(listen, Secret(state_.admin_token), admin::make_routes(*admin_state_));
+  auto routes = admin::make_routes(*admin_state_);
+  for (auto& route : admin::ledger_routes(*books_, state_.directory)) {
+    routes.push_back(std::move(route));
+  }
+  auto started = admin::Server::start(listen, Secret(state_.admin_token), std::move(routes));
   if (started) {
     admin_ = std::move(*started);
     const auto written =
@@ -629,6 +673,7 @@ int Worker::run() {
   acceptor_.reset();  // its sockets and timers are of the first loop
   loops_.clear();
   control_.poll();
+  end_ledger();
   control::send(options_.control_fd, control::Tag::kDrained);
   return 0;
 }
