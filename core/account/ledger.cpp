@@ -157,7 +157,7 @@ class Ledger::Impl {
   Complaint sweep_complaint_{"dead_journal_not_recovered"};
   std::atomic<std::uint64_t> syncs_{0}, sync_faults_{0}, sync_ns_{0}, sync_ns_max_{0};
   std::atomic<std::uint64_t> journal_faults_{0}, memory_segments_{0}, books_faults_{0};
-  std::atomic<std::uint64_t> interrupted_{0};
+  std::atomic<std::uint64_t> interrupted_{0}, overdue_{0};
 };
 
 // ---- start ----
@@ -319,6 +319,13 @@ Result<void> Ledger::Impl::sweep() {
   const std::uint64_t now = mono_ns();
   if (options.background && now - swept_ns_ < kSweepEveryNs) return {};
   swept_ns_ = now;
+  std::uint64_t overdue = 0;
+  for (const auto& loop : loops_) {
+    for (const auto& [id, hold] : loop->impl_->books.open()) {
+      if (hold.deadline_unix_ns != 0 && hold.deadline_unix_ns < options.now_unix_ns()) ++overdue;
+    }
+  }
+  overdue_ = overdue;
   return recover(false);
 }
 
@@ -493,8 +500,9 @@ Result<bool> Ledger::Impl::book_some(Loop& loop) {
 // A segment goes when the books have it all, and no hold that began in it is open: what was taken
 // for that is written nowhere else.
 void Ledger::Impl::drop_booked(Loop& loop) {
+  const auto& open = loop.books.open();  // the oldest first
   std::uint64_t keep_from = loop.read_segment;
-  for (const auto& [id, hold] : loop.books.open()) keep_from = std::min(keep_from, hold.segment);
+  if (!open.empty()) keep_from = std::min(keep_from, open.begin()->second.segment);
   for (const auto& segment : loop.segments()) {
     if (segment->number() >= keep_from) break;
     if (segment->synced != segment->written) break;
@@ -614,6 +622,7 @@ LedgerStats Ledger::Impl::stats() const {
   stats.memory_segments = memory_segments_;
   stats.books_faults = books_faults_;
   stats.interrupted = interrupted_;
+  stats.holds_overdue = overdue_;
   return stats;
 }
 

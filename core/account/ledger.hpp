@@ -151,6 +151,7 @@ struct LedgerStats {
   std::uint64_t journal_faults = 0;   // segments that could not be prepared
   std::uint64_t memory_segments = 0;  // in use, for want of a disk
   std::uint64_t books_faults = 0;     // batches that the database refused for now
+  std::uint64_t holds_overdue = 0;    // open beyond their deadline: somebody forgot them
   std::uint64_t interrupted = 0;      // holds of dead processes that were released
 };
 

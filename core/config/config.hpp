@@ -149,6 +149,11 @@ struct Alerts {
   std::optional<std::int64_t> balance_floor_nano;
 };
 
+struct Ledger {
+  bool durable = false;             // durability: process | disk
+  bool serve_without_disk = false;  // on_journal_fault: refuse | serve
+};
+
 struct Config {
   std::vector<Listen> listen{Listen{}};
   Listen admin{"127.0.0.1", 8081, std::nullopt};
@@ -162,6 +167,7 @@ struct Config {
   std::vector<std::string> cors_origins;
   std::vector<net::IpRange> trusted_proxies;  // whose X-Forwarded-For is believed
   Plugins plugins;
+  Ledger ledger;
   std::vector<Destination> destinations;
   std::vector<Logger> loggers;
   Records records;

@@ -88,6 +88,10 @@ class Reader {
     if (const Json* cors = object("cors")) config_.cors_origins = texts(member(*cors, "origins"));
     read_trusted_proxies();
     if (const Json* plugins = object("plugins")) read_plugins(*plugins);
+    if (const Json* ledger = object("ledger")) {
+      config_.ledger.durable = text_or(*ledger, "durability", "process") == "disk";
+      config_.ledger.serve_without_disk = text_or(*ledger, "on_journal_fault", "refuse") == "serve";
+    }
     if (const Json* destinations = object("destinations")) {
       for (const auto& entry : destinations->GetObject()) {
         read_destination(std::string(text_of(entry.name)), entry.value);

@@ -16,12 +16,50 @@ namespace {
 
 using Extra = observe::Metrics::Extra;
 
+void add_ledger_stats(std::vector<Extra>& extra, const account::LedgerStats& stats) {
+  const auto add = [&extra](const char* name, const char* help, const char* type, auto value) {
+    extra.push_back({name, help, type, "", static_cast<double>(value)});
+  };
+  constexpr double kSecond = 1e9;
+  add("switchyard_ledger_holds_open", "Amounts held for requests that run", "gauge",
+      stats.holds_open);
+  add("switchyard_ledger_holds_overdue", "Of these, those beyond their deadline", "gauge",
+      stats.holds_overdue);
+  add("switchyard_ledger_settlements_total", "Requests settled", "counter", stats.settlements);
+  add("switchyard_ledger_refusals_total", "Holds and extensions refused", "counter",
+      stats.refusals);
+  add("switchyard_ledger_shortfalls_total", "Settlements worth more than could be charged",
+      "counter", stats.shortfalls);
+  add("switchyard_ledger_costs_lost_total", "Cost lines that found no room in the journal",
+      "counter", stats.costs_lost);
+  add("switchyard_ledger_interrupted_total", "Holds of killed processes that were released",
+      "counter", stats.interrupted);
+  add("switchyard_ledger_lag_entries", "Journal entries that are not in the books yet", "gauge",
+      stats.lag_entries);
+  add("switchyard_ledger_lag_seconds", "Age of the oldest of these", "gauge",
+      static_cast<double>(stats.lag_ns) / kSecond);
+  add("switchyard_ledger_books_faults_total", "Batches that the database refused for the time",
+      "counter", stats.books_faults);
+  add("switchyard_ledger_journal_faults_total", "Journal segments that could not be prepared",
+      "counter", stats.journal_faults);
+  add("switchyard_ledger_memory_segments", "Journal segments in memory for want of a disk", "gauge",
+      stats.memory_segments);
+  add("switchyard_ledger_sync_faults_total", "Syncs of the journal that failed", "counter",
+      stats.sync_faults);
+  add("switchyard_ledger_syncs_total", "Syncs of the journal", "counter", stats.syncs);
+  add("switchyard_ledger_sync_seconds_total", "Time that they took", "counter",
+      static_cast<double>(stats.sync_ns) / kSecond);
+  add("switchyard_ledger_sync_seconds_max", "The longest of them", "gauge",
+      static_cast<double>(stats.sync_ns_max) / kSecond);
+}
+
 }  // namespace
 
-AdminState::AdminState(const observe::Metrics& metrics, Commands commands,
-                       const config::LoadOptions& load,
+AdminState::AdminState(const observe::Metrics& metrics, const account::Ledger& ledger,
+                       Commands commands, const config::LoadOptions& load,
                        const std::filesystem::path& state_directory)
     : metrics_(metrics),
+      ledger_(ledger),
       commands_(std::move(commands)),
       load_(load),
       history_(state_directory / "config"),
@@ -46,6 +84,7 @@ std::string AdminState::metrics_text() {
     observe::add_loop_lag(extra, static_cast<unsigned>(i), loops_[i].loop->take_lag_ns());
   }
   if (now.loggers) observe::add_logger_stats(extra, now.loggers->stats());
+  add_ledger_stats(extra, ledger_.stats());
   for (const auto& [alias, pipeline] : now.snapshot->routes->pipelines()) {
     extra.push_back({"switchyard_strategy_faults_total",
                      "Choices left to the configuration's order because a strategy failed",

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "core/account/ledger.hpp"
 #include "core/admin/api.hpp"
 #include "core/exchange/exchange.hpp"
 #include "core/net/server.hpp"
@@ -25,8 +26,8 @@ class AdminState : public admin::AdminBackend {
   };
 
   // `load` is how the worker loads its configuration.
-  AdminState(const observe::Metrics& metrics, Commands commands, const config::LoadOptions& load,
-             const std::filesystem::path& state_directory);
+  AdminState(const observe::Metrics& metrics, const account::Ledger& ledger, Commands commands,
+             const config::LoadOptions& load, const std::filesystem::path& state_directory);
 
   // Before the API serves.
   void add_loop(net::Loop* loop, const net::HttpServer* server, const net::UpstreamPool* pool) {
@@ -73,6 +74,7 @@ class AdminState : public admin::AdminBackend {
   View view();
 
   const observe::Metrics& metrics_;
+  const account::Ledger& ledger_;
   const Commands commands_;
   const config::LoadOptions& load_;
   const config::History history_;

@@ -10,11 +10,13 @@
 #include <future>
 #include <thread>
 
+#include "core/account/ledger.hpp"
 #include "core/account/loader.hpp"
 #include "core/account/registry.hpp"
 #include "core/admin/account_routes.hpp"
 #include "core/admin/api.hpp"
 #include "core/admin/desk.hpp"
+#include "core/admin/ledger_routes.hpp"
 #include "core/admin/price_routes.hpp"
 #include "core/admin/records_routes.hpp"
 #include "core/base/clock.hpp"
@@ -71,6 +73,7 @@ struct LoopRuntime {
   net::UpstreamPool pool;
   surface::Gateway gateway;
   net::HttpServer server;
+  account::LoopLedger* ledger = nullptr;
   std::thread thread;
 };
 
@@ -149,6 +152,8 @@ class Worker {
   void adopt(Next next);
   bool refresh_directory();
   bool load_prices();
+  bool open_ledger();
+  void end_ledger();
   void publish();
   Result<std::uint64_t, config::Faults> reload();  // the new generation
   Result<std::uint64_t, config::Faults> reload_in_place();
@@ -212,6 +217,8 @@ class Worker {
   std::unique_ptr<account::Loader> directory_;
   std::int64_t prices_version_ = 0;
   std::unique_ptr<account::Ledger> ledger_;
+  std::unique_ptr<store::Database> books_database_;  // the admin's
+  std::unique_ptr<store::Books> books_;
   std::shared_ptr<const account::BudgetTable> budgets_;  // as published
   std::unique_ptr<Billing> billing_;                     // outlives the pool, which asks it
   std::unique_ptr<plugin::Libraries> libraries_;
@@ -515,6 +522,35 @@ bool Worker::load_prices() {
   return true;
 }
 
+// ---- money ----
+
+bool Worker::open_ledger() {
+  account::LedgerOptions options;
+  options.state = state_.directory;
+  options.durable = config_->ledger.durable;
+  options.serve_without_disk = config_->ledger.serve_without_disk;
+  auto opened = account::Ledger::open(std::move(options));
+  if (!opened) {
+    spdlog::error("ledger_not_opened reason={}", observe::quote(opened.error().message));
+    return false;
+  }
+  ledger_ = std::move(*opened);
+  auto database = store::open_database(state_.directory);
+  if (!database) {
+    spdlog::error("books_not_opened reason={}", observe::quote(database.error().message));
+    return false;
+  }
+  books_database_ = std::move(*database);
+  books_ = std::make_unique<store::Books>(*books_database_);
+  return true;
+}
+
+// What is not booked now is when the next worker starts.
+void Worker::end_ledger() {
+  const auto ended = ledger_->end();
+  if (!ended) spdlog::error("ledger_not_ended reason={}", observe::quote(ended.error().message));
+}
+
 void Worker::publish() {
   auto published = std::make_shared<surface::Published>();
   published->snapshot = snapshot_;
@@ -658,7 +694,7 @@ bool Worker::start() {
   registry_ = std::make_unique<account::Registry>(*accounts_, pepper);
   directory_ = std::make_unique<account::Loader>(*accounts_, pepper);
   price_lists_ = std::make_unique<store::Prices>(*database_);
-  if (!open_billing()) return false;
+  if (!open_ledger() || !open_billing()) return false;
 
   plugin::LibraryOptions libraries;
   libraries.directory =
@@ -691,16 +727,6 @@ bool Worker::start() {
 
 // With the configuration that is loaded.
 bool Worker::open_billing() {
-  account::LedgerOptions options;
-  options.state = state_.directory;
-  options.durable = config_->ledger.durable;
-  options.serve_without_disk = config_->ledger.serve_without_disk;
-  auto ledger = account::Ledger::open(std::move(options));
-  if (!ledger) {
-    spdlog::error("ledger_not_opened reason={}", observe::quote(ledger.error().message));
-    return false;
-  }
-  ledger_ = std::move(*ledger);
   auto database = store::open_database(state_.directory);
   if (!database) {
     spdlog::error("store_not_opened reason={}", observe::quote(database.error().message));
@@ -727,7 +753,7 @@ void Worker::start_loops() {
   for (const int fd : options_.listen_fds) acceptor_->listen(fd);
 
   admin_state_ =
-      std::make_unique<AdminState>(metrics_, commands(), options_.load, state_.directory);
+      std::make_unique<AdminState>(metrics_, *ledger_, commands(), options_.load, state_.directory);
   for (auto& runtime : loops_) {
     admin_state_->add_loop(&runtime->loop, &runtime->server, &runtime->pool);
   }
@@ -784,6 +810,7 @@ void Worker::start_admin() {
     std::move(part.begin(), part.end(), std::back_inserter(routes));
   };
   add(admin::account_routes(account_services()));
+  add(admin::ledger_routes(*books_, state_.directory));
   add(admin::price_routes(*database_));
   add(admin::records_routes(records_directory()));
   add(billing_->routes());
@@ -827,10 +854,6 @@ int Worker::run() {
   compute_.join();  // what is done there comes back to a loop
   stop_admin();
   billing_.reset();
-  // Before the loops go, which its threads post to.
-  if (const auto ended = ledger_->end(); !ended) {
-    spdlog::error("journal_left reason={}", observe::quote(ended.error().message));
-  }
   control_.restart();
   snapshot_.reset();
   loggers_.reset();
@@ -838,6 +861,7 @@ int Worker::run() {
   acceptor_.reset();  // its sockets and timers are of the first loop
   loops_.clear();
   control_.poll();
+  end_ledger();
   control::send(options_.control_fd, control::Tag::kDrained);
   return 0;
 }

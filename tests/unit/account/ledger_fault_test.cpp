@@ -249,7 +249,7 @@ TEST_CASE("ledger faults: whichever system call fails, no settlement is lost or 
     REQUIRE(f.start());
     f.check_books();
   }
-  CHECK(n > 50);
+  CHECK(n > 40);
 }
 
 TEST_CASE("ledger faults: a page that never reached the disk costs no other one's entries",

@@ -333,6 +333,22 @@ TEST_CASE("ledger: where another process lives, the dead one's holds go back to 
   CHECK(account.available() == 85);
 }
 
+TEST_CASE("ledger: a hold that outlives its deadline is counted, and stays its owner's",
+          "[unit][ledger]") {
+  const Scratch scratch;
+  const auto ledger = open(options(scratch));
+  LoopLedger& loop = add_loop(*ledger);
+  const CellRef account = account_cell(*ledger, "a", CellRef::kNoLimit);
+  auto late = loop.hold(std::span(&account, 1), 5, {"req", "a", "key", 1});
+  auto early = loop.hold(std::span(&account, 1), 5, {"req", "a", "key", INT64_MAX});
+  REQUIRE(ledger->work());
+  CHECK(ledger->stats().holds_overdue == 1);
+  CHECK(account.available() == -10);
+  loop.release(std::move(*late));
+  REQUIRE(ledger->work());
+  CHECK(ledger->stats().holds_overdue == 0);
+}
+
 TEST_CASE("ledger: an end leaves no journal", "[unit][ledger]") {
   const Scratch scratch;
   const auto ledger = open(options(scratch));
