@@ -38,13 +38,14 @@ struct Account {
   const Account& payer() const;
 };
 
-// Lists are names or patterns with '*'; an empty one does not restrict.
+// Lists are names or patterns with '*'; an empty one does not restrict. What every request reads
+// stands together.
 struct GatewayKey {
-  std::string id;  // "key_...", "config:NAME": safe to show
-  std::string name;
   std::shared_ptr<const Account> account;
   std::uint64_t expires_unix_s = 0;
   bool disabled = false, may_explain = false, stores_bodies = false;
+  std::string id;  // "key_...", "config:NAME": safe to show
+  std::string name;
   std::uint64_t body_bytes_max = 0;  // 0: the host's limit
   std::vector<std::string> models, features, endpoints;
   std::vector<net::IpRange> ip_ranges;
