@@ -41,6 +41,7 @@ EXPECTED = [
     ("from openai import", r"(?s)\S+.*\n.*\S+"),
     ('from "openai"', r"(?s)\S+.*\n.*\S+"),
     ("key create", r"\bsy-[\w-]{20,}"),
+    ("account create", r"(?s)\bsy-[\w-]{20,}.*key_\w+ +indexer +acc_\w+ "),
     ("records.jsonl", r'^\{.*"demo".*\}$'),
     ("/metrics", r"^switchyard_requests_total\{.*\} [1-9]"),
     ("/admin/v1/status", r'^\{.*"uptime'),
