@@ -13,7 +13,8 @@ struct Gateway::Call {
   net::HttpExchange& http;
   Pin pin;
   const Published& published;
-  const account::GatewayKey* key = nullptr;
+  const account::GatewayKey* key = nullptr;  // nullptr: everybody may call
+  const account::Account* account = nullptr;
   std::shared_ptr<observe::Record> record = std::make_shared<observe::Record>();
   std::string headers;    // lines on every answer
   bool recorded = false;  // whether this request is one to keep a record of
