@@ -7,8 +7,9 @@
 
 namespace switchyard::account {
 
-// One way to a key: a MAC, and until when it is good.
-struct DirectoryEntry {
+// One way to a key: a MAC, and until when it is good. A cache line, for memory is what a search
+// waits for.
+struct alignas(64) DirectoryEntry {
   KeyMac mac{};
   std::shared_ptr<const GatewayKey> key;
   std::uint64_t until_unix_s = 0;  // 0: for ever
@@ -93,7 +94,7 @@ bool GatewayKey::may_come_from(const net::IpBytes& address) const {
 
 // ---- shards ----
 
-// Open addressing, at most half full, so that a key that is not there is told soon.
+// Open addressing, at most three quarters full, so that a key that is not there is told soon.
 class Shard {
  public:
   const DirectoryEntry* find(const KeyMac& mac) const {
@@ -117,25 +118,20 @@ class Shard {
   std::shared_ptr<const Shard> with(std::vector<DirectoryEntry> entries) const {
     auto next = std::make_shared<Shard>();
     std::size_t size = 8;
-    while (size < 2 * (used_ + entries.size())) size *= 2;
+    while (3 * size < 4 * (used_ + entries.size())) size *= 2;
     next->slots_.resize(size);
     each([&](const DirectoryEntry& entry) { next->put(entry); });
     for (DirectoryEntry& entry : entries) next->put(std::move(entry));
-    each_of(*next, [&](const DirectoryEntry& entry) { next->enabled_ += !entry.key->disabled; });
+    next->each([&](const DirectoryEntry& entry) { next->enabled_ += !entry.key->disabled; });
     return next;
-  }
-
-  template <class Visit>
-  void each(Visit visit) const {
-    each_of(*this, visit);
   }
 
   std::size_t enabled() const { return enabled_; }
 
  private:
   template <class Visit>
-  static void each_of(const Shard& shard, Visit visit) {
-    for (const DirectoryEntry& entry : shard.slots_) {
+  void each(Visit visit) const {
+    for (const DirectoryEntry& entry : slots_) {
       if (entry.key) visit(entry);
     }
   }
@@ -147,10 +143,13 @@ class Shard {
 // ---- the directory ----
 
 Directory::Directory(Pepper pepper)
-    : pepper_(std::move(pepper)),
-      configured_(std::make_shared<const Shard>()),
-      accounts_(std::make_shared<const Accounts>()) {
+    : pepper_(std::move(pepper)), configured_(std::make_shared<const Shard>()) {
   shards_.fill(configured_);
+  Account nobody;
+  nobody.disabled = true;
+  auto accounts = std::make_shared<Accounts>();
+  accounts->places.push_back(std::make_shared<const Account>(std::move(nobody)));
+  accounts_ = std::move(accounts);
 }
 
 Found Directory::find(std::string_view text, std::uint64_t now_unix_s) const {
@@ -162,20 +161,20 @@ Found Directory::find(std::string_view text, std::uint64_t now_unix_s) const {
   const auto over = [&](std::uint64_t end_unix_s) {
     return end_unix_s != 0 && now_unix_s >= end_unix_s;
   };
-  Found found{&key, Standing::kGood};
+  Found found{&key, accounts_->places[key.account].get(), Standing::kGood};
   if (key.disabled) {
     found.standing = Standing::kDisabled;
   } else if (over(entry->until_unix_s) || over(key.expires_unix_s)) {
     found.standing = Standing::kExpired;
-  } else if (!key.account->enabled()) {
+  } else if (!found.account->enabled()) {
     found.standing = Standing::kAccountDisabled;
   }
   return found;
 }
 
 std::shared_ptr<const Account> Directory::account(const std::string& id) const {
-  const auto found = accounts_->find(id);
-  return found == accounts_->end() ? nullptr : found->second;
+  const auto found = accounts_->by_id.find(id);
+  return found == accounts_->by_id.end() ? nullptr : accounts_->places[found->second];
 }
 
 std::size_t Directory::enabled() const {
@@ -201,8 +200,7 @@ void DirectoryEdit::put(const store::AccountRow& row) {
   account.name = row.name;
   account.number = row.number;
   if (!row.parent.empty()) {
-    const auto parent = accounts_->find(row.parent);
-    if (parent != accounts_->end()) account.parent = parent->second;
+    account.parent = at(row.parent);
     account.disabled = account.parent == nullptr;  // who is above it can't be asked
   }
   account.parent_pays = row.parent_pays;
@@ -212,27 +210,36 @@ void DirectoryEdit::put(const store::AccountRow& row) {
   account.markup_ppm = row.markup_ppm;
   account.zone = row.zone;
   account.disabled |= row.disabled_unix_s != 0;
-  auto& place = (*own_accounts_)[row.id];
-  const bool was_there = place != nullptr;
-  place = std::make_shared<const Account>(std::move(account));
-  if (was_there) {
-    replaced_.insert(row.id);
-    renew_below();
-  }
+  auto& places = own_accounts_->places;
+  const auto next = static_cast<std::uint32_t>(places.size());
+  const auto [entry, added] = own_accounts_->by_id.try_emplace(row.id, next);
+  if (added) places.emplace_back();
+  places[entry->second] = std::make_shared<const Account>(std::move(account));
+  if (!added) renew_below();
+}
+
+// Nobody's where there is no such account.
+std::uint32_t DirectoryEdit::place_of(const std::string& id) const {
+  const auto found = accounts_->by_id.find(id);
+  return found == accounts_->by_id.end() ? 0 : found->second;
+}
+
+std::shared_ptr<const Account> DirectoryEdit::at(const std::string& id) const {
+  const std::uint32_t place = place_of(id);
+  return place == 0 ? nullptr : accounts_->places[place];
 }
 
 // Those that point to a parent that was replaced.
 void DirectoryEdit::renew_below() {
   for (bool again = true; again;) {
     again = false;
-    for (auto& [id, account] : *own_accounts_) {
+    for (auto& account : own_accounts_->places) {
       if (!account->parent) continue;
-      const auto& parent = accounts_->at(account->parent->id);
+      auto parent = at(account->parent->id);
       if (parent == account->parent) continue;
       Account renewed = *account;
-      renewed.parent = parent;
+      renewed.parent = std::move(parent);
       account = std::make_shared<const Account>(std::move(renewed));
-      replaced_.insert(id);
       again = true;
     }
   }
@@ -259,9 +266,8 @@ bool DirectoryEdit::put(const store::KeyRow& row) {
     if (range) key->ip_ranges.push_back(*range);
     whole = whole && range;
   }
-  const auto owner = accounts_->find(row.account);
-  whole = whole && owner != accounts_->end();
-  key->account = owner == accounts_->end() ? nobody() : owner->second;
+  key->account = place_of(row.account);
+  whole = whole && key->account != 0;
   if (!whole) key->disabled = true;
 
   const std::shared_ptr<const GatewayKey> shared = std::move(key);
@@ -273,15 +279,7 @@ bool DirectoryEdit::put(const store::KeyRow& row) {
   return whole;
 }
 
-// Whose keys may do nothing.
-std::shared_ptr<const Account> DirectoryEdit::nobody() {
-  Account account;
-  account.disabled = true;
-  return std::make_shared<const Account>(std::move(account));
-}
-
 void DirectoryEdit::configure(const std::vector<config::Key>& keys) {
-  const auto owner = accounts_->find(std::string(store::kDefaultAccount));
   std::vector<DirectoryEntry> entries;
   for (const config::Key& from : keys) {
     const auto mac = from.key.empty()
@@ -291,7 +289,7 @@ void DirectoryEdit::configure(const std::vector<config::Key>& keys) {
     auto key = std::make_shared<GatewayKey>();
     key->id = "config:" + from.name;
     key->name = from.name;
-    key->account = owner == accounts_->end() ? nobody() : owner->second;
+    key->account = place_of(std::string(store::kDefaultAccount));
     key->models = from.models;
     key->body_bytes_max = from.body_bytes_max;
     entries.push_back({*mac, std::move(key), 0});
@@ -304,32 +302,7 @@ std::shared_ptr<const Directory> DirectoryEdit::finish() {
   for (std::size_t i = 0; i < Directory::kShards; ++i) {
     if (!changed_[i].empty()) next_->shards_[i] = next_->shards_[i]->with(std::move(changed_[i]));
   }
-  if (!replaced_.empty()) move_keys();
   return std::move(next_);
-}
-
-// Keys whose account was replaced, to what it is now.
-void DirectoryEdit::move_keys() {
-  std::unordered_map<const GatewayKey*, std::shared_ptr<const GatewayKey>> moved;
-  const auto move = [&](std::shared_ptr<const Shard>& shard) {
-    std::vector<DirectoryEntry> entries;
-    shard->each([&](const DirectoryEntry& entry) {
-      const GatewayKey& key = *entry.key;
-      if (!replaced_.contains(key.account->id)) return;
-      const auto& account = accounts_->at(key.account->id);
-      if (account == key.account) return;
-      auto& next = moved[&key];
-      if (!next) {
-        auto copy = std::make_shared<GatewayKey>(key);
-        copy->account = account;
-        next = std::move(copy);
-      }
-      entries.push_back({entry.mac, next, entry.until_unix_s});
-    });
-    if (!entries.empty()) shard = shard->with(std::move(entries));
-  };
-  move(next_->configured_);
-  for (auto& shard : next_->shards_) move(shard);
 }
 
 }  // namespace switchyard::account

@@ -8,7 +8,6 @@
 #include <string>
 #include <string_view>
 #include <unordered_map>
-#include <unordered_set>
 #include <utility>
 #include <vector>
 
@@ -38,13 +37,14 @@ struct Account {
   const Account& payer() const;
 };
 
-// Lists are names or patterns with '*'; an empty one does not restrict.
+// Lists are names or patterns with '*'; an empty one does not restrict. What every request reads
+// stands together.
 struct GatewayKey {
+  std::uint64_t expires_unix_s = 0;
+  std::uint32_t account = 0;  // the place of its account in the directory: Found has it
+  bool disabled = false, may_explain = false, stores_bodies = false;
   std::string id;  // "key_...", "config:NAME": safe to show
   std::string name;
-  std::shared_ptr<const Account> account;
-  std::uint64_t expires_unix_s = 0;
-  bool disabled = false, may_explain = false, stores_bodies = false;
   std::uint64_t body_bytes_max = 0;  // 0: the host's limit
   std::vector<std::string> models, features, endpoints;
   std::vector<net::IpRange> ip_ranges;
@@ -59,10 +59,11 @@ struct GatewayKey {
 
 enum class Standing : std::uint8_t { kGood, kUnknown, kExpired, kDisabled, kAccountDisabled };
 
-// `key` is there for every key that is known, also where it may not be used. It lives as long as
-// the directory.
+// `key` and `account` are there for every key that is known, also where it may not be used. They
+// live as long as the directory.
 struct Found {
   const GatewayKey* key = nullptr;
+  const Account* account = nullptr;
   Standing standing = Standing::kUnknown;
 };
 
@@ -73,7 +74,12 @@ struct DirectoryEntry;
 class Directory {
  public:
   static constexpr std::size_t kShards = 1024;
-  using Accounts = std::unordered_map<std::string, std::shared_ptr<const Account>>;
+  // Keys know their account by its place, so that a change of one with many keys touches none of
+  // them. The first place is nobody's.
+  struct Accounts {
+    std::vector<std::shared_ptr<const Account>> places;
+    std::unordered_map<std::string, std::uint32_t> by_id;
+  };
 
   // With no key and no account.
   explicit Directory(Pepper pepper);
@@ -105,19 +111,18 @@ class DirectoryEdit {
   bool put(const store::KeyRow& row);
   // In place of those of the configuration before.
   void configure(const std::vector<config::Key>& keys);
-  bool has_account(const std::string& id) const { return accounts_->contains(id); }
+  bool has_account(const std::string& id) const { return accounts_->by_id.contains(id); }
   std::shared_ptr<const Directory> finish();
 
  private:
-  static std::shared_ptr<const Account> nobody();
+  std::uint32_t place_of(const std::string& id) const;
+  std::shared_ptr<const Account> at(const std::string& id) const;
   void renew_below();
-  void move_keys();
 
   std::shared_ptr<Directory> next_;
   std::shared_ptr<const Directory::Accounts> accounts_;
   std::shared_ptr<Directory::Accounts> own_accounts_;  // the same, once one was put
   std::array<std::vector<DirectoryEntry>, Directory::kShards> changed_;
-  std::unordered_set<std::string> replaced_;  // accounts that were there before, by id
 };
 
 }  // namespace switchyard::account

@@ -298,16 +298,18 @@ void Payment::release() {
 }
 
 net::Task<> Payment::durable() {
-  // The ledger's answer may come when this request is gone.
+  // The ledger's answer may come when this request is gone, or its loop.
   struct Wait {
     explicit Wait(net::Loop& loop) : done(loop) {}
     net::Signal done;
     bool is_done = false;
   };
   auto wait = std::make_shared<Wait>(context_.loop);
-  context_.ledger->when_durable([wait](bool) {
-    wait->is_done = true;
-    wait->done.notify();
+  context_.ledger->when_durable([weak = std::weak_ptr(wait)](bool) {
+    const auto waiting = weak.lock();
+    if (!waiting) return;
+    waiting->is_done = true;
+    waiting->done.notify();
   });
   while (!wait->is_done) co_await wait->done.wait();
   settled_ = false;

@@ -61,7 +61,7 @@ struct KeyRow {
   std::string metadata = "{}";       // a JSON object
 };
 
-// Which rows of a list: those behind the id `after`, in the order they were made.
+// Which rows of a list: those behind the id `after`, the oldest first.
 struct AccountPage {
   std::string after;
   std::uint64_t limit = 100;

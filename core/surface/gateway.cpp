@@ -298,11 +298,12 @@ std::optional<exchange::Failure> Gateway::admit(Call& call, std::string_view giv
   }
   if (found.key != nullptr) {
     call.record->key_id = found.key->id;
-    call.record->account = found.key->account->id;
+    call.record->account = found.account->id;
   }
   auto refused = refuse_key(found, given, key_hint);
   if (refused) return refused;
   call.key = found.key;
+  call.account = found.account;
   return refuse_scope(*call.key, task, call.head(), call.http.peer(),
                       call.snapshot().config->trusted_proxies);
 }

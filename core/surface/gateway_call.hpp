@@ -36,7 +36,8 @@ struct Gateway::Call {
   net::HttpExchange& http;
   Pin pin;
   const Published& published;
-  const account::GatewayKey* key = nullptr;
+  const account::GatewayKey* key = nullptr;  // nullptr: everybody may call
+  const account::Account* account = nullptr;
   const Surface* surface = nullptr;  // whose errors it gets; null: OpenAI's
   std::shared_ptr<observe::Record> record = std::make_shared<observe::Record>();
   std::string headers;    // lines on every answer
@@ -47,7 +48,7 @@ struct Gateway::Call {
   const net::RequestHead& head() const { return http.head(); }
   // Who pays, and by what; without any key the default account.
   void charge(exchange::Request& request) const {
-    request.account = key != nullptr ? key->account.get() : published.open_account.get();
+    request.account = key != nullptr ? account : published.open_account.get();
     request.prices = &published.prices;
     request.budgets = published.budgets.get();
   }

@@ -73,7 +73,6 @@ struct LoopRuntime {
   net::UpstreamPool pool;
   surface::Gateway gateway;
   net::HttpServer server;
-  account::LoopLedger* ledger = nullptr;
   std::thread thread;
 };
 
@@ -854,6 +853,7 @@ int Worker::run() {
   compute_.join();  // what is done there comes back to a loop
   stop_admin();
   billing_.reset();
+  end_ledger();  // its threads post to the loops
   control_.restart();
   snapshot_.reset();
   loggers_.reset();
@@ -861,7 +861,6 @@ int Worker::run() {
   acceptor_.reset();  // its sockets and timers are of the first loop
   loops_.clear();
   control_.poll();
-  end_ledger();
   control::send(options_.control_fd, control::Tag::kDrained);
   return 0;
 }

@@ -41,6 +41,7 @@ EXPECTED = [
     ("from openai import", r"(?s)\S+.*\n.*\S+"),
     ('from "openai"', r"(?s)\S+.*\n.*\S+"),
     ("key create", r"\bsy-[\w-]{20,}"),
+    ("account create", r"(?s)\bsy-[\w-]{20,}.*key_\w+ +indexer +acc_\w+ "),
     ("records.jsonl", r'^\{.*"demo".*\}$'),
     ("record list", r"(?m)^\S+ +\S+ +default +\S+ +demo +200 +ok "),
     ("usage --by", r"(?m)^\S+ +default +\S+ +[1-9]"),

@@ -97,7 +97,7 @@ TEST_CASE("account: only the exact key is found", "[unit][account]") {
   const Found found = directory->find("sy-right", 1);
   REQUIRE(found.standing == Standing::kGood);
   CHECK(found.key->id == "key_1");
-  CHECK(found.key->account->id == "default");
+  CHECK(found.account->id == "default");
 }
 
 TEST_CASE("account: a disabled or expired key is known, and good for nothing", "[unit][account]") {
@@ -174,17 +174,18 @@ TEST_CASE("account: an account that is disabled takes those below it along", "[u
   });
   const Found before = directory->find("k", 1);
   REQUIRE(before.standing == Standing::kGood);
-  CHECK(before.key->account->payer().id == "acme");
+  CHECK(before.account->payer().id == "acme");
 
   auto acme = account_row("acme");
   acme.disabled_unix_s = 5;
   acme.markup_ppm = 7;
   const auto disabled = next(directory, [&](DirectoryEdit& edit) { edit.put(acme); });
   CHECK(standing(disabled, "k") == Standing::kAccountDisabled);
-  CHECK(disabled->find("k", 1).key->account->payer().markup_ppm == 7);
+  CHECK(disabled->find("k", 1).account->payer().markup_ppm == 7);
   CHECK(standing(disabled, "other") == Standing::kGood);
+  CHECK(disabled->find("k", 1).key == before.key);  // however many there are
   // The one before stays what it was, for requests that hold it.
-  CHECK(before.key->account->enabled());
+  CHECK(before.account->enabled());
   CHECK(standing(directory, "k") == Standing::kGood);
 
   acme.disabled_unix_s = 0;
@@ -218,7 +219,7 @@ TEST_CASE("account: keys of the configuration hold where the store has the same"
   CHECK(directory->find("sy-app", 1).key->id == "config:app");
   CHECK(directory->find("sy-app", 1).key->body_bytes_max == 7);
   CHECK(directory->find("sy-ci", 1).key->name == "ci");
-  CHECK(directory->find("sy-ci", 1).key->account->id == "default");
+  CHECK(directory->find("sy-ci", 1).account->id == "default");
 
   auto closed = account_row("default");
   closed.disabled_unix_s = 1;
@@ -276,7 +277,7 @@ TEST_CASE("account: a directory follows the store", "[unit][account]") {
   CHECK(standing(loader.current(), "k") == Standing::kUnknown);
   REQUIRE(*loader.refresh());
   CHECK(standing(loader.current(), "k") == Standing::kGood);
-  CHECK(loader.current()->find("k", 1).key->account->number == 2);
+  CHECK(loader.current()->find("k", 1).account->number == 2);
 
   REQUIRE(*writer.change_key("key_1", [](store::KeyRow& row) {
     row.disabled_unix_s = 1;

@@ -193,6 +193,15 @@ TEST_CASE("config: header fields, proxies and credentials are checked", "[unit][
             (world.scratch().path() / "absent.pem").string() + ": No such file or directory");
 }
 
+TEST_CASE("config: trusted proxies are addresses and ranges", "[unit][config]") {
+  const World world;
+  CHECK(world.config("{}").trusted_proxies.empty());
+  CHECK(world.config(R"({"trusted_proxies":["10.0.0.0/8","::1"]})").trusted_proxies.size() == 2);
+  CHECK(world.faults(R"({"trusted_proxies":["10.0.0.0/8","proxy.example","10.0.0.1/8"]})") ==
+        "/trusted_proxies/1: \"proxy.example\": expected an address or a range such as 10.0.0.0/8\n"
+        "/trusted_proxies/2: \"10.0.0.1/8\": expected an address or a range such as 10.0.0.0/8");
+}
+
 TEST_CASE("config: limits and durations are taken over", "[unit][config]") {
   const World world;
   const auto limits =
