@@ -11,6 +11,8 @@ namespace {
 
 constexpr std::uint64_t kMillion = 1'000'000;
 
+constexpr std::string_view kBatch = "batch";
+
 // What a bound counts on one meter may be billed on up to five, each rounded up by at most a half.
 constexpr Nano kRounding = 3;
 
@@ -76,7 +78,7 @@ std::optional<Nano> worst_price(const Rates& rates, Meter meter) {
 
 bool costs_the_price_itself(std::string_view tier) {
   return tier.empty() || tier == "auto" || tier == "default" || tier == "standard" ||
-         tier == "standard_only";
+         tier == "standard_only" || tier == "on_demand";
 }
 
 std::optional<std::uint64_t> factor(const Tariff& tariff, std::string_view name) {
@@ -105,11 +107,14 @@ struct Multipliers {
 
 std::optional<Multipliers> multipliers(const Tariff& tariff, const PriceContext& context) {
   Multipliers all;
-  if (context.batch) {
-    const auto batch = factor(tariff, "batch");
+  // Anthropic tells of a batch as of a tier: that is one discount, not two.
+  const bool batch_tier = context.service_tier == kBatch;
+  if (context.batch || batch_tier) {
+    const auto batch = factor(tariff, kBatch);
     if (!batch) return std::nullopt;
     all.add(*batch);
   }
+  if (batch_tier) return all;
   if (const auto own = factor(tariff, context.service_tier)) {
     all.add(*own);
   } else if (!costs_the_price_itself(context.service_tier)) {

@@ -119,7 +119,8 @@ struct PriceContext {
   std::uint64_t prompt_tokens = 0;  // all of them, cached ones too: the tier
   bool batch = false;
   // As the upstream said in its answer, or as it was asked for. Empty, "auto", "default",
-  // "standard" and "standard_only" cost the price itself; any other is unknown without a factor.
+  // "standard", "standard_only" and "on_demand" (Groq's) cost the price itself; any other is
+  // unknown without a factor.
   std::string_view service_tier;
 };
 

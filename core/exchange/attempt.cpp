@@ -94,19 +94,17 @@ Attempt::~Attempt() {
 }
 
 observe::Usage Attempt::usage() const {
-  // What was reported on the way is not the whole of an answer that broke off later; each piece
-  // holds a token at least.
-  if (usage_.reported && (done_ || usage_.tok_out >= content_pieces_)) {
+  if (usage_.reported) {
     observe::Usage billed = usage_;
+    // What was reported on the way is not the whole of an answer that broke off later; each piece
+    // holds a token at least.
+    if (!done_ && billed.tok_out < content_pieces_) {
+      billed.tok_out = content_pieces_;
+      billed.reported = false;
+    }
     // A session's messages pass without being counted.
     if (request_.session == nullptr) clamp_usage(billed, request_.body.size(), bytes_out_);
     return billed;
-  }
-  if (usage_.reported) {
-    observe::Usage counted = usage_;
-    counted.tok_out = content_pieces_;
-    counted.reported = false;
-    return counted;
   }
   // What a session's messages cost has little to do with their size.
   if (request_.session != nullptr) return usage_;

@@ -244,7 +244,14 @@ std::string canonical_usage(const Dialect& dialect, std::string_view usage) {
   writer.close_object().key("completion_tokens_details").open_object();
   put("reasoning_tokens", reasoning);
   put("audio_tokens", count("completion_tokens_details.audio_tokens"));
-  writer.close_object().close_object();
+  writer.close_object();
+  const auto heard = count("prompt_audio_seconds");  // Mistral's: sold beside the tokens
+  if (heard && *heard > 0) put("seconds", heard);
+  // xAI's searches and other tools of its own, sold by the call; earlier by the source.
+  auto searches = count("num_server_side_tools_used");
+  if (!searches) searches = count("num_sources_used");
+  if (searches && *searches > 0) put("searches", searches);
+  writer.close_object();
   return out;
 }
 

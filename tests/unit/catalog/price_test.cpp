@@ -110,6 +110,11 @@ TEST_CASE("prices: Anthropic, with cache writes of both lifetimes, tiers and fas
   CHECK(cost("anthropic", "claude-opus-5-5", used, "2026-11-20T12:00:00Z", "standard", true) ==
         "0.0245 USD");
   CHECK(cost("anthropic", "claude-opus-5-5", used, "2026-11-20T12:00:00Z", "fast") == "0.098 USD");
+  // That a batch is told of twice makes it no cheaper.
+  CHECK(cost("anthropic", "claude-opus-5-5", used, "2026-11-20T12:00:00Z", "batch", true) ==
+        "0.0245 USD");
+  CHECK(cost("anthropic", "claude-opus-5-5", used, "2026-11-20T12:00:00Z", "batch") ==
+        "0.0245 USD");
   // claude-haiku-5-5: 0.1 up to 100,000 tokens of prompt, 0.5 for all of a longer one.
   //   100,000 * 0.1 = 10,000;  100,001 * 0.5 = 50,000.5 millionths.
   CHECK(cost("anthropic", "claude-haiku-5-5", {{Meter::kInput, 100'000}}) == "0.01 USD");

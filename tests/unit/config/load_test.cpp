@@ -62,6 +62,16 @@ TEST_CASE("config: every fault is told, with its pointer", "[unit][config]") {
 /workers: found -1, expected at least 0)");
 }
 
+TEST_CASE("config: what has no known price is served unless it is to be refused",
+          "[unit][config]") {
+  const World world;
+  CHECK(world.config("{}").unpriced_allowed);
+  CHECK(world.config(R"({"prices":{"unpriced":"allow"}})").unpriced_allowed);
+  CHECK_FALSE(world.config(R"({"prices":{"unpriced":"refuse"}})").unpriced_allowed);
+  CHECK(world.faults(R"({"prices":{"unpriced":"free"}})") ==
+        R"(/prices/unpriced: found "free", expected one of "allow", "refuse")");
+}
+
 TEST_CASE("config: a member given twice is a fault, however it is written", "[unit][config]") {
   const World world;
   CHECK(world.faults(R"({"workers":1,"log":{"level":"info","\u006cevel":"warn"},"workers":2})") ==

@@ -95,5 +95,20 @@ TEST_CASE("exchange: a report from the middle of a broken answer does not hide w
   CHECK(usage.tok_out == 5);
 }
 
+TEST_CASE("exchange: a report out of all proportion is billed by what was sent and relayed",
+          "[unit][exchange]") {
+  Scene scene(true);
+  const std::string report = R"({"prompt_tokens":99000000000,"completion_tokens":98000000000})";
+  CHECK(scene.attempt->emit(SWY_EMIT_DELTA, SWY_EMIT_CONTENT, R"({"text":"x"})") == SWY_OK);
+  CHECK(scene.attempt->emit(SWY_EMIT_USAGE, 0, report) == SWY_OK);
+  const observe::Usage usage = scene.attempt->usage();
+  CHECK(usage.clamped);
+  CHECK_FALSE(usage.reported);
+  CHECK(usage.told_in == 99'000'000'000);
+  CHECK(usage.told_out == 98'000'000'000);
+  CHECK(usage.tok_in == 3);   // {"model":"m"}
+  CHECK(usage.tok_out == 3);  // {"text":"x"}
+}
+
 }  // namespace
 }  // namespace switchyard::exchange

@@ -149,6 +149,17 @@ TEST_CASE("metrics: an exposition without any request is valid", "[unit][observe
   REQUIRE(none.value("switchyard_open_requests") == 0);
 }
 
+TEST_CASE("metrics: usage that could not be true is counted", "[unit][observe]") {
+  Metrics metrics;
+  LoopMetrics& loop = metrics.add_loop();
+  loop.add(finished(200, "gpt-x"));
+  Record record = finished(200, "gpt-x");
+  record.usage.clamped = true;
+  loop.add(record);
+  const Exposition text(metrics.prometheus({}));
+  CHECK(text.value("switchyard_usage_impossible_total") == 1);
+}
+
 TEST_CASE("metrics: requests of all loops are summed by status, provider, model and task",
           "[unit][observe]") {
   Metrics metrics;

@@ -649,6 +649,18 @@ TEST_CASE("openai: what decides the price reaches the record from each dialect's
       R"("cache_write_tokens":50,"audio_tokens":3,"image_tokens":2},)"
       R"("completion_tokens_details":{"audio_tokens":1}})");
 
+  CHECK(canonical(R"({"name":"x","usage_cached_path":"num_cached_tokens"})",
+                  R"({"prompt_tokens":9,"prompt_audio_seconds":12})") ==
+        R"({"prompt_tokens":9,"prompt_tokens_details":{},"completion_tokens_details":{},)"
+        R"("seconds":12})");
+
+  const std::string grok = R"({"name":"x","usage_reasoning_beside":true})";
+  for (const char* name : {"num_server_side_tools_used", "num_sources_used"}) {
+    const std::string usage = R"({"prompt_tokens":9,")" + std::string(name) + "\":";
+    CHECK(swy::json::find(canonical(grok, usage + "3}"), "searches") == "3");
+    CHECK(swy::json::find(canonical(grok, usage + "0}"), "searches").empty());
+  }
+
   // The tier stands beside usage, and is the host's to know; the client's bytes stay as they are.
   Ran ran;
   const std::string tiered =
