@@ -12,7 +12,7 @@ namespace switchyard::store {
 namespace {
 
 // How many records one transaction adds.
-constexpr std::int64_t kAtOnce = 5000;
+constexpr std::int64_t kAtOnce = 20'000;
 
 // A record is summed up three times: by all names, and by those of traffic and of owners alone. A
 // question is answered from the smallest of them that tells what it asks.

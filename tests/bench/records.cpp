@@ -25,7 +25,7 @@ using Clock = std::chrono::steady_clock;
 
 constexpr std::uint64_t kDays = 30;
 constexpr std::uint64_t kDayNs = 86'400'000'000'000;
-constexpr std::size_t kBatch = 5000;
+constexpr std::size_t kBatch = 20'000;
 constexpr int kRounds = 9;
 
 double ms_since(Clock::time_point begin) {
