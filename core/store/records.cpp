@@ -234,25 +234,19 @@ struct Records::Day {
 };
 
 Records::Records(fs::path directory, const RecordLimits& limits)
-    : directory_(std::move(directory)), limits_(limits) {}
+    : directory_(std::move(directory)), limits_(limits) {
+  // A process before this one may have had no time for its last ones.
+  for (std::string& day : record_days(directory_)) unsummed_.insert(std::move(day));
+}
 
 Records::~Records() = default;
-
-Result<std::unique_ptr<Records>> Records::open(const fs::path& directory,
-                                               const RecordLimits& limits) {
-  const auto made = make_directory(directory);
-  if (!made) return made.error();
-  std::unique_ptr<Records> records(new Records(directory, limits));
-  // A process before this one may have had no time for its last ones.
-  for (std::string& day : record_days(directory)) records->unsummed_.insert(std::move(day));
-  return records;
-}
 
 Result<Records::Day*> Records::day(const std::string& name) {
   auto& kept = days_[name];
   if (kept) return kept.get();
   const fs::path file = record_file(directory_, name);
-  auto opened = open_record_day(file);
+  const auto made = make_directory(directory_);
+  auto opened = made ? open_record_day(file) : made.error();
   if (!opened && says_damaged(opened.error())) {
     // What it holds is lost to us, but not to whoever repairs it; the day goes on in a new one.
     const fs::path aside = directory_ / (name + std::string(kDamaged));

@@ -77,9 +77,8 @@ class Rollups;
 // The writing side. Blocking. [one thread]
 class Records {
  public:
-  // Makes the directory (0700); files are opened when there is something to write.
-  static Result<std::unique_ptr<Records>> open(const std::filesystem::path& directory,
-                                               const RecordLimits& limits);
+  // The directory (0700) and its files are made when there is something to write.
+  Records(std::filesystem::path directory, const RecordLimits& limits);
   ~Records();
   Records(const Records&) = delete;
   Records& operator=(const Records&) = delete;
@@ -103,7 +102,6 @@ class Records {
 
  private:
   struct Day;
-  Records(std::filesystem::path directory, const RecordLimits& limits);
   Result<Day*> day(const std::string& name);
   Result<void> write_run(std::span<const RecordRow> rows);
   Result<void> insert(Day& day, std::span<const RecordRow> rows);

@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <bit>
-#include <set>
 
 #include "core/store/records.hpp"
 
@@ -12,7 +11,7 @@ namespace switchyard::store {
 namespace {
 
 // How many records one transaction adds.
-constexpr std::int64_t kAtOnce = 5000;
+constexpr std::int64_t kAtOnce = 20'000;
 
 // A record is summed up three times: by all names, and by those of traffic and of owners alone. A
 // question is answered from the smallest of them that tells what it asks.
@@ -48,6 +47,11 @@ constexpr Counter kCounters[] = {{"requests", &UsageSums::requests},
                                  {"duration_us", &UsageSums::duration_us},
                                  {"ttft_us", &UsageSums::ttft_us},
                                  {"with_ttft", &UsageSums::with_ttft}};
+struct Book {
+  const char* name;
+  std::map<std::string, std::int64_t> UsageSums::* member;
+};
+constexpr Book kBooks[] = {{"charge", &UsageSums::charge_nano}, {"cost", &UsageSums::cost_nano}};
 struct Times {
   const char* prefix;
   Histogram UsageSums::* member;
@@ -100,10 +104,10 @@ constexpr std::array kMigrations{
         kind INTEGER NOT NULL,
         start_s INTEGER NOT NULL,
         series INTEGER NOT NULL,
+        book TEXT NOT NULL,
         currency TEXT NOT NULL,
-        charge_nano INTEGER NOT NULL,
-        cost_nano INTEGER NOT NULL,
-        PRIMARY KEY (step, kind, start_s, series, currency)
+        nano INTEGER NOT NULL,
+        PRIMARY KEY (step, kind, start_s, series, book, currency)
       ) STRICT, WITHOUT ROWID;
     )sql",
 };
@@ -183,10 +187,9 @@ std::string upsert_sql() {
 }
 
 constexpr char kUpsertMoney[] =
-    "INSERT INTO money (step, kind, start_s, series, currency, charge_nano, cost_nano) "
-    "VALUES (?,?,?,?,?,?,?) ON CONFLICT (step, kind, start_s, series, currency) DO UPDATE SET "
-    "charge_nano = money.charge_nano + excluded.charge_nano, "
-    "cost_nano = money.cost_nano + excluded.cost_nano";
+    "INSERT INTO money (step, kind, start_s, series, book, currency, nano) VALUES (?,?,?,?,?,?,?) "
+    "ON CONFLICT (step, kind, start_s, series, book, currency) "
+    "DO UPDATE SET nano = money.nano + excluded.nano";
 
 // Writes sums; series get their numbers as they are met.
 class Adder {
@@ -205,18 +208,12 @@ class Adder {
     begin(*sums_, place, *series);
     each_sum(sums, [&](const std::string&, std::uint64_t number) { sums_->bind(number); });
     if (auto ran = finish(*sums_); !ran) return ran;
-    std::set<std::string> currencies;
-    for (const auto& [currency, nano] : sums.charge_nano) currencies.insert(currency);
-    for (const auto& [currency, nano] : sums.cost_nano) currencies.insert(currency);
-    for (const std::string& currency : currencies) {
-      const auto amount = [&currency](const std::map<std::string, std::int64_t>& all) {
-        const auto found = all.find(currency);
-        return found == all.end() ? 0 : found->second;
-      };
-      begin(*money_, place, *series);
-      money_->bind(std::string_view(currency));
-      money_->bind(amount(sums.charge_nano)).bind(amount(sums.cost_nano));
-      if (auto ran = finish(*money_); !ran) return ran;
+    for (const Book& book : kBooks) {
+      for (const auto& [currency, nano] : sums.*book.member) {
+        begin(*money_, place, *series);
+        money_->bind(std::string_view(book.name)).bind(std::string_view(currency)).bind(nano);
+        if (auto ran = finish(*money_); !ran) return ran;
+      }
     }
     return {};
   }
@@ -500,8 +497,8 @@ Result<std::vector<UsageRow>> Rollups::usage(const UsageQuery& query) {
     groups[std::move(group)] = read_sums(*sums, query, column);
   }
   const std::string money_sql = "SELECT " + group_columns(query) +
-                                ", r.currency, SUM(r.charge_nano), SUM(r.cost_nano)" +
-                                source_sql("money", query, ", r.currency");
+                                ", r.book, r.currency, SUM(r.nano)" +
+                                source_sql("money", query, ", r.book, r.currency");
   const auto money = database_->prepare(money_sql.c_str());
   bind_query(*money, query);
   while (true) {
@@ -511,9 +508,11 @@ Result<std::vector<UsageRow>> Rollups::usage(const UsageQuery& query) {
     int column = 0;
     const auto group = groups.find(read_group(*money, query, column));
     if (group == groups.end()) continue;
-    const std::string currency = money->text(column);
-    group->second.charge_nano[currency] = money->number(column + 1);
-    group->second.cost_nano[currency] = money->number(column + 2);
+    const std::string name = money->text(column);
+    for (const Book& book : kBooks) {
+      if (name != book.name) continue;
+      (group->second.*book.member)[money->text(column + 1)] = money->number(column + 2);
+    }
   }
   std::vector<UsageRow> rows;
   for (auto& [group, total] : groups) {

@@ -145,7 +145,7 @@ class Worker {
   config::Faults propose_plugins(const config::Config& config);
   Result<std::shared_ptr<observe::LoggerFanout>, config::Faults> open_loggers(
       const config::Config& config);
-  Result<std::shared_ptr<observe::LoggerFanout::Line>> record_line(const config::Records& records);
+  std::shared_ptr<observe::LoggerFanout::Line> record_line(const config::Records& records);
   Result<std::vector<std::shared_ptr<net::TlsServer>>, config::Faults> open_tls(
       const config::Config& config);
   void adopt(Next next);
@@ -284,14 +284,7 @@ Result<std::shared_ptr<observe::LoggerFanout>, config::Faults> Worker::open_logg
       faults.push_back({"/loggers/" + std::to_string(i), line.error().message});
     }
   }
-  if (config.records.enabled) {
-    auto line = record_line(config.records);
-    if (line) {
-      lines.push_back(std::move(*line));
-    } else {
-      faults.push_back({"/records", line.error().message});
-    }
-  }
+  if (config.records.enabled) lines.push_back(record_line(config.records));
   if (!faults.empty()) return faults;
   // An admin thread may be the last that has it.
   return std::shared_ptr<observe::LoggerFanout>(
@@ -304,16 +297,14 @@ store::RecordLimits record_limits(const config::Records& records) {
 }
 
 // One for all configurations: what changes are its settings.
-Result<std::shared_ptr<observe::LoggerFanout::Line>> Worker::record_line(
-    const config::Records& records) {
+std::shared_ptr<observe::LoggerFanout::Line> Worker::record_line(const config::Records& records) {
   using Line = observe::LoggerFanout::Line;
   if (auto line = record_line_.lock()) return line;
   const store::RecordLimits limits = record_limits(records);
-  auto opened = store::Records::open(records_directory(), limits);
-  if (!opened) return opened.error();
+  auto records_kept = std::make_unique<store::Records>(records_directory(), limits);
   record_settings_ = std::make_shared<observe::RecordSettings>(limits);
   auto keeper =
-      std::make_unique<observe::RecordKeeper>(std::move(*opened), record_settings_, unix_ns);
+      std::make_unique<observe::RecordKeeper>(std::move(records_kept), record_settings_, unix_ns);
   auto line = std::make_shared<Line>(std::move(keeper), "records");
   record_line_ = line;
   return line;

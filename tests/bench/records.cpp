@@ -25,7 +25,7 @@ using Clock = std::chrono::steady_clock;
 
 constexpr std::uint64_t kDays = 30;
 constexpr std::uint64_t kDayNs = 86'400'000'000'000;
-constexpr std::size_t kBatch = 5000;
+constexpr std::size_t kBatch = 20'000;
 constexpr int kRounds = 9;
 
 double ms_since(Clock::time_point begin) {
@@ -85,8 +85,7 @@ RecordRow make_row(std::mt19937_64& random, std::uint64_t start_ns, std::uint64_
 }
 
 void make(const std::string& directory, std::uint64_t count) {
-  auto opened = Records::open(directory, {});
-  if (!opened) fail(opened.error());
+  Records records(directory, {});
   const std::uint64_t first = *day_begin_ns("2026-10-22");
   const std::uint64_t step = kDays * kDayNs / count;
   std::mt19937_64 random(1);
@@ -96,13 +95,13 @@ void make(const std::string& directory, std::uint64_t count) {
     rows.push_back(make_row(random, first + i * step, i + 1));
     const bool day_ends = (i + 1) * step / kDayNs != i * step / kDayNs;
     if (rows.size() < kBatch && i + 1 < count && !day_ends) continue;
-    const auto written = (*opened)->write(rows);
+    const auto written = records.write(rows);
     if (!written.result) fail(written.result.error());
-    const auto summed = (*opened)->sum_up();
+    const auto summed = records.sum_up();
     if (!summed) fail(summed.error());
     rows.clear();
     if (!day_ends) continue;
-    const auto tidied = (*opened)->tidy(first + i * step);
+    const auto tidied = records.tidy(first + i * step);
     if (!tidied) fail(tidied.error());
   }
   const double ms = ms_since(begin);

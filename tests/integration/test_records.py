@@ -28,7 +28,8 @@ class Records(unittest.TestCase):
         cls.west = Upstream()
         cls.addClassCleanup(cls.west.close)
         cls.stage = Stage(
-            providers={"west": provider(cls.west.url)},
+            up={"models": ["m", "status-500", "paged", "summed"]},
+            providers={"west": {**provider(cls.west.url), "models": ["m", "status-500", "other", "summed"]}},
             models={
                 "chosen": {"candidates": [{"target": "up/status-500", "weight": 1},
                                           {"target": "west/status-500", "weight": 1}],

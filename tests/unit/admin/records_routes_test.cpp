@@ -28,7 +28,7 @@ struct World {
   std::vector<Route> routes = records_routes(scratch.path());
 
   World() {
-    auto records = std::move(*store::Records::open(scratch.path(), {}));
+    store::Records records(scratch.path(), {});
     store::RecordRow priced = row("priced", "acme", kMidnight + 1'500'000'000);
     priced.charge_nano = -12'500'000'001;
     priced.charge_currency = "USD";
@@ -37,7 +37,8 @@ struct World {
     priced.duration_us = 1'234'567;
     priced.quantities = R"({"images":2})";
     priced.plan = R"({"alias":"fast"})";
-    REQUIRE(records->write(std::vector{row("theirs", "other", kMidnight), priced}).result);
+    REQUIRE(records.write(std::vector{row("theirs", "other", kMidnight), priced}).result);
+    REQUIRE(records.sum_up());
   }
 
   rapidjson::Document ask(const std::string& path, Request request, int status = 200) const {

@@ -37,10 +37,9 @@ std::shared_ptr<const Record> record(const std::string& id) {
 
 std::unique_ptr<RecordKeeper> keeper(const std::filesystem::path& directory,
                                      const store::RecordLimits& limits = {}) {
-  auto records = store::Records::open(directory, limits);
-  REQUIRE(records);
-  return std::make_unique<RecordKeeper>(
-      std::move(*records), std::make_shared<RecordSettings>(limits), [] { return kNow; });
+  return std::make_unique<RecordKeeper>(std::make_unique<store::Records>(directory, limits),
+                                        std::make_shared<RecordSettings>(limits),
+                                        [] { return kNow; });
 }
 
 FanoutTimes quick() {
@@ -87,7 +86,6 @@ TEST_CASE("observe: records that find no room are counted, and come later where 
   const Scratch scratch;
   const auto directory = scratch.path() / "records";
   auto kept = keeper(directory);
-  std::filesystem::remove(directory);
   scratch.write("records", "no directory");
   auto line = std::make_shared<LoggerFanout::Line>(std::move(kept), "records", quick());
   auto fanout = std::make_unique<LoggerFanout>(LoggerFanout::Lines{line});
@@ -97,7 +95,6 @@ TEST_CASE("observe: records that find no room are counted, and come later where 
   CHECK(fanout->stats()[0].queued == LoggerFanout::kQueueMax);
   SECTION("the room comes") {
     std::filesystem::remove(directory);
-    std::filesystem::create_directory(directory);
     const auto end = std::chrono::steady_clock::now() + 60s;
     while (fanout->stats()[0].queued > 0 && std::chrono::steady_clock::now() < end) {
       std::this_thread::yield();
