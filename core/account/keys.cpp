@@ -70,36 +70,7 @@ std::string hex_of(std::span<const std::uint8_t> bytes) {
   return hex;
 }
 
-// Any text against a pattern where '*' stands for any characters; linear in practice, never
-// exponential.
-bool matches(std::string_view pattern, std::string_view text) {
-  std::size_t p = 0, t = 0, star = std::string_view::npos, resume = 0;
-  while (t < text.size()) {
-    if (p < pattern.size() && pattern[p] == '*') {
-      star = p++;
-      resume = t;
-    } else if (p < pattern.size() && pattern[p] == text[t]) {
-      ++p;
-      ++t;
-    } else if (star != std::string_view::npos) {
-      p = star + 1;
-      t = ++resume;
-    } else {
-      return false;
-    }
-  }
-  return pattern.find_first_not_of('*', p) == std::string_view::npos;
-}
-
 }  // namespace
-
-bool GatewayKey::may_use(std::string_view model) const {
-  if (models.empty()) return true;
-  for (const std::string& pattern : models) {
-    if (matches(pattern, model)) return true;
-  }
-  return false;
-}
 
 // The hash after the first block of RFC 2104's inner and outer message, which depend on the pepper
 // alone.
@@ -151,10 +122,10 @@ Secret new_gateway_key() {
   return Secret(std::move(key));
 }
 
-std::string new_key_id() {
+std::string new_id(std::string_view prefix) {
   std::array<std::uint8_t, 8> random;
   must(RAND_bytes(random.data(), static_cast<int>(random.size())), "RAND_bytes");
-  return "key_" + hex_of(random);
+  return std::string(prefix) + hex_of(random);
 }
 
 std::string to_hex(const KeyMac& mac) { return hex_of(mac); }
@@ -172,47 +143,6 @@ std::optional<KeyMac> mac_from_hex(std::string_view hex) {
     mac[i / 2] = static_cast<std::uint8_t>(mac[i / 2] << 4 | digit);
   }
   return mac;
-}
-
-std::size_t KeyTable::MacHash::operator()(const KeyMac& mac) const {
-  // Its bits are as good as random already.
-  std::size_t hash;
-  std::memcpy(&hash, mac.data(), sizeof hash);
-  return hash;
-}
-
-bool KeyTable::MacEqual::operator()(const KeyMac& a, const KeyMac& b) const {
-  return CRYPTO_memcmp(a.data(), b.data(), a.size()) == 0;
-}
-
-KeyTable::KeyTable(Pepper pepper, std::vector<std::pair<KeyMac, GatewayKey>> keys)
-    : pepper_(std::move(pepper)) {
-  keys_.reserve(keys.size());
-  for (auto& [mac, key] : keys) keys_.emplace(mac, std::move(key));
-}
-
-const GatewayKey* KeyTable::find(std::string_view key) const {
-  const auto found = keys_.find(pepper_.mac(key));
-  return found == keys_.end() ? nullptr : &found->second;
-}
-
-std::vector<std::pair<KeyMac, GatewayKey>> collect_keys(const std::vector<config::Key>& configured,
-                                                        const std::vector<store::KeyRow>& stored,
-                                                        const Pepper& pepper) {
-  std::vector<std::pair<KeyMac, GatewayKey>> keys;
-  for (const config::Key& key : configured) {
-    const auto mac = key.key.empty() ? mac_from_hex(key.mac)
-                                     : std::optional<KeyMac>(pepper.mac(key.key.reveal()));
-    if (!mac) continue;
-    keys.emplace_back(*mac, GatewayKey{"config:" + key.name, key.name, "default", key.models,
-                                       key.body_bytes_max});
-  }
-  for (const store::KeyRow& row : stored) {
-    const auto mac = mac_from_hex(row.mac_hex);
-    if (!mac || row.disabled_unix_s != 0) continue;
-    keys.emplace_back(*mac, GatewayKey{row.id, row.name, row.account, row.models, 0});
-  }
-  return keys;
 }
 
 }  // namespace switchyard::account

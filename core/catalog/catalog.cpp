@@ -1,9 +1,12 @@
 #include "core/catalog/catalog.hpp"
 
-#include <algorithm>
-#include <limits>
+#include <openssl/evp.h>
 
-#include "core/base/near.hpp"
+#include <algorithm>
+#include <array>
+
+#include "core/base/clock.hpp"
+#include "core/catalog/tariff_reader.hpp"
 #include "core/config/json_text.hpp"
 
 namespace switchyard::catalog {
@@ -17,66 +20,30 @@ using config::member;
 using config::text_of;
 
 // One file of one family.
-class FileReader {
+class FileReader : JsonReader {
  public:
-  explicit FileReader(std::vector<Model>& models) : models_(models) {}
+  FileReader(std::vector<Model>& models, Faults& faults)
+      : JsonReader(faults), models_(models), tariffs_(faults) {}
 
-  Faults read(const Json& root) {
-    if (!root.IsObject()) {
-      fault("", "not an object");
-      return std::move(faults_);
-    }
-    only_known(root, "", {"family", "source", "currency", "models"});
+  void read(const Json& root, const std::string& digest) {
+    if (!root.IsObject()) return fault("", "not an object");
+    only_known(root, "", {"family", "source", "currency", "holidays", "factors", "models"});
     family_ = text(root, "", "family", "");
     if (family_.empty()) fault("/family", "missing");
     currency_ = currency(root, "", "USD");
-    const Json* models = member(root, "models");
-    if (models == nullptr || !models->IsArray()) {
-      fault("/models", "missing, or no array");
-    } else {
-      for (rapidjson::SizeType i = 0; i < models->Size(); ++i) {
-        read_model((*models)[i], child("/models", i));
-      }
+    version_ = "catalog/" + family_ + "@" + digest;
+    if (const Json* found = member(root, "holidays")) tariffs_.read_holidays(*found, "/holidays");
+    if (const Json* found = member(root, "factors")) {
+      factors_ = tariffs_.read_factors(*found, "/factors");
     }
-    return std::move(faults_);
+    const Json* models = member(root, "models");
+    if (models == nullptr || !models->IsArray()) return fault("/models", "missing, or no array");
+    for (rapidjson::SizeType i = 0; i < models->Size(); ++i) {
+      read_model((*models)[i], child("/models", i));
+    }
   }
 
  private:
-  void fault(std::string pointer, std::string message) {
-    faults_.push_back({std::move(pointer), std::move(message)});
-  }
-
-  void only_known(const Json& object, const std::string& pointer,
-                  const std::vector<std::string>& known) {
-    for (const auto& entry : object.GetObject()) {
-      const std::string name(text_of(entry.name));
-      if (std::find(known.begin(), known.end(), name) != known.end()) continue;
-      fault(child(pointer, name), "unknown key" + did_you_mean(name, known));
-    }
-  }
-
-  std::string text(const Json& object, const std::string& pointer, const char* name,
-                   const std::string& fallback) {
-    const Json* found = member(object, name);
-    if (found == nullptr) return fallback;
-    if (found->IsString() && found->GetStringLength() > 0) return std::string(text_of(*found));
-    fault(child(pointer, name), "expected a text");
-    return fallback;
-  }
-
-  std::string currency(const Json& object, const std::string& pointer,
-                       const std::string& fallback) {
-    const std::string code = text(object, pointer, "currency", fallback);
-    const bool right = code.size() == 3 && std::all_of(code.begin(), code.end(),
-                                                       [](char c) { return c >= 'A' && c <= 'Z'; });
-    if (right) return code;
-    // What was inherited has been told of where it stands.
-    if (member(object, "currency") != nullptr) {
-      fault(child(pointer, "currency"), "expected three capitals such as USD (ISO 4217)");
-    }
-    return fallback;
-  }
-
   std::vector<std::string> texts(const Json& object, const std::string& pointer, const char* name) {
     std::vector<std::string> found;
     const Json* list = member(object, name);
@@ -99,38 +66,30 @@ class FileReader {
     return 0;
   }
 
-  std::optional<std::int64_t> amount(const Json& object, const std::string& pointer,
-                                     const char* name) {
-    const Json* found = member(object, name);
-    if (found == nullptr) return std::nullopt;
-    // A JSON number would have been rounded to binary before we saw it.
-    const auto nano =
-        found->IsString() ? parse_nano(text_of(*found)) : std::optional<std::int64_t>();
-    if (!nano) {
-      fault(child(pointer, name),
-            "expected a decimal in quotes such as \"2.5\", with at most 9 decimals");
+  void read_price(const Json& value, const std::string& pointer, Model& model) {
+    model.price.currency = currency_;
+    const Json* const factors = member(value, "factors");
+    TariffReader::Factors own =
+        factors == nullptr ? factors_ : tariffs_.read_factors(*factors, child(pointer, "factors"));
+    const Json* const price = member(value, "price");
+    if (price == nullptr) return;
+    auto tariff =
+        tariffs_.read(*price, child(pointer, "price"), currency_, version_, std::move(own));
+    if (!tariff) return;
+    model.price.currency = tariff->currency;
+    if (const Tariff::Period* const now = tariff->period(unix_ns())) {
+      model.price.input = now->tiers.base.find(Meter::kInput);
+      model.price.cached_input = now->tiers.base.find(Meter::kCachedInput);
+      model.price.output = now->tiers.base.find(Meter::kOutput);
     }
-    return nano;
-  }
-
-  void read_price(const Json& model, const std::string& pointer, Price& price) {
-    const Json* value = member(model, "price");
-    price.currency = currency_;
-    if (value == nullptr) return;
-    const std::string at = child(pointer, "price");
-    if (!value->IsObject()) return fault(at, "not an object");
-    only_known(*value, at, {"currency", "input", "cached_input", "output"});
-    price.currency = currency(*value, at, currency_);
-    price.input = amount(*value, at, "input");
-    price.cached_input = amount(*value, at, "cached_input");
-    price.output = amount(*value, at, "output");
+    model.tariff = std::make_shared<const Tariff>(std::move(*tariff));
   }
 
   void read_model(const Json& value, const std::string& pointer) {
     if (!value.IsObject()) return fault(pointer, "not an object");
-    only_known(
-        value, pointer,
-        {"name", "tasks", "capabilities", "context_tokens", "output_tokens_max", "price", "note"});
+    only_known(value, pointer,
+               {"name", "tasks", "capabilities", "context_tokens", "output_tokens_max", "price",
+                "factors", "note"});
     Model model;
     model.provider = family_;
     model.name = text(value, pointer, "name", "");
@@ -139,7 +98,7 @@ class FileReader {
     model.capabilities = texts(value, pointer, "capabilities");
     model.context_tokens = count(value, pointer, "context_tokens");
     model.output_tokens_max = count(value, pointer, "output_tokens_max");
-    read_price(value, pointer, model.price);
+    read_price(value, pointer, model);
     const bool doubled = std::any_of(models_.begin(), models_.end(), [&](const Model& other) {
       return other.provider == model.provider && other.name == model.name;
     });
@@ -148,9 +107,23 @@ class FileReader {
   }
 
   std::vector<Model>& models_;
-  Faults faults_;
-  std::string family_, currency_;
+  TariffReader tariffs_;
+  TariffReader::Factors factors_;
+  std::string family_, currency_, version_;
 };
+
+// Names a content, so that a bill tells which edition of the file it was made by.
+std::string digest_of(std::string_view text) {
+  std::array<unsigned char, 32> digest{};
+  EVP_Digest(text.data(), text.size(), digest.data(), nullptr, EVP_sha256(), nullptr);
+  constexpr char kHex[] = "0123456789abcdef";
+  std::string hex;
+  for (std::size_t i = 0; i < 6; ++i) {
+    hex += kHex[digest[i] >> 4];
+    hex += kHex[digest[i] & 15];
+  }
+  return hex;
+}
 
 std::vector<fs::path> files_of(const fs::path& directory, std::error_code& error) {
   std::vector<fs::path> files;
@@ -166,34 +139,12 @@ Faults read_family(const fs::path& file, std::vector<Model>& models) {
   if (!text) return {{"", text.error().message}};
   const auto document = config::parse_text(*text);
   if (!document) return document.error();
-  return FileReader(models).read(*document);
+  Faults faults;
+  FileReader(models, faults).read(*document, digest_of(*text));
+  return faults;
 }
 
 }  // namespace
-
-std::optional<std::int64_t> parse_nano(std::string_view decimal) {
-  constexpr std::size_t kDecimals = 9;
-  const std::size_t point = decimal.find('.');
-  const std::string_view whole = decimal.substr(0, point);
-  std::string_view part =
-      point == std::string_view::npos ? std::string_view() : decimal.substr(point + 1);
-  if (whole.empty() || part.size() > kDecimals) return std::nullopt;
-  if (point != std::string_view::npos && part.empty()) return std::nullopt;
-
-  std::int64_t nano = 0;
-  const auto add_digit = [&nano](char c) {
-    if (c < '0' || c > '9') return false;
-    const std::int64_t digit = c - '0';
-    if (nano > (std::numeric_limits<std::int64_t>::max() - digit) / 10) return false;
-    nano = nano * 10 + digit;
-    return true;
-  };
-  if (!std::all_of(whole.begin(), whole.end(), add_digit)) return std::nullopt;
-  for (std::size_t i = 0; i < kDecimals; ++i) {
-    if (!add_digit(i < part.size() ? part[i] : '0')) return std::nullopt;
-  }
-  return nano;
-}
 
 Result<Catalog> Catalog::load(const fs::path& directory) {
   std::error_code error;

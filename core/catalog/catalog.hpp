@@ -3,20 +3,22 @@
 
 #include <cstdint>
 #include <filesystem>
-#include <map>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "core/base/result.hpp"
+#include "core/catalog/price.hpp"
 
 namespace switchyard::catalog {
 
-// Nano-units of `currency` per million tokens; nothing where unknown (never taken as zero).
+// What routing compares: nano-units of `currency` per million tokens, of the shortest prompts at
+// the usual hours when the catalog was loaded. Nothing where unknown (never taken as zero).
 struct Price {
   std::string currency = "USD";
-  std::optional<std::int64_t> input, cached_input, output;
+  std::optional<Nano> input, cached_input, output;
 };
 
 struct Model {
@@ -27,11 +29,8 @@ struct Model {
       capabilities;  // "tools", "vision", "json_schema", "reasoning", "audio_in"
   std::uint64_t context_tokens = 0, output_tokens_max = 0;  // 0: unknown
   Price price;
+  std::shared_ptr<const Tariff> tariff;  // null: no price is known
 };
-
-// "2.5" -> 2,500,000,000: exact, or nothing (a sign, more than 9 decimals, too large, no number at
-// all).
-std::optional<std::int64_t> parse_nano(std::string_view decimal);
 
 class Catalog {
  public:

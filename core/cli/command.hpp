@@ -10,12 +10,21 @@ namespace switchyard::cli {
 
 // check [--config FILE] [--json]: what a configuration means, or each of its faults.
 int run_check(std::span<const std::string> args);
-// key create --name NAME [--models A,B] | key list | key disable ID; each with [--state DIR |
-// --config FILE] [--json].
+// account create | list | show | set | disable | enable, and the same and rotate and delete of key;
+// each with [--state DIR | --config FILE] [--json]. They work on the store, with or without a
+// gateway that runs.
+int run_account(std::span<const std::string> args);
 int run_key(std::span<const std::string> args);
+// ledger verify | balance [ACCOUNT] | export [--from TIME] [--to TIME] [--format csv|json]; each with
+// [--state DIR | --config FILE] [--json]. `verify`: 1 where anything is wrong.
+int run_ledger(std::span<const std::string> args);
 // plugin list | swap FILE.so | rollback NAME.so: asks the running gateway; each with [--state DIR |
 // --config FILE] [--ca-file FILE] [--json].
 int run_plugin(std::span<const std::string> args);
+// record list [FILTER ...] | record show ID, and usage [--by ...]: what the gateway keeps of
+// requests and sums up of them; each with [--json | --csv] and as above.
+int run_record(std::span<const std::string> args);
+int run_usage(std::span<const std::string> args);
 // token create --name NAME --role ROLE [...] | token list | token disable ID: who may use the admin
 // API; each with [--state DIR | --config FILE] [--json].
 int run_token(std::span<const std::string> args);
@@ -30,8 +39,12 @@ int run_config(std::span<const std::string> args);
 
 // The same with given streams.
 int run_check(std::span<const std::string> args, std::ostream& out, std::ostream& err);
+int run_account(std::span<const std::string> args, std::ostream& out, std::ostream& err);
 int run_key(std::span<const std::string> args, std::ostream& out, std::ostream& err);
+int run_ledger(std::span<const std::string> args, std::ostream& out, std::ostream& err);
 int run_plugin(std::span<const std::string> args, std::ostream& out, std::ostream& err);
+int run_record(std::span<const std::string> args, std::ostream& out, std::ostream& err);
+int run_usage(std::span<const std::string> args, std::ostream& out, std::ostream& err);
 int run_token(std::span<const std::string> args, std::ostream& out, std::ostream& err);
 int run_audit(std::span<const std::string> args, std::ostream& out, std::ostream& err);
 int run_config(std::span<const std::string> args, std::ostream& out, std::ostream& err);

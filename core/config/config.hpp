@@ -15,6 +15,7 @@
 
 #include "core/base/result.hpp"
 #include "core/base/secret.hpp"
+#include "core/net/ip_range.hpp"
 
 namespace switchyard::config {
 
@@ -124,6 +125,15 @@ struct Logger {
   std::vector<std::string> destinations;  // names of those it may post to
 };
 
+// What is kept of finished requests, beside what loggers make of them.
+struct Records {
+  bool enabled = true;
+  std::chrono::hours keep{30 * 24}, usage_keep{400 * 24};  // details, and their sums
+  std::uint64_t size_max = 10'000'000'000;                 // bytes of the details
+  // A request's plan is kept of one in so many, and of each that failed; 0: of those alone.
+  std::uint32_t plans_one_in = 100;
+};
+
 struct Plugins {
   std::filesystem::path directory;  // empty: beside the binary, then the installed one
   std::map<std::string, std::string>
@@ -143,9 +153,11 @@ struct Config {
   std::vector<Key> keys;
   Limits limits;
   std::vector<std::string> cors_origins;
+  std::vector<net::IpRange> trusted_proxies;  // whose X-Forwarded-For is believed
   Plugins plugins;
   std::vector<Destination> destinations;
   std::vector<Logger> loggers;
+  Records records;
   std::string log_level = "info";
   std::filesystem::path source;  // empty: the embedded default
 };

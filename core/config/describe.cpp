@@ -97,6 +97,13 @@ std::string chosen_by(const Model& model) {
 
 bool is_wide(const Listen& listen) { return !is_loopback(listen.address); }
 
+std::string kept(const Records& records) {
+  if (!records.enabled) return "not kept";
+  return "kept for " + std::to_string(records.keep.count() / 24) + " days and up to " +
+         std::to_string(records.size_max / 1'000'000) + " MB, their sums for " +
+         std::to_string(records.usage_keep.count() / 24) + " days";
+}
+
 void warn_of_listeners(const Config& config, std::vector<std::string>& found) {
   for (const Listen& listen : config.listen) {
     if (!is_wide(listen)) continue;
@@ -200,6 +207,7 @@ std::string describe(const Config& config) {
   for (const Key& key : config.keys) {
     add_line(text, key.name, key.models.empty() ? "any model" : joined(key.models, 8));
   }
+  text += "records " + kept(config.records) + '\n';
   text += counted(config.loggers.size(), "logger") + '\n';
   for (const Logger& logger : config.loggers) {
     add_line(text, logger.plugin, logger.config_json);

@@ -4,6 +4,7 @@
 #include <rapidjson/writer.h>
 
 #include <algorithm>
+#include <charconv>
 #include <set>
 
 #include "core/base/near.hpp"
@@ -47,6 +48,17 @@ std::string lower(std::string text) {
   return text;
 }
 
+// 30 of "30d" where the unit is "d".
+std::optional<std::uint32_t> parse_quantity(std::string_view text, std::string_view unit) {
+  if (!text.ends_with(unit)) return std::nullopt;
+  text.remove_suffix(unit.size());
+  std::uint32_t count = 0;
+  const char* const end = text.data() + text.size();
+  const auto [rest, fault] = std::from_chars(text.data(), end, count);
+  if (fault != std::errc() || rest != end || count > 100'000) return std::nullopt;
+  return count;
+}
+
 bool is_id(std::string_view id) {
   constexpr std::string_view kAllowed = "abcdefghijklmnopqrstuvwxyz0123456789_-";
   return !id.empty() && id.size() <= 63 && id.front() != '_' && id.front() != '-' &&
@@ -72,6 +84,7 @@ class Reader {
     read_keys();
     if (const Json* limits = object("limits")) read_limits(*limits);
     if (const Json* cors = object("cors")) config_.cors_origins = texts(member(*cors, "origins"));
+    read_trusted_proxies();
     if (const Json* plugins = object("plugins")) read_plugins(*plugins);
     if (const Json* destinations = object("destinations")) {
       for (const auto& entry : destinations->GetObject()) {
@@ -79,6 +92,7 @@ class Reader {
       }
     }
     read_loggers();
+    if (const Json* records = object("records")) read_records(*records);
     if (const Json* log = object("log")) {
       config_.log_level = text_or(*log, "level", config_.log_level);
     }
@@ -580,6 +594,20 @@ class Reader {
     }
   }
 
+  void read_trusted_proxies() {
+    const std::vector<std::string> proxies = texts(list("trusted_proxies"));
+    for (std::size_t i = 0; i < proxies.size(); ++i) {
+      const auto range = net::parse_ip_range(proxies[i]);
+      if (range) {
+        config_.trusted_proxies.push_back(*range);
+      } else {
+        const std::string pointer = child("/trusted_proxies", i);
+        fault(pointer, shown_at(pointer, proxies[i]) +
+                           ": expected an address or a range such as 10.0.0.0/8");
+      }
+    }
+  }
+
   static bool is_true(const Json* value) { return value != nullptr && value->IsTrue(); }
 
   void read_plugins(const Json& value) {
@@ -670,6 +698,37 @@ class Reader {
       logger.config_json = given ? to_json(*config) : "{}";
       read_logger_destinations(each, child("/loggers", i), logger);
       config_.loggers.push_back(std::move(logger));
+    }
+  }
+
+  // The schema has looked at their form; what it found is a fault already.
+  static void read_days(const Json& value, std::string_view name, std::chrono::hours& hours) {
+    const Json* text = text_member(value, name);
+    if (text == nullptr) return;
+    if (const auto days = parse_quantity(text_of(*text), "d"))
+      hours = std::chrono::hours(24 * *days);
+  }
+
+  static void read_size(const Json& value, std::string_view name, std::uint64_t& bytes) {
+    const Json* text = text_member(value, name);
+    if (text == nullptr) return;
+    std::uint64_t unit = 1'000'000;
+    for (const std::string_view suffix : {"MB", "GB", "TB"}) {
+      if (const auto count = parse_quantity(text_of(*text), suffix)) bytes = *count * unit;
+      unit *= 1000;
+    }
+  }
+
+  void read_records(const Json& value) {
+    Records& records = config_.records;
+    const Json* enabled = member(value, "enabled");
+    if (enabled != nullptr && enabled->IsBool()) records.enabled = enabled->GetBool();
+    read_days(value, "keep", records.keep);
+    read_days(value, "usage_keep", records.usage_keep);
+    read_size(value, "size_max", records.size_max);
+    read_number(value, "plans_one_in", records.plans_one_in);
+    if (records.usage_keep < records.keep) {
+      fault("/records/usage_keep", "shorter than records.keep; sums are kept at least as long");
     }
   }
 

@@ -7,6 +7,7 @@
 #include "core/base/clock.hpp"
 #include "core/base/secret.hpp"
 #include "core/exchange/loss.hpp"
+#include "core/exchange/payment.hpp"
 #include "core/exchange/usage.hpp"
 #include "core/net/await.hpp"
 
@@ -41,17 +42,25 @@ Task<> drain(std::unique_ptr<net::UpstreamConnection> connection, LoopContext co
   }
 }
 
+// The client's own form, where the provider takes it.
+const Native* native_form(const Request& request, const ProviderSlot& slot) {
+  if (request.native == nullptr || !slot.instance) return nullptr;
+  return slot.instance->caps().takes_dialect(request.native->dialect) ? request.native : nullptr;
+}
+
 }  // namespace
 
 Attempt::Attempt(LoopContext& context, const Snapshot& snapshot, const Request& request,
-                 const routing::Target& target, ClientWriter& writer)
+                 const routing::Target& target, ClientWriter& writer, Payment& payment)
     : context_(context),
       slot_(snapshot.providers[target.provider]),
       request_(request),
+      native_(native_form(request, slot_)),
       target_(target),
       writer_(writer),
+      payment_(payment),
       limits_(snapshot.config->limits),
-      outgoing_(request.body,
+      outgoing_(native_ != nullptr ? native_->body : request.body,
                 request.rare != nullptr ? request.rare->blobs : std::span<const Blob>()),
       drain_deadline_(context.loop, [this] { abort(); }) {
   credential_ = find_credential();
@@ -87,7 +96,12 @@ Attempt::~Attempt() {
 observe::Usage Attempt::usage() const {
   // What was reported on the way is not the whole of an answer that broke off later; each piece
   // holds a token at least.
-  if (usage_.reported && (done_ || usage_.tok_out >= content_pieces_)) return usage_;
+  if (usage_.reported && (done_ || usage_.tok_out >= content_pieces_)) {
+    observe::Usage billed = usage_;
+    // A session's messages pass without being counted.
+    if (request_.session == nullptr) clamp_usage(billed, request_.body.size(), bytes_out_);
+    return billed;
+  }
   if (usage_.reported) {
     observe::Usage counted = usage_;
     counted.tok_out = content_pieces_;
@@ -130,6 +144,7 @@ void Attempt::abort() {
 }
 
 swy_rc Attempt::emit(std::uint32_t what, std::uint32_t flags, std::string_view data) {
+  if (native_ != nullptr) writer_.native((flags & SWY_EMIT_NATIVE) != 0);
   switch (what) {
     case SWY_EMIT_DELTA:
       return emit_delta((flags & SWY_EMIT_CONTENT) != 0, data);
@@ -172,11 +187,32 @@ swy_rc Attempt::emit_delta(bool content, std::string_view data) {
     if (content && ++drained_pieces_ > kDrainPiecesMax) abort();
     return aborted_ ? SWY_E_GONE : SWY_OK;
   }
-  if (writer_.gone()) return SWY_E_GONE;
+  if (writer_.gone() || exhausted_) return SWY_E_GONE;
+  if (content && !payment_.covers(content_pieces_)) {
+    exhaust();
+    return SWY_E_GONE;
+  }
   if (content && request_.record->first_ns == 0) request_.record->first_ns = mono_ns();
   emitted_ = true;
   writer_.delta(data, content);
   return SWY_OK;
+}
+
+void Attempt::exhaust() {
+  exhausted_ = aborted_ = true;
+  --content_pieces_;  // the one that nobody pays for
+  observe::Record& record = *request_.record;
+  record.error_code = "balance_exhausted";
+  record.finish_reason = "length";
+  emitted_ = true;
+  std::string last = R"({"id":)";
+  append_json_string(last, record.id);
+  last += R"(,"object":"chat.completion.chunk","created":)" +
+          std::to_string(record.start_unix_ns / 1'000'000'000u) + R"(,"model":)";
+  append_json_string(last, record.model_asked);
+  last += R"(,"choices":[{"index":0,"delta":{},"finish_reason":"length"}],)"
+          R"("switchyard":{"code":"balance_exhausted"}})";
+  writer_.delta(last, true);
 }
 
 // A second one, or one within a stream, would be read as part of another answer.
@@ -289,6 +325,15 @@ bool Attempt::plugin_rests() {
   return true;
 }
 
+bool Attempt::refuses_loss() {
+  if (!request_.refuse_loss || request_.record->dropped.empty()) return false;
+  fault_.cls = SWY_CLS_NOT_OFFERED;
+  fault_.code = "loss_refused";
+  fault_.message = "what would be lost on the way to the upstream: " + request_.record->dropped +
+                   "; leave it out, or send no x-switchyard-on-loss";
+  return true;
+}
+
 Attempt::Next Attempt::give(const swy_ev& event) {
   Next next = operation_->step(event, *this);
   ended_ = next.act == SWY_ACT_DONE || next.act == SWY_ACT_FAIL;
@@ -297,16 +342,18 @@ Attempt::Next Attempt::give(const swy_ev& event) {
 
 void Attempt::fill_request() {
   abi_request_.size = sizeof abi_request_;
-  const bool native = slot_.instance->caps().takes_dialect(request_.dialect);
+  const Native own =
+      native_ != nullptr ? *native_ : Native{request_.dialect, request_.body, request_.members};
+  const bool native = slot_.instance->caps().takes_dialect(own.dialect);
   abi_request_.flags = (native ? SWY_REQ_NATIVE : 0u) | (request_.stream ? SWY_REQ_STREAM : 0u) |
                        (request_.want_usage ? SWY_REQ_WANT_USAGE : 0u);
   abi_request_.id = to_swy(request_.record->id);
   abi_request_.task = to_swy(request_.task);
-  abi_request_.dialect = to_swy(request_.dialect);
+  abi_request_.dialect = to_swy(own.dialect);
   abi_request_.model = to_swy(target_.model);
-  abi_request_.body = to_swy(request_.body);
-  abi_request_.member = request_.members.data();
-  abi_request_.nmember = static_cast<std::uint32_t>(request_.members.size());
+  abi_request_.body = to_swy(own.body);
+  abi_request_.member = own.members.data();
+  abi_request_.nmember = static_cast<std::uint32_t>(own.members.size());
   abi_request_.member_stride = sizeof(swy_member);
   abi_request_.hdr = request_.headers.data();
   abi_request_.nhdr = static_cast<std::uint32_t>(request_.headers.size());
@@ -329,7 +376,13 @@ void Attempt::fill_request() {
 }
 
 Task<Attempt::Outcome> Attempt::run() {
-  request_.record->dropped.clear();  // of an attempt before this one
+  // Not that of an attempt before this one.
+  request_.record->dropped = native_ != nullptr ? std::string_view() : request_.losses;
+  if (!request_.record->dropped.empty()) writer_.dropped(request_.record->dropped);
+  if (refuses_loss()) {
+    ended_ = true;
+    co_return Outcome::kFailed;
+  }
   if (plugin_rests()) {
     ended_ = true;
     co_return Outcome::kFailed;
@@ -348,6 +401,7 @@ Task<Attempt::Outcome> Attempt::run() {
   Next next = step(SWY_EV_START);
   for (;;) {
     if (!flushed()) co_await writer_.flush();
+    if (exhausted_) break;
     if (given_up()) {
       co_await cancel();
       co_return Outcome::kClientGone;
@@ -358,6 +412,7 @@ Task<Attempt::Outcome> Attempt::run() {
       next.act = SWY_ACT_FAIL;
       next.fault.message = "the plugin ended without an answer";
     }
+    if (next.act == SWY_ACT_SEND && refuses_loss()) co_return Outcome::kFailed;
     if (next.act == SWY_ACT_SEND) {
       next = co_await exchange();
     } else if (next.act == SWY_ACT_WAIT) {

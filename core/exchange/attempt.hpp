@@ -11,18 +11,24 @@
 
 namespace switchyard::exchange {
 
+class Payment;
+
 class Attempt : public plugin::OperationSink {
  public:
   enum class Outcome { kDone, kFailed, kClientGone };
 
   Attempt(LoopContext& context, const Snapshot& snapshot, const Request& request,
-          const routing::Target& target, ClientWriter& writer);
+          const routing::Target& target, ClientWriter& writer, Payment& payment);
   ~Attempt() override;
 
   net::Task<Outcome> run();
 
   const AttemptFault& fault() const { return fault_; }
   unsigned calls() const { return calls_; }
+  // The upstream has worked for this request, as far as can be seen.
+  bool delivered() const { return usage_.reported || bytes_out_ > 0; }
+  // The answer ended early: nobody pays for more of it.
+  bool exhausted() const { return exhausted_; }
   // Usage that the upstream reported, or estimated from what was relayed.
   observe::Usage usage() const;
 
@@ -63,6 +69,8 @@ class Attempt : public plugin::OperationSink {
   Rare& rare();
 
   bool plugin_rests();
+  // True where something is lost and the client will not have that.
+  bool refuses_loss();
   Next step(std::uint32_t kind, std::string_view data = {}, std::string_view name = {},
             unsigned status = 0);
   Next give(const swy_ev& event);
@@ -104,14 +112,18 @@ class Attempt : public plugin::OperationSink {
   bool answered() const;
   bool once() const { return request_.rare != nullptr && request_.rare->once; }
   void take_fault(const Next& next);
+  // Ends the stream as one that reached its limit.
+  void exhaust();
   // Takes out of the texts of a fault what an upstream may have echoed of the credential.
   void redact_fault();
 
   LoopContext& context_;
   const ProviderSlot& slot_;
   const Request& request_;
+  const Native* native_;  // what the provider gets; null: canonical
   const routing::Target& target_;
   ClientWriter& writer_;
+  Payment& payment_;
   const config::Limits& limits_;
 
   swy_req abi_request_{};
@@ -138,7 +150,7 @@ class Attempt : public plugin::OperationSink {
   const char* timed_out_ = nullptr;  // which time is over
   net::Timer* timer_ = nullptr;
   std::optional<net::Cancel> cancel_{std::in_place};  // of a connect
-  bool draining_ = false;
+  bool draining_ = false, exhausted_ = false;
   std::uint64_t drained_pieces_ = 0;
   net::Deadline drain_deadline_;
   std::unique_ptr<Rare> rare_;

@@ -6,6 +6,7 @@
 #include "core/base/clock.hpp"
 #include "core/base/json_pointer.hpp"
 #include "core/exchange/attempt.hpp"
+#include "core/exchange/payment.hpp"
 #include "core/plugin/sign.hpp"
 
 namespace switchyard::exchange {
@@ -52,6 +53,11 @@ Task<Attempt::Next> Attempt::feed_whole(bool error_answer) {
     next = step(SWY_EV_DATA, body);
   }
   if (next.act == SWY_ACT_FEED) next = step(SWY_EV_END);
+  done_ = next.act == SWY_ACT_DONE && answered();
+  if (done_ && whole_) {
+    payment_.settle(usage(), draining_ ? "client_left" : "completed");
+    if (payment_.must_wait()) co_await payment_.durable();
+  }
   // What was emitted may lie in `gathered` or in the connection's buffer.
   if (!flushed()) co_await writer_.flush();
   held_ = {};
@@ -183,6 +189,7 @@ Task<Attempt::Next> Attempt::feed_events() {
     if (next.act == SWY_ACT_FEED && !connection_->body_buffered()) {
       if (!flushed()) co_await writer_.flush();
     }
+    if (exhausted_) co_return next;
     if (given_up()) {
       aborted_ = true;
       next.act = SWY_ACT_FAIL;

@@ -1,10 +1,11 @@
 #include "core/exchange/choice.hpp"
 
-#include <charconv>
 #include <random>
 
 #include "core/base/clock.hpp"
+#include "core/exchange/quantities.hpp"
 #include "core/exchange/usage.hpp"
+#include "core/routing/decision.hpp"
 #include "core/routing/pipeline.hpp"
 
 namespace switchyard::exchange {
@@ -14,32 +15,10 @@ namespace {
 // are compared for it.
 constexpr std::uint64_t kAnswerTokens = 500;
 
-std::string_view member(const Request& request, std::string_view name, char type) {
-  for (const swy_member& each : request.members) {
-    if (view(each.name) == name && each.type == static_cast<std::uint32_t>(type)) {
-      return request.body.substr(each.value_at, each.value_n);
-    }
-  }
-  return {};
-}
-
-// 0 where the request does not say, or not as a whole number.
-std::uint64_t tokens_max(const Request& request) {
-  for (const char* name : {"max_completion_tokens", "max_tokens"}) {
-    const std::string_view digits = member(request, name, 'n');
-    std::uint64_t number = 0;
-    const auto [end, fault] = std::from_chars(digits.data(), digits.data() + digits.size(), number);
-    if (fault == std::errc() && end == digits.data() + digits.size()) return number;
-  }
-  return 0;
-}
-
-bool makes_text(std::string_view task) { return task == "chat" || task == "completions"; }
-
 // FNV-1a of what says which prompts belong together, the same in every process; never 0.
 std::uint64_t affinity_of(const Request& request) {
-  std::string_view text = member(request, "prompt_cache_key", 's');
-  if (text.empty()) text = member(request, "user", 's');
+  std::string_view text = text_member(request, "prompt_cache_key");
+  if (text.empty()) text = text_member(request, "user");
   if (text.empty()) return 0;
   std::uint64_t hash = 0xcbf29ce484222325u;
   for (const char c : text) hash = (hash ^ static_cast<unsigned char>(c)) * 0x100000001b3u;
@@ -80,6 +59,52 @@ bool choose(const Request& request) {
                                      std::random_device{}()};
   route.pipeline->plan(route_facts(request, seeds(), mono_ns()), route);
   return true;
+}
+
+namespace {
+
+constexpr std::size_t kPlanBytesMax = 32 * 1024;
+
+bool plan_is_kept(const config::Records& records, observe::FinalStatus end) {
+  using observe::FinalStatus;
+  if (!records.enabled) return false;
+  if (end != FinalStatus::kOk && end != FinalStatus::kClientLeft) return true;
+  if (records.plans_one_in == 0) return false;
+  thread_local std::minstd_rand random{std::random_device{}()};
+  return random() % records.plans_one_in == 0;
+}
+
+// Of a route that no strategy chose: its targets, in their order.
+std::string plain_plan(const Snapshot& snapshot, const Request& request) {
+  std::vector<swy_cand> candidates;
+  routing::Plan plan;
+  for (const routing::Target& target : request.route->targets) {
+    swy_cand candidate{};
+    candidate.size = sizeof candidate;
+    candidate.est_cost_nano = INT64_MIN;
+    candidate.provider = to_swy(snapshot.providers[target.provider].config->id);
+    candidate.model = to_swy(target.model);
+    plan.order.push_back(static_cast<std::uint32_t>(candidates.size()));
+    candidates.push_back(candidate);
+  }
+  return routing::decision_json(request.route->name, {}, route_facts(request, 0, mono_ns()),
+                                candidates, plan);
+}
+
+}  // namespace
+
+void note_plan(const Snapshot& snapshot, const Request& request) {
+  observe::Record& record = *request.record;
+  if (!plan_is_kept(snapshot.config->records, record.final_status)) return;
+  const routing::Route& route = *request.route;
+  std::string plan =
+      route.decided ? routing::decision_json(route.pipeline->alias(), route.pipeline->strategies(),
+                                             route.decided->request, route.decided->candidates,
+                                             route.decided->plan)
+                    : plain_plan(snapshot, request);
+  // Records wait in queues that count records, not bytes.
+  if (plan.size() > kPlanBytesMax) return;
+  record.plan = std::make_shared<const std::string>(std::move(plan));
 }
 
 Observation::Observation(const Request& request, const routing::Target& target, bool chosen)

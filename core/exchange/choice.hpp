@@ -9,6 +9,10 @@ namespace switchyard::exchange {
 // target, or no strategy.
 bool choose(const Request& request);
 
+// Keeps in the record what its route was decided by, where the request failed and of one in so many
+// others. The snapshot's configuration says whether.
+void note_plan(const Snapshot& snapshot, const Request& request);
+
 // What strategies are told of a request; the currency is the pipeline's to say.
 swy_rreq route_facts(const Request& request, std::uint64_t seed, std::uint64_t now_ns);
 

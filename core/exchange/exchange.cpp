@@ -5,7 +5,9 @@
 #include "core/base/clock.hpp"
 #include "core/exchange/choice.hpp"
 #include "core/exchange/failure.hpp"
+#include "core/exchange/payment.hpp"
 #include "core/net/await.hpp"
+#include "core/observe/log.hpp"
 
 namespace switchyard::exchange {
 namespace {
@@ -55,8 +57,17 @@ std::string code_shown(const Failure& failure) {
   return code->type == 's' ? json_unescape(value) : std::string(value);
 }
 
-void settle_ok(observe::Record& record, const Attempt& attempt) {
+void note_usage(observe::Record& record, const Attempt& attempt) {
   record.usage = attempt.usage();
+  if (!record.usage.clamped) return;
+  spdlog::warn(
+      "usage_impossible request={} provider={} model={} reported={} billed_in={} billed_out={}",
+      record.id, record.provider, observe::quote(record.model_used),
+      observe::quote(record.usage.told), record.usage.tok_in, record.usage.tok_out);
+}
+
+void settle_ok(observe::Record& record, const Attempt& attempt) {
+  note_usage(record, attempt);
   record.status = 200;
   record.final_status = observe::FinalStatus::kOk;
 }
@@ -82,6 +93,7 @@ Task<> run(LoopContext& context, const Snapshot& snapshot, const Request& reques
 
   const bool once = request.rare != nullptr && request.rare->once;
   AttemptFault last;
+  Payment payment(context, snapshot, request);
   std::size_t index = 0;
   for (unsigned number = 0;; ++number) {
     const std::size_t before = index;
@@ -94,7 +106,12 @@ Task<> run(LoopContext& context, const Snapshot& snapshot, const Request& reques
     record.provider = slot.config->id;
     record.provider_family = slot.config->family;
     record.model_used = target->model;
-    Attempt attempt(context, snapshot, request, *target, writer);
+    if (auto unpaid = payment.reserve(*target)) {
+      last = std::move(*unpaid);
+      note_attempt(record, slot, *target, last.code);
+      continue;
+    }
+    Attempt attempt(context, snapshot, request, *target, writer, payment);
     Observation observation(request, *target, chosen);
     // A stream may run for long; an answer that comes whole has its total time.
     net::Deadline total(context.loop, [&attempt] {
@@ -108,7 +125,9 @@ Task<> run(LoopContext& context, const Snapshot& snapshot, const Request& reques
     record.attempts += attempt.calls();
 
     if (outcome == Attempt::Outcome::kClientGone) {
-      record.usage = attempt.usage();
+      note_usage(record, attempt);
+      if (attempt.delivered()) payment.settle(record.usage, "client_left");
+      payment.release();
       settle_gone(record, writer);
       co_return;
     }
@@ -116,6 +135,8 @@ Task<> run(LoopContext& context, const Snapshot& snapshot, const Request& reques
     if (outcome == Attempt::Outcome::kDone) {
       if (!record.fallback_path.empty()) note_attempt(record, slot, *target, "ok");
       settle_ok(record, attempt);
+      payment.settle(record.usage, attempt.exhausted() ? "balance_exhausted" : "completed");
+      if (payment.must_wait()) co_await payment.durable();
       if (request.rare != nullptr && request.rare->job != nullptr) co_return;
       if (request.stream) writer.end_stream(record.usage);
       const bool listening = co_await writer.flush();
@@ -126,11 +147,14 @@ Task<> run(LoopContext& context, const Snapshot& snapshot, const Request& reques
     last = attempt.fault();
     note_attempt(record, slot, *target, class_name(last.cls));
     if (writer.committed()) {
-      record.usage = attempt.usage();
+      note_usage(record, attempt);
+      payment.settle(record.usage, class_name(last.cls));
       break;
     }
+    payment.attempt_failed(last, attempt.usage());
     writer.discard();
   }
+  payment.release();
   if (writer.gone()) {
     settle_gone(record, writer);
     co_return;

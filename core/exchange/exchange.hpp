@@ -24,6 +24,16 @@ namespace switchyard::net {
 class WebSocket;
 }
 
+namespace switchyard::account {
+class Ledger;
+class LoopLedger;
+struct Account;
+}  // namespace switchyard::account
+
+namespace switchyard::catalog {
+class PriceBook;
+}
+
 namespace switchyard::exchange {
 
 // Where a request with an absolute URL goes.
@@ -52,6 +62,7 @@ struct Snapshot {
   std::uint64_t generation = 0;
   std::shared_ptr<const config::Config> config;
   std::shared_ptr<const catalog::Catalog> catalog;
+  std::shared_ptr<const catalog::PriceBook> prices;
   std::unique_ptr<routing::Table> routes;
   std::vector<ProviderSlot> providers;  // as Config::providers
 };
@@ -62,6 +73,9 @@ struct LoopContext {
   net::UpstreamPool& pool;
   observe::LoopMetrics& metrics;
   net::asio::thread_pool* compute = nullptr;  // for what would hold the loop up; null: done on it
+  // Both or none; without them nothing is charged.
+  const account::Ledger* books = nullptr;
+  account::LoopLedger* ledger = nullptr;
 };
 
 // Why a request failed, in terms that every dialect can say.
@@ -82,6 +96,9 @@ struct Failure {
 class ClientWriter {
  public:
   virtual ~ClientWriter() = default;
+  // What is emitted next is in the client's own dialect, which is not canonical. Said only of
+  // requests that have a native form.
+  virtual void native(bool /*on*/) {}
   // One piece of a stream, canonical or native. Until `content` came once, nothing of the stream is
   // sent and discard() takes it back.
   virtual void delta(std::string_view json, bool content) = 0;
@@ -143,6 +160,13 @@ struct Rare {
   JobReport* job = nullptr;     // set: the answer is a job's state, which the caller shows
 };
 
+// A request as the client sent it, where that is not canonical: for providers that take its
+// dialect.
+struct Native {
+  std::string_view dialect, body;
+  std::span<const swy_member> members;
+};
+
 // What is asked. Everything lives until run() has returned.
 struct Request {
   std::string_view task, dialect;
@@ -152,8 +176,12 @@ struct Request {
   std::span<const swy_kv> headers;  // let through by the allow-list
   routing::Route* route = nullptr;  // its targets are put in order where strategies choose
   observe::Record* record = nullptr;
+  const account::Account* account = nullptr;  // whose request it is; null: nobody is charged
   const Rare* rare = nullptr;
   SessionClient* session = nullptr;  // where the task is a session of messages
+  const Native* native = nullptr;
+  std::string_view losses;   // of the way to canonical, as records have them
+  bool refuse_loss = false;  // rather no answer than one to less than was asked
 };
 
 // Runs a request to its end: the answer or an error has been written and flushed, the record's

@@ -83,6 +83,14 @@ AttemptFault from_net(const net::NetError& error) {
 
 Failure to_failure(const AttemptFault& fault, std::string_view provider) {
   const std::string at = " (provider " + std::string(provider) + ")";
+  if (fault.unpaid) {
+    const bool ours = fault.cls == SWY_CLS_PLUGIN;
+    return make(ours ? 503 : 402, ours ? "server_error" : "insufficient_quota", fault.code,
+                fault.message);
+  }
+  if (*fault.code != '\0' && fault.cls == SWY_CLS_NOT_OFFERED) {
+    return make(400, "invalid_request_error", fault.code, fault.message + at);
+  }
   if (*fault.code != '\0') {
     const unsigned status = fault.cls == SWY_CLS_TIMEOUT  ? 504
                             : fault.cls == SWY_CLS_PLUGIN ? 503

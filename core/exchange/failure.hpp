@@ -15,6 +15,7 @@ struct AttemptFault {
   std::string message;     // for the record and, where it holds nothing of ours, for the client
   std::string error_json;  // the upstream's own error object, or empty
   const char* code = "";   // set where the network failed: a stable code of ours
+  bool unpaid = false;     // nobody pays for it: no upstream was asked
   bool nothing_received = false;
   bool sent = false;  // a request went out, or may have
 };

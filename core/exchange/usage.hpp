@@ -4,13 +4,22 @@
 #include <string>
 #include <string_view>
 
+#include "core/catalog/price.hpp"
 #include "core/observe/record.hpp"
 
 namespace switchyard::exchange {
 
-// Takes a report over into `usage`; members that are absent or impossible (negative, not a number,
-// above 2^53) are left as they were. False where nothing could be read.
+// Takes a report over into `usage`; members that are absent are left as they were. What can't be
+// (no count, more cached than read ...) is clamped and marked. False where nothing could be read.
 bool read_usage(std::string_view json, observe::Usage& usage);
+
+// Counts that are out of all proportion to what was sent and what came back become estimates by
+// that, marked as clamped.
+void clamp_usage(observe::Usage& usage, std::uint64_t bytes_in, std::uint64_t bytes_out);
+
+// By meter, without overlap. Of tokens that are in several parts, those of the cache are taken
+// first, then sound, then pictures. A call counts as one.
+catalog::Quantities quantities_of(observe::Usage usage);
 
 // The object that a client sees.
 std::string usage_json(const observe::Usage& usage);

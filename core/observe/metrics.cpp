@@ -205,6 +205,7 @@ void LoopMetrics::add(const Record& record) {
   observe::add(series.requests, 1);
   if (record.usage.tok_in != 0) observe::add(series.tok_in, record.usage.tok_in);
   if (record.usage.tok_out != 0) observe::add(series.tok_out, record.usage.tok_out);
+  if (record.usage.clamped) observe::add(usage_impossible, 1);
   if (record.first_ns != 0) add_span(series.ttft, record.start_ns, record.first_ns);
   add_span(series.duration, record.start_ns, record.end_ns);
 
@@ -256,6 +257,8 @@ void Metrics::write_counters(MetricsPage& page) const {
          "Client connections refused by a limit.", &L::refused_connections);
   single("switchyard_bad_requests_total", "counter",
          "Requests refused because they are not proper HTTP/1.1.", &L::bad_requests);
+  single("switchyard_usage_impossible_total", "counter",
+         "Reports of usage that could not be true and were clamped.", &L::usage_impossible);
   single("switchyard_upstream_connections_opened_total", "counter",
          "Connections opened to upstreams.", &L::upstream_opened);
   single("switchyard_upstream_connections_reused_total", "counter",

@@ -47,6 +47,7 @@ class LoopMetrics {
 
   std::atomic<std::int64_t> open_connections{0}, open_streams{0}, open_requests{0};
   std::atomic<std::uint64_t> connections{0}, refused_connections{0}, bad_requests{0};
+  std::atomic<std::uint64_t> usage_impossible{0};  // reports that could not be true
   std::atomic<std::uint64_t> upstream_opened{0}, upstream_reused{0}, upstream_failed{0};
   std::atomic<std::int64_t> upstream_idle{0}, upstream_active{0};
 

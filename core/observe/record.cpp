@@ -39,6 +39,32 @@ std::string_view cut_utf8(std::string_view text, std::size_t bytes_max) {
   return text.substr(0, end);
 }
 
+namespace {
+
+// Null where there is nothing to tell, as of most requests.
+std::shared_ptr<const Facts> logger_facts(const Record& record) {
+  const bool more = !record.dropped.empty() || record.charge_nano || !record.price_version.empty();
+  if (!more) return record.facts;
+  auto facts = std::make_shared<Facts>();
+  if (record.facts) {
+    for (const swy_kv& fact : record.facts->kv) {
+      facts->texts.emplace_front(view(fact.v));
+      facts->kv.push_back({fact.k, to_swy(facts->texts.front())});
+    }
+  }
+  if (!record.dropped.empty()) facts->add("switchyard.dropped", record.dropped);
+  if (record.charge_nano) {
+    facts->add("switchyard.charge_nano", std::to_string(*record.charge_nano));
+    facts->add("switchyard.charge_currency", record.charge_currency);
+  }
+  if (!record.price_version.empty()) {
+    facts->add("switchyard.price_version", record.price_version);
+  }
+  return facts;
+}
+
+}  // namespace
+
 void cut_texts(Record& record) {
   constexpr std::size_t kNameMax = 256, kTextMax = 1024;
   const auto cut = [](std::string& text, std::size_t bytes_max) {
@@ -52,7 +78,7 @@ void cut_texts(Record& record) {
   for (std::string* text : {&record.error_text, &record.fallback_path, &record.route_reason}) {
     cut(*text, kTextMax);
   }
-  record.dropped_fact = {to_swy("switchyard.dropped"), to_swy(record.dropped)};
+  record.logger_facts = logger_facts(record);
 }
 
 std::string_view provider_name(std::string_view family) {
@@ -106,18 +132,19 @@ swy_rec to_plugin(const Record& record) {
   out.error_code = to_swy(record.error_code);
   out.error_text = to_swy(record.error_text);
   out.finish_reason = to_swy(record.finish_reason);
-  if (record.facts) {
-    out.kv = record.facts->kv.data();
-    out.nkv = record.facts->kv.size();
+  if (record.logger_facts) {
+    out.kv = record.logger_facts->kv.data();
+    out.nkv = record.logger_facts->kv.size();
   }
   out.fallback_path = to_swy(record.fallback_path);
   out.route_reason = to_swy(record.route_reason);
   out.parent_span = to_swy(record.parent_span);
   out.provider_name = to_swy(provider_name(record.provider_family));
   out.trace_flags = record.trace_flags;
-  if (!record.facts && !record.dropped.empty() && record.dropped_fact.k.n > 0) {
-    out.kv = &record.dropped_fact;
-    out.nkv = 1;
+  if (record.cost_nano) {
+    out.flags |= SWY_REC_COST_KNOWN;
+    out.cost_nano = *record.cost_nano;
+    out.cost_currency = to_swy(record.cost_currency);
   }
   return out;
 }
@@ -132,6 +159,25 @@ std::uint64_t ns(std::chrono::nanoseconds duration) {
 
 constexpr unsigned kTriesAlone = 3;
 
+class PluginSink : public RecordSink {
+ public:
+  explicit PluginSink(std::unique_ptr<plugin::LoggerInstance> logger)
+      : logger_(std::move(logger)) {}
+
+  Result<std::uint32_t, plugin::LoggerFault> write(
+      std::span<const std::shared_ptr<const Record>> records, std::uint64_t deadline_ns) override {
+    std::array<swy_rec, LoggerFanout::kBatchMax> views;
+    for (std::size_t i = 0; i < records.size(); ++i) views[i] = to_plugin(*records[i]);
+    return logger_->write(std::span(views).first(records.size()), deadline_ns);
+  }
+  Result<void, plugin::LoggerFault> flush(std::uint64_t deadline_ns) override {
+    return logger_->flush(deadline_ns);
+  }
+
+ private:
+  std::unique_ptr<plugin::LoggerInstance> logger_;
+};
+
 }  // namespace
 
 // One logger: its queue, and the thread that empties it.
@@ -143,9 +189,8 @@ struct LoggerFanout::Line::Sink {
     std::chrono::milliseconds wait{0};  // before it is asked again
   };
 
-  Sink(std::unique_ptr<plugin::LoggerInstance> instance, std::string unique_name,
-       const FanoutTimes& fanout_times)
-      : times(fanout_times), name(std::move(unique_name)), logger(std::move(instance)) {}
+  Sink(std::unique_ptr<RecordSink> target, std::string unique_name, const FanoutTimes& fanout_times)
+      : times(fanout_times), name(std::move(unique_name)), logger(std::move(target)) {}
 
   const FanoutTimes times;
   const std::string name;
@@ -160,8 +205,8 @@ struct LoggerFanout::Line::Sink {
   bool stopping = false, done = false;
   Clock::time_point stop_at;  // where stopping
 
-  // [logger thread] from here on, but for the making and the closing of the instance
-  std::unique_ptr<plugin::LoggerInstance> logger;
+  // [logger thread] from here on, but for the making and the closing of the logger
+  std::unique_ptr<RecordSink> logger;
   bool dirty = false;  // written since the last flush
   Clock::time_point flushed_at = Clock::now();
   LogGate fault_gate{std::chrono::minutes(1)}, drop_gate{std::chrono::minutes(1)};
@@ -264,9 +309,7 @@ void LoggerFanout::Line::Sink::write(const Batch& batch) {
 
 LoggerFanout::Line::Sink::Taken LoggerFanout::Line::Sink::write_some(
     std::span<const std::shared_ptr<const Record>> records) {
-  std::array<swy_rec, kBatchMax> views;
-  for (std::size_t i = 0; i < records.size(); ++i) views[i] = to_plugin(*records[i]);
-  const auto taken = logger->write(std::span(views).first(records.size()), deadline_ns());
+  const auto taken = logger->write(records, deadline_ns());
   if (!taken) {
     tell_fault("write", taken.error().message);
     return {.records = 0,
@@ -342,7 +385,11 @@ void LoggerFanout::Line::Sink::tell_drops() {
 
 LoggerFanout::Line::Line(std::unique_ptr<plugin::LoggerInstance> logger, std::string name,
                          const FanoutTimes& times)
-    : sink_(std::make_shared<Sink>(std::move(logger), std::move(name), times)) {
+    : Line(std::make_unique<PluginSink>(std::move(logger)), std::move(name), times) {}
+
+LoggerFanout::Line::Line(std::unique_ptr<RecordSink> sink, std::string name,
+                         const FanoutTimes& times)
+    : sink_(std::make_shared<Sink>(std::move(sink), std::move(name), times)) {
   sink_->thread = std::thread([sink = sink_] { sink->run(); });
 }
 

@@ -5,6 +5,8 @@
 #include <cstdint>
 #include <forward_list>
 #include <memory>
+#include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -17,9 +19,18 @@ namespace switchyard::observe {
 enum class FinalStatus { kOk, kClientError, kUpstreamError, kClientLeft, kGatewayError };
 const char* to_string(FinalStatus status);
 
+// As it is billed. What an upstream's report could not be true in is clamped, and kept as it came.
 struct Usage {
+  // All tokens read and generated, and the parts of them that are counted apart.
   std::uint64_t tok_in = 0, tok_out = 0, tok_cached = 0, tok_reasoning = 0;
   bool reported = false;  // by the upstream; otherwise estimated
+  std::uint64_t tok_cache_write = 0, tok_cache_write_1h = 0;  // the second is part of the first
+  std::uint64_t tok_audio_in = 0, tok_cached_audio = 0, tok_image_in = 0, tok_audio_out = 0;
+  std::uint64_t images = 0, seconds = 0, characters = 0, searches = 0;
+  std::uint64_t told_in = 0, told_out = 0;  // as the upstream said, at most 2^53
+  bool clamped = false;                     // `told` could not be true
+  std::string told;                         // the report; empty where it is billed as it came
+  std::string service_tier;                 // that the upstream says it served by; empty: not said
 };
 
 // What only some requests have to tell. `kv` points into `texts`.
@@ -51,10 +62,17 @@ struct Record {
   std::uint64_t upstream_ns = 0;  // waited for upstream heads, all attempts
   Usage usage;
   FinalStatus final_status = FinalStatus::kOk;
+  // What the client owes and what the attempts cost, in billionths of the currency's unit. Not
+  // known is nothing, which is not zero.
+  std::optional<std::int64_t> charge_nano, cost_nano;
+  std::string charge_currency, cost_currency, price_version;
   std::string error_code, error_text, finish_reason, fallback_path, route_reason;
-  std::string dropped;    // JSON pointers of what did not reach the upstream, separated by ", "
-  swy_kv dropped_fact{};  // the same for loggers; set by cut_texts()
-  std::shared_ptr<const Facts> facts;  // or null
+  std::string dropped;  // JSON pointers of what did not reach the upstream, separated by ", "
+  std::shared_ptr<const Facts> facts;       // or null
+  std::shared_ptr<const std::string> plan;  // routing/decision.hpp; null where it isn't kept
+  // What loggers get as further facts: those above, and what has no field of its own there. Set by
+  // cut_texts().
+  std::shared_ptr<const Facts> logger_facts;
 };
 
 // Cuts what a client or an upstream may have made long: a record waits in queues that count
@@ -63,6 +81,16 @@ void cut_texts(Record& record);
 
 // At most `bytes_max` bytes from the start of UTF-8 text, never half a character.
 std::string_view cut_utf8(std::string_view text, std::size_t bytes_max);
+
+// Where one line's records go: a logger plugin, or a part of the host. Called on the line's thread.
+class RecordSink {
+ public:
+  virtual ~RecordSink() = default;
+  // How many of `records` were taken, a prefix.
+  virtual Result<std::uint32_t, plugin::LoggerFault> write(
+      std::span<const std::shared_ptr<const Record>> records, std::uint64_t deadline_ns) = 0;
+  virtual Result<void, plugin::LoggerFault> flush(std::uint64_t deadline_ns) = 0;
+};
 
 struct FanoutTimes {
   std::chrono::milliseconds window{50};  // a batch waits this long to fill
@@ -73,8 +101,8 @@ struct FanoutTimes {
   std::chrono::milliseconds close_max{5000};  // to write what is queued at the end
 };
 
-// Fans records out to logger plugins, each on its own thread behind a bounded queue. A full queue
-// drops and counts. A logger that takes fewer than it was given, or fails, is asked again later; a
+// Fans records out to loggers, each on its own thread behind a bounded queue. A full queue drops
+// and counts. A logger that takes fewer than it was given, or fails, is asked again later; a
 // record that it fails on alone, three times over, is dropped, unless it says that where records go
 // is overloaded: then they wait, for the time that it names.
 class LoggerFanout {
@@ -96,6 +124,8 @@ class LoggerFanout {
   class Line {
    public:
     Line(std::unique_ptr<plugin::LoggerInstance> logger, std::string name,
+         const FanoutTimes& times = FanoutTimes());
+    Line(std::unique_ptr<RecordSink> sink, std::string name,
          const FanoutTimes& times = FanoutTimes());
     // Writes what is queued (at most 5 s), flushes, closes. A logger that hangs past its deadline
     // is left behind.

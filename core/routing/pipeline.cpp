@@ -192,6 +192,11 @@ void Pipeline::plan(swy_rreq request, Route& route) const {
   if (!plan.fault.empty()) faults_.fetch_add(1, std::memory_order_relaxed);
   report(request, candidates, plan);
 
+  auto decided = std::make_shared<Decided>(Decided{request, candidates, {}});
+  decided->plan.order = plan.order;
+  decided->plan.scores = plan.scores;
+  decided->plan.fault = plan.fault;
+  route.decided = std::move(decided);
   route.reason = reason(plan, targets.size());
   // In place: what stands where the next one belongs goes where that one stood.
   for (std::uint32_t i = 0; i < plan.order.size(); ++i) {

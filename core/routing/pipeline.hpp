@@ -32,6 +32,14 @@ struct Plan {
   std::vector<swy_score> answer;
 };
 
+// One choice as it was made, for the record of its request. Its texts are views of the request and
+// of the pipeline.
+struct Decided {
+  swy_rreq request;
+  std::vector<swy_cand> candidates;
+  Plan plan;
+};
+
 using Strategies = std::vector<std::shared_ptr<plugin::StrategyInstance>>;
 
 // The one rule of composition. Each strategy is shown what those before it left and may exclude.
@@ -47,7 +55,8 @@ class Pipeline {
   Pipeline(const config::Config& config, const config::Model& model,
            const catalog::Catalog& catalog, Statistics& statistics, Strategies strategies);
 
-  // Puts route.targets in order, drops those that are excluded, and says why in route.reason.
+  // Puts route.targets in order, drops those that are excluded, and says why in route.reason and
+  // what it went by in route.decided.
   // `request` lacks only the currency. [loop]
   void plan(swy_rreq request, Route& route) const;
   // Tells what came of an attempt to the strategies that chose it. [loop]

@@ -17,6 +17,7 @@ namespace switchyard::routing {
 
 class Pipeline;
 class TargetStats;
+struct Decided;
 
 struct Target {
   std::size_t provider = 0;      // index into Config::providers
@@ -29,7 +30,8 @@ struct Route {
   std::string name;             // what the client asked for
   std::vector<Target> targets;  // tried in order
   std::string reason;  // why these, for the record: "alias fast", "model gpt-x at openai", ...
-  const Pipeline* pipeline = nullptr;  // which chooses among several targets
+  const Pipeline* pipeline = nullptr;      // which chooses among several targets
+  std::shared_ptr<const Decided> decided;  // once it has chosen
 };
 
 // By the name of the alias that each chooses for.

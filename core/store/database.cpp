@@ -11,6 +11,8 @@ namespace switchyard::store {
 namespace fs = std::filesystem;
 namespace {
 
+using Clock = std::chrono::steady_clock;
+
 constexpr int kBusyMs = 5000;
 
 struct CloseDatabase {
@@ -85,12 +87,12 @@ class SqliteStatement : public Statement {
   }
 
  private:
-  template <class Bind, class... Rest>
-  Statement& bound(Bind bind, std::string_view bytes, Rest... rest) {
+  template <class Set, class... Rest>
+  Statement& bound(Set set, std::string_view bytes, Rest... rest) {
     // A null pointer would bind NULL.
     const char* const data = bytes.data() == nullptr ? "" : bytes.data();
     if (code_ == SQLITE_OK) {
-      code_ = bind(statement_, ++bound_, data, bytes.size(), SQLITE_TRANSIENT, rest...);
+      code_ = set(statement_, ++bound_, data, bytes.size(), SQLITE_TRANSIENT, rest...);
     }
     return *this;
   }
@@ -142,6 +144,15 @@ class SqliteDatabase : public Database {
   std::int64_t changed() const override { return sqlite3_changes64(handle_.get()); }
   Error error(std::string_view what) const override {
     return Error{file_.string() + ": " + std::string(what)};
+  }
+
+  void set_deadline(std::optional<Clock::time_point> at) override {
+    constexpr int kOperations = 2000;  // between two looks at the clock: well under a millisecond
+    deadline_ = at;
+    const auto late = [](void* self) {
+      return Clock::now() >= *static_cast<SqliteDatabase*>(self)->deadline_ ? 1 : 0;
+    };
+    sqlite3_progress_handler(handle_.get(), kOperations, at ? +late : nullptr, this);
   }
 
   Result<void> backup(const fs::path& target) override {
@@ -208,9 +219,15 @@ class SqliteDatabase : public Database {
 
   fs::path file_;
   Handle handle_;
+  std::optional<Clock::time_point> deadline_;
 };
 
 }  // namespace
+
+bool says_damaged(const Error& error) {
+  return error.message.ends_with(sqlite3_errstr(SQLITE_CORRUPT)) ||
+         error.message.ends_with(sqlite3_errstr(SQLITE_NOTADB));
+}
 
 Result<void> Statement::run() {
   while (true) {

@@ -2,6 +2,7 @@
 // say through it is SQL that SQLite and PostgreSQL both take.
 #pragma once
 
+#include <chrono>
 #include <concepts>
 #include <cstdint>
 #include <filesystem>
@@ -71,6 +72,8 @@ class Database {
   // Rows that the last statement changed.
   virtual std::int64_t changed() const = 0;
   virtual Error error(std::string_view what) const = 0;  // "PLACE: what"
+  // From then on a step that is still at work is broken off; nothing: it takes the time it needs.
+  virtual void set_deadline(std::optional<std::chrono::steady_clock::time_point> at) = 0;
 
   // Runs `work` in one transaction that no other writer comes into, and returns its Result; one
   // that is an error undoes everything. Within a transaction it is part of that.
@@ -105,5 +108,8 @@ class Database {
   std::recursive_mutex mutex_;
   bool inside_ = false;  // a transaction
 };
+
+// Whether an error of open_sqlite() or a statement says that the file is torn, or no database.
+bool says_damaged(const Error& error);
 
 }  // namespace switchyard::store

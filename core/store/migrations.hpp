@@ -50,6 +50,111 @@ inline constexpr std::array kMigrations{
       CREATE TRIGGER keys_gone AFTER DELETE ON keys
         BEGIN UPDATE changes SET n = n + 1 WHERE name = 'keys'; END;
     )sql",
+    // The books: append only, but for balances and for how far the journal is in them.
+    R"sql(
+      CREATE TABLE transactions (
+        seq INTEGER PRIMARY KEY AUTOINCREMENT,
+        id TEXT NOT NULL UNIQUE,
+        kind TEXT NOT NULL,
+        note TEXT NOT NULL,
+        rate_version TEXT NOT NULL,
+        at_unix_ns INTEGER NOT NULL
+      ) STRICT;
+      CREATE TABLE entries (
+        seq INTEGER PRIMARY KEY AUTOINCREMENT,
+        transaction_seq INTEGER NOT NULL REFERENCES transactions (seq),
+        account TEXT NOT NULL,
+        currency TEXT NOT NULL,
+        amount INTEGER NOT NULL
+      ) STRICT;
+      CREATE INDEX entries_by_account ON entries (account, seq);
+      CREATE INDEX entries_by_transaction ON entries (transaction_seq);
+      CREATE TABLE balances (
+        account TEXT NOT NULL,
+        currency TEXT NOT NULL,
+        amount INTEGER NOT NULL,
+        PRIMARY KEY (account, currency)
+      ) STRICT;
+      CREATE TABLE receipts (
+        seq INTEGER PRIMARY KEY AUTOINCREMENT,
+        id TEXT NOT NULL UNIQUE,
+        request_id TEXT NOT NULL,
+        account TEXT NOT NULL,
+        key_id TEXT NOT NULL,
+        feature TEXT NOT NULL,
+        task TEXT NOT NULL,
+        model_asked TEXT NOT NULL,
+        model_used TEXT NOT NULL,
+        provider TEXT NOT NULL,
+        ended TEXT NOT NULL,
+        quantities TEXT NOT NULL,
+        currency TEXT NOT NULL,
+        charge INTEGER,
+        shortfall INTEGER NOT NULL,
+        held INTEGER NOT NULL,
+        price_version TEXT NOT NULL,
+        cost INTEGER,
+        cost_currency TEXT NOT NULL,
+        estimated INTEGER NOT NULL,
+        started_unix_ns INTEGER NOT NULL,
+        settled_unix_ns INTEGER NOT NULL
+      ) STRICT;
+      CREATE INDEX receipts_by_account ON receipts (account, settled_unix_ns);
+      CREATE INDEX receipts_by_request ON receipts (request_id);
+      CREATE TABLE costs (
+        seq INTEGER PRIMARY KEY AUTOINCREMENT,
+        id TEXT NOT NULL UNIQUE,
+        request_id TEXT NOT NULL,
+        account TEXT NOT NULL,
+        provider TEXT NOT NULL,
+        model TEXT NOT NULL,
+        currency TEXT NOT NULL,
+        amount INTEGER,
+        price_version TEXT NOT NULL,
+        outcome TEXT NOT NULL,
+        estimated INTEGER NOT NULL,
+        at_unix_ns INTEGER NOT NULL
+      ) STRICT;
+      CREATE INDEX costs_by_request ON costs (request_id);
+      CREATE TABLE interrupted (
+        seq INTEGER PRIMARY KEY AUTOINCREMENT,
+        id TEXT NOT NULL UNIQUE,
+        request_id TEXT NOT NULL,
+        account TEXT NOT NULL,
+        key_id TEXT NOT NULL,
+        held INTEGER NOT NULL,
+        at_unix_ns INTEGER NOT NULL
+      ) STRICT;
+      CREATE TABLE journal_places (
+        writer TEXT PRIMARY KEY,
+        segment INTEGER NOT NULL,
+        place INTEGER NOT NULL
+      ) STRICT;
+      CREATE TRIGGER journal_places_forward BEFORE UPDATE ON journal_places
+        WHEN NEW.segment < OLD.segment OR
+             (NEW.segment = OLD.segment AND NEW.place < OLD.place)
+        BEGIN SELECT RAISE(ABORT, 'a place in the journal goes forward only'); END;
+      CREATE TRIGGER transactions_stay BEFORE UPDATE ON transactions
+        BEGIN SELECT RAISE(ABORT, 'the books are append only'); END;
+      CREATE TRIGGER transactions_remain BEFORE DELETE ON transactions
+        BEGIN SELECT RAISE(ABORT, 'the books are append only'); END;
+      CREATE TRIGGER entries_stay BEFORE UPDATE ON entries
+        BEGIN SELECT RAISE(ABORT, 'the books are append only'); END;
+      CREATE TRIGGER entries_remain BEFORE DELETE ON entries
+        BEGIN SELECT RAISE(ABORT, 'the books are append only'); END;
+      CREATE TRIGGER receipts_stay BEFORE UPDATE ON receipts
+        BEGIN SELECT RAISE(ABORT, 'the books are append only'); END;
+      CREATE TRIGGER receipts_remain BEFORE DELETE ON receipts
+        BEGIN SELECT RAISE(ABORT, 'the books are append only'); END;
+      CREATE TRIGGER costs_stay BEFORE UPDATE ON costs
+        BEGIN SELECT RAISE(ABORT, 'the books are append only'); END;
+      CREATE TRIGGER costs_remain BEFORE DELETE ON costs
+        BEGIN SELECT RAISE(ABORT, 'the books are append only'); END;
+      CREATE TRIGGER interrupted_stay BEFORE UPDATE ON interrupted
+        BEGIN SELECT RAISE(ABORT, 'the books are append only'); END;
+      CREATE TRIGGER interrupted_remain BEFORE DELETE ON interrupted
+        BEGIN SELECT RAISE(ABORT, 'the books are append only'); END;
+    )sql",
     // The admin API: its tokens (0 stands for never, an empty account for no scope), the audit log,
     // which is only ever appended to, and answers kept for calls with an idempotency key.
     R"sql(
@@ -102,6 +207,49 @@ inline constexpr std::array kMigrations{
         PRIMARY KEY (caller_id, key)
       ) STRICT;
       CREATE INDEX replays_by_time ON replays (begun_unix_s);
+    )sql",
+    // Accounts. `change` is what the count of changes was when the row was last written, so that
+    // what is new is found without reading all.
+    R"sql(
+      DROP TRIGGER keys_added;
+      DROP TRIGGER keys_changed;
+      DROP TRIGGER keys_gone;
+      CREATE TABLE accounts (
+        number INTEGER PRIMARY KEY,
+        id TEXT NOT NULL UNIQUE,
+        name TEXT NOT NULL,
+        parent TEXT NOT NULL,
+        parent_pays INTEGER NOT NULL,
+        mode TEXT NOT NULL CHECK (mode IN ('unmetered', 'prepaid', 'postpaid')),
+        currency TEXT NOT NULL,
+        credit_limit_nano INTEGER NOT NULL CHECK (credit_limit_nano >= 0),
+        markup_ppm INTEGER NOT NULL,
+        zone TEXT NOT NULL,
+        metadata TEXT NOT NULL,
+        created_unix_s INTEGER NOT NULL,
+        disabled_unix_s INTEGER NOT NULL,
+        change INTEGER NOT NULL
+      ) STRICT;
+      CREATE INDEX accounts_by_parent ON accounts (parent);
+      CREATE INDEX accounts_by_change ON accounts (change);
+      INSERT INTO accounts VALUES
+        (1, 'default', 'default', '', 0, 'unmetered', 'USD', 0, 0, 'UTC', '{}', 0, 0, 1);
+      UPDATE keys SET account = 'default';
+      ALTER TABLE keys ADD COLUMN deleted_unix_s INTEGER NOT NULL DEFAULT 0;
+      ALTER TABLE keys ADD COLUMN expires_unix_s INTEGER NOT NULL DEFAULT 0;
+      ALTER TABLE keys ADD COLUMN old_macs TEXT NOT NULL DEFAULT '';
+      ALTER TABLE keys ADD COLUMN features TEXT NOT NULL DEFAULT '[]';
+      ALTER TABLE keys ADD COLUMN endpoints TEXT NOT NULL DEFAULT '[]';
+      ALTER TABLE keys ADD COLUMN ip_ranges TEXT NOT NULL DEFAULT '[]';
+      ALTER TABLE keys ADD COLUMN default_feature TEXT NOT NULL DEFAULT '';
+      ALTER TABLE keys ADD COLUMN may_explain INTEGER NOT NULL DEFAULT 0;
+      ALTER TABLE keys ADD COLUMN stores_bodies INTEGER NOT NULL DEFAULT 0;
+      ALTER TABLE keys ADD COLUMN body_bytes_max INTEGER NOT NULL DEFAULT 0;
+      ALTER TABLE keys ADD COLUMN metadata TEXT NOT NULL DEFAULT '{}';
+      ALTER TABLE keys ADD COLUMN change INTEGER NOT NULL DEFAULT 1;
+      CREATE INDEX keys_by_age ON keys (created_unix_s, id);
+      CREATE INDEX keys_by_account ON keys (account, created_unix_s, id);
+      CREATE INDEX keys_by_change ON keys (change);
     )sql",
 };
 

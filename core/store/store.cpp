@@ -1,38 +1,10 @@
 #include "core/store/store.hpp"
 
-#include <rapidjson/document.h>
-#include <rapidjson/stringbuffer.h>
-#include <rapidjson/writer.h>
-
-#include <optional>
-
 #include "core/store/migrations.hpp"
 
 namespace switchyard::store {
 namespace fs = std::filesystem;
 namespace {
-
-std::string models_to_json(const std::vector<std::string>& models) {
-  rapidjson::StringBuffer buffer;
-  rapidjson::Writer<rapidjson::StringBuffer> json(buffer);
-  json.StartArray();
-  for (const std::string& model : models) json.String(model);
-  json.EndArray();
-  return {buffer.GetString(), buffer.GetSize()};
-}
-
-// Nothing where the text is no array of texts: an unreadable restriction must not become none.
-std::optional<std::vector<std::string>> models_from_json(const std::string& text) {
-  rapidjson::Document document;
-  document.Parse<rapidjson::kParseIterativeFlag>(text.data(), text.size());
-  if (document.HasParseError() || !document.IsArray()) return std::nullopt;
-  std::vector<std::string> models;
-  for (const auto& model : document.GetArray()) {
-    if (!model.IsString()) return std::nullopt;
-    models.emplace_back(model.GetString(), model.GetStringLength());
-  }
-  return models;
-}
 
 std::uint64_t count(const Statement& row, int column) {
   return static_cast<std::uint64_t>(row.number(column));
@@ -59,64 +31,12 @@ Result<std::unique_ptr<Store>> Store::open(const fs::path& state_directory) {
   return std::unique_ptr<Store>(new Store(std::move(*database)));
 }
 
-Result<void> Store::add_key(const KeyRow& key) {
-  const auto held = database_->lock();
-  const auto insert = database_->prepare(
-      "INSERT INTO keys (id, name, account, mac, models, created_unix_s, "
-      "disabled_unix_s) VALUES (?, ?, ?, ?, ?, ?, ?)");
-  insert->bind(key.id).bind(key.name).bind(key.account).bind(key.mac_hex);
-  insert->bind(models_to_json(key.models)).bind(key.created_unix_s).bind(key.disabled_unix_s);
-  const auto done = insert->step();
-  if (!done) return done.error();
-  return {};
-}
-
-Result<std::vector<KeyRow>> Store::keys() {
-  const auto held = database_->lock();
-  const auto select = database_->prepare(
-      "SELECT id, name, account, mac, models, created_unix_s, disabled_unix_s "
-      "FROM keys ORDER BY created_unix_s, id");
-  std::vector<KeyRow> rows;
-  while (true) {
-    const auto row = select->step();
-    if (!row) return row.error();
-    if (!*row) return rows;
-    auto models = models_from_json(select->text(4));
-    if (!models) {
-      return database_->error("key " + select->text(0) + ": its models are no JSON array of texts");
-    }
-    rows.push_back({select->text(0), select->text(1), select->text(2), select->text(3),
-                    std::move(*models), count(*select, 5), count(*select, 6)});
-  }
-}
-
-Result<bool> Store::disable_key(const std::string& id, std::uint64_t at_unix_s) {
-  const auto held = database_->lock();
-  const auto find = database_->prepare("SELECT 1 FROM keys WHERE id = ?");
-  const auto found = find->bind(id).step();
-  if (!found) return found.error();
-  if (!*found) return false;
-  // The first time stands.
-  const auto update = database_->prepare(
-      "UPDATE keys SET disabled_unix_s = ? WHERE id = ? AND disabled_unix_s = 0");
-  const auto done = update->bind(at_unix_s).bind(id).step();
-  if (!done) return done.error();
-  return true;
-}
-
 Result<void> Store::backup(const fs::path& target) {
   const auto held = database_->lock();
   return database_->backup(target);
 }
 
 unsigned Store::schema_version() const { return static_cast<unsigned>(kMigrations.size()); }
-
-Result<std::uint64_t> Store::keys_version() {
-  const auto held = database_->lock();
-  const auto version = database_->number("SELECT n FROM changes WHERE name = 'keys'");
-  if (!version) return version.error();
-  return static_cast<std::uint64_t>(*version);
-}
 
 // ---- jobs ----
 

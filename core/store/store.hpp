@@ -1,4 +1,5 @@
-// What the host keeps between runs, in SQLite: schema versions, gateway keys, jobs.
+// What the host keeps between runs, in SQLite: schema versions and jobs. (Accounts and keys:
+// accounts.hpp.)
 #pragma once
 
 #include <cstdint>
@@ -12,13 +13,6 @@
 #include "core/store/database.hpp"
 
 namespace switchyard::store {
-
-struct KeyRow {
-  std::string id, name, account, mac_hex;
-  std::vector<std::string> models;
-  std::uint64_t created_unix_s = 0;
-  std::uint64_t disabled_unix_s = 0;  // 0: enabled
-};
 
 // A job that goes on at an upstream. Its provider and credential are what it was begun with.
 struct JobRow {
@@ -42,10 +36,6 @@ class Store {
   Store(const Store&) = delete;
   Store& operator=(const Store&) = delete;
 
-  Result<void> add_key(const KeyRow& key);
-  Result<std::vector<KeyRow>> keys();
-  Result<bool> disable_key(const std::string& id, std::uint64_t at_unix_s);  // false: no such key
-
   // Jobs of other keys, and those that are over at `now_unix_s`, are not found.
   Result<void> add_job(const JobRow& job, std::uint64_t now_unix_s);  // removes what is over
   Result<std::optional<JobRow>> job(const std::string& id, const std::string& key_id,
@@ -61,8 +51,6 @@ class Store {
   // A consistent copy while the store is in use (SQLite's backup API).
   Result<void> backup(const std::filesystem::path& target);
   unsigned schema_version() const;
-  // Counts changes of the keys, by any connection: a worker polls it to see `key create`.
-  Result<std::uint64_t> keys_version();
 
  private:
   explicit Store(std::unique_ptr<Database> database);

@@ -1,12 +1,10 @@
 #include "core/supervisor/plan.hpp"
 
-#include <openssl/rand.h>
-
-#include <algorithm>
-
 #include "core/account/keys.hpp"
 #include "core/base/clock.hpp"
 #include "core/base/os_socket.hpp"
+#include "core/store/accounts.hpp"
+#include "core/store/store.hpp"
 
 namespace switchyard::supervisor {
 namespace {
@@ -32,27 +30,16 @@ Faults to_lines(const config::LoadOptions& load, const config::Faults& faults) {
   return lines;
 }
 
-std::string new_key_id() {
-  std::uint8_t bytes[8];
-  RAND_bytes(bytes, sizeof bytes);
-  std::string id = "key_";
-  for (const std::uint8_t byte : bytes) {
-    constexpr char kHex[] = "0123456789abcdef";
-    id += kHex[byte >> 4];
-    id += kHex[byte & 15];
-  }
-  return id;
-}
-
-Result<Secret> add_first_key(store::Store& store, const std::string& pepper) {
+Result<Secret> add_first_key(store::Accounts& accounts, const std::string& pepper) {
   Secret key = account::new_gateway_key();
   const account::Pepper mac_maker{Secret(pepper)};
   store::KeyRow row;
-  row.id = new_key_id();
+  row.id = account::new_id("key_");
   row.name = "first";
+  row.account = store::kDefaultAccount;
   row.mac_hex = account::to_hex(mac_maker.mac(key.reveal()));
   row.created_unix_s = unix_ns() / 1'000'000'000u;
-  auto added = store.add_key(row);
+  auto added = accounts.add_key(row);
   if (!added) return std::move(added).error();
   return key;
 }
@@ -63,17 +50,15 @@ Result<void> consult_store(Plan& plan) {
   if (!state) return std::move(state).error();
   if (state->fresh) plan.admin_token = Secret(state->admin_token);
 
-  auto store = store::Store::open(plan.config->state);
-  if (!store) return std::move(store).error();
-  auto rows = (*store)->keys();
-  if (!rows) return std::move(rows).error();
+  auto database = store::open_database(plan.config->state);
+  if (!database) return std::move(database).error();
+  store::Accounts accounts(**database);
+  const auto keys = accounts.presence();
+  if (!keys) return keys.error();
 
-  const bool enabled = std::any_of(rows->begin(), rows->end(), [](const store::KeyRow& row) {
-    return row.disabled_unix_s == 0;
-  });
-  plan.open_access = plan.config->keys.empty() && !enabled;
-  if (plan.open_access && rows->empty() && plan.config->source.empty()) {
-    auto key = add_first_key(**store, state->pepper);
+  plan.open_access = plan.config->keys.empty() && !keys->enabled;
+  if (plan.open_access && !keys->any && plan.config->source.empty()) {
+    auto key = add_first_key(accounts, state->pepper);
     if (!key) return std::move(key).error();
     plan.first_key = std::move(*key);
     plan.open_access = false;

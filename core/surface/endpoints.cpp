@@ -124,15 +124,19 @@ std::optional<exchange::Failure> check_model(std::string& model) {
                      "model");
 }
 
+std::optional<exchange::Failure> check_duplicates(const JsonIndex& body) {
+  const std::string_view twice = body.duplicate(kGuarded);
+  if (twice.empty()) return std::nullopt;
+  return bad_request(400, "duplicate_member",
+                     "The member '" + std::string(twice) +
+                         "' occurs more than once (names are compared without regard to case).",
+                     std::string(twice));
+}
+
 std::optional<exchange::Failure> check_body(const Endpoint& endpoint, const JsonIndex& body,
                                             BodyFacts& facts) {
-  const std::string_view twice = body.duplicate(kGuarded);
-  if (!twice.empty()) {
-    return bad_request(400, "duplicate_member",
-                       "The member '" + std::string(twice) +
-                           "' occurs more than once (names are compared without regard to case).",
-                       std::string(twice));
-  }
+  auto twice = check_duplicates(body);
+  if (twice) return twice;
   for (const MemberType& rule : kTypes) {
     auto wrong = check_type(body, rule);
     if (wrong) return wrong;

@@ -38,6 +38,9 @@ struct BodyFacts {
 std::optional<exchange::Failure> check_body(const Endpoint& endpoint, const JsonIndex& body,
                                             BodyFacts& facts);
 
+// Members that route, price or frame and occur twice.
+std::optional<exchange::Failure> check_duplicates(const JsonIndex& body);
+
 // The same for a model's name alone, which is cut where it is too long.
 std::optional<exchange::Failure> check_model(std::string& model);
 

@@ -5,14 +5,17 @@
 #include <boost/smart_ptr/make_local_shared.hpp>
 
 #include "core/base/clock.hpp"
+#include "core/exchange/choice.hpp"
 #include "core/net/offload.hpp"
 #include "core/net/text.hpp"
+#include "core/surface/admission.hpp"
 #include "core/surface/endpoints.hpp"
 #include "core/surface/form.hpp"
 #include "core/surface/gateway_call.hpp"
 #include "core/surface/openai_error.hpp"
 #include "core/surface/openai_writer.hpp"
 #include "core/surface/realtime.hpp"
+#include "core/surface/surface.hpp"
 #include "core/surface/traceparent.hpp"
 #include "core/surface/videos.hpp"
 
@@ -21,25 +24,8 @@ namespace {
 
 using net::Task;
 
-// Bodies beyond this are scanned on the compute pool.
-constexpr std::size_t kScanOnLoopMax = 256 * 1024;
-
 // What a client may tell the upstream besides the body.
 constexpr std::string_view kForwarded[] = {"openai-beta", "traceparent", "tracestate"};
-
-// Counts what is open for as long as it lives.
-class Gauge {
- public:
-  explicit Gauge(std::atomic<std::int64_t>& gauge) : gauge_(gauge) {
-    gauge_.fetch_add(1, std::memory_order_relaxed);
-  }
-  ~Gauge() { gauge_.fetch_sub(1, std::memory_order_relaxed); }
-  Gauge(const Gauge&) = delete;
-  Gauge& operator=(const Gauge&) = delete;
-
- private:
-  std::atomic<std::int64_t>& gauge_;
-};
 
 bool valid_request_id(std::string_view id) {
   if (id.empty() || id.size() > 128) return false;
@@ -47,24 +33,6 @@ bool valid_request_id(std::string_view id) {
     return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '-' ||
            c == '_' || c == '.';
   });
-}
-
-std::string_view bearer(std::string_view authorization) {
-  constexpr std::string_view kScheme = "bearer ";
-  if (authorization.size() <= kScheme.size()) return {};
-  for (std::size_t i = 0; i < kScheme.size(); ++i) {
-    if ((authorization[i] | 0x20) != (kScheme[i] | 0x20)) return {};
-  }
-  return authorization.substr(kScheme.size());
-}
-
-std::vector<swy_kv> forwarded_headers(const net::RequestHead& head) {
-  std::vector<swy_kv> forwarded;
-  for (const std::string_view name : kForwarded) {
-    const std::string_view value = head.find(name);
-    if (!value.empty()) forwarded.push_back({to_swy(name), to_swy(value)});
-  }
-  return forwarded;
 }
 
 bool is_video_call(const net::RequestHead& head) {
@@ -88,11 +56,34 @@ std::string join_near(const std::vector<std::string>& names) {
 
 }  // namespace
 
+std::vector<swy_kv> forwarded_headers(const net::RequestHead& head,
+                                      std::span<const std::string_view> more) {
+  std::vector<swy_kv> forwarded;
+  for (const auto names : {std::span<const std::string_view>(kForwarded), more}) {
+    for (const std::string_view name : names) {
+      const std::string_view value = head.find(name);
+      if (!value.empty()) forwarded.push_back({to_swy(name), to_swy(value)});
+    }
+  }
+  return forwarded;
+}
+
+bool refuses_loss(const net::RequestHead& head) {
+  return head.find("x-switchyard-on-loss") == "refuse";
+}
+
 // Names like `name` that the key may use: others are none of its business.
 std::vector<std::string> Gateway::near_names(const Call& call, std::string_view name) {
   auto names = call.snapshot().routes->near(name);
   std::erase_if(names, [&](const std::string& near) { return !call.may_use(near); });
   return names;
+}
+
+exchange::Failure Gateway::no_model(const Call& call, const std::string& name) {
+  return bad_request(404, "model_not_found",
+                     "The model '" + name + "' does not exist or you do not have access to it." +
+                         join_near(near_names(call, name)),
+                     "model");
 }
 
 Gateway::Gateway(exchange::LoopContext context, net::asio::thread_pool& compute,
@@ -171,7 +162,8 @@ Task<> Gateway::refuse(Call& call, exchange::Failure failure) {
   record.error_text = failure.message;
   record.final_status = failure.status >= 500 ? observe::FinalStatus::kGatewayError
                                               : observe::FinalStatus::kClientError;
-  const std::string body = openai_error(failure);
+  const std::string body =
+      call.surface != nullptr ? call.surface->error(failure, record.id) : openai_error(failure);
   const std::string lines = openai_error_headers(failure) + call.headers;
   call.http.start(failure.status, lines, body.size());
   call.http.write(body);
@@ -200,8 +192,9 @@ Task<> Gateway::serve(Call& call) {
     }
     co_return;
   }
+  const Surface* const surface = find_surface(head);
   const bool videos = is_video_call(head);
-  if (!known_path(head.path) && !videos) {
+  if (!known_path(head.path) && !videos && surface == nullptr) {
     co_await refuse(call, bad_request(404, "unknown_url",
                                       "Unknown request URL: " + std::string(head.method) + " " +
                                           std::string(head.path) + "."));
@@ -211,7 +204,9 @@ Task<> Gateway::serve(Call& call) {
     call.headers +=
         "access-control-allow-methods: GET, POST, DELETE, OPTIONS\r\n"
         "access-control-allow-headers: authorization, content-type, x-request-id, "
-        "openai-beta, openai-organization, openai-project, x-stainless-arch, "
+        "openai-beta, openai-organization, openai-project, x-api-key, anthropic-version, "
+        "anthropic-beta, anthropic-dangerous-direct-browser-access, x-goog-api-key, "
+        "x-goog-api-client, x-switchyard-on-loss, x-stainless-arch, "
         "x-stainless-lang, x-stainless-os, x-stainless-package-version, "
         "x-stainless-retry-count, x-stainless-runtime, x-stainless-runtime-version, "
         "x-stainless-timeout\r\naccess-control-max-age: 600\r\n";
@@ -220,6 +215,10 @@ Task<> Gateway::serve(Call& call) {
     co_return;
   }
 
+  if (surface != nullptr) {
+    co_await serve_surface(call, *surface);
+    co_return;
+  }
   const Endpoint* const endpoint = videos ? nullptr : find_endpoint(head.path);
   const bool realtime = head.path == kRealtimePath;
   const bool get = head.method == "GET" || (head.method == "HEAD" && !realtime);
@@ -238,25 +237,21 @@ Task<> Gateway::serve(Call& call) {
 
   // The key comes before the body: who may not ask need not send.
   if (!call.published.open_access) {
+    std::string_view task;  // empty: only models are listed
+    if (endpoint != nullptr) task = endpoint->task;
+    if (videos) task = read_video_call(head.method, head.path).task;
+    if (realtime) task = kRealtimeTask;
     std::string_view given = bearer(head.find("authorization"));
     if (given.empty() && realtime) given = realtime_key(head);
-    if (!given.empty()) call.key = call.published.keys->find(given);
-    if (call.key == nullptr) {
-      call.recorded = endpoint != nullptr || videos || realtime;
-      if (endpoint != nullptr) call.record->task = endpoint->task;
-      if (videos) call.record->task = read_video_call(head.method, head.path).task;
-      if (realtime) call.record->task = kRealtimeTask;
+    auto refused = admit(call, given, task, kKeyHint);
+    if (refused) {
+      call.recorded = !task.empty();
+      call.record->task = task;
       call.record->surface = "openai";
-      call.headers += "www-authenticate: Bearer\r\n";
-      const char* const message =
-          given.empty() ? "No API key was given. Send one of this gateway's keys: Authorization: "
-                          "Bearer sy-..."
-                        : "Incorrect API key provided: this gateway does not know it.";
-      co_await refuse(call, bad_request(401, "invalid_api_key", message));
+      if (refused->status == 401) call.headers += "www-authenticate: Bearer\r\n";
+      co_await refuse(call, std::move(*refused));
       co_return;
     }
-    call.record->key_id = call.key->id;
-    call.record->account = call.key->account;
   }
 
   if (endpoint != nullptr) {
@@ -284,13 +279,28 @@ Task<> Gateway::serve(Call& call) {
   if (body.empty()) {
     const std::string name =
         net::percent_decode(head.path.substr(std::string_view("/v1/models/").size()));
-    const std::string message = "The model '" + name +
-                                "' does not exist or you do not have access to it." +
-                                join_near(near_names(call, name));
-    co_await refuse(call, bad_request(404, "model_not_found", message, "model"));
+    co_await refuse(call, no_model(call, name));
     co_return;
   }
   co_await answer(call, 200, std::move(body));
+}
+
+// Finds the key, and whether it lets this request in.
+std::optional<exchange::Failure> Gateway::admit(Call& call, std::string_view given,
+                                                std::string_view task, std::string_view key_hint) {
+  account::Found found;
+  if (!given.empty()) {
+    found = call.published.directory->find(given, call.record->start_unix_ns / 1'000'000'000u);
+  }
+  if (found.key != nullptr) {
+    call.record->key_id = found.key->id;
+    call.record->account = found.key->account->id;
+  }
+  auto refused = refuse_key(found, given, key_hint);
+  if (refused) return refused;
+  call.key = found.key;
+  return refuse_scope(*call.key, task, call.head(), call.http.peer(),
+                      call.snapshot().config->trusted_proxies);
 }
 
 void Gateway::list_models(const Call& call, std::string& out) const {
@@ -324,10 +334,7 @@ std::optional<exchange::Failure> Gateway::find_route(const Call& call, const std
   }
   route = call.snapshot().routes->resolve(model);
   if (route.targets.empty()) {
-    return bad_request(404, "model_not_found",
-                       "The model '" + model + "' does not exist or you do not have access to it." +
-                           join_near(near_names(call, model)),
-                       "model");
+    return no_model(call, model);
   }
   std::erase_if(route.targets, [&](const routing::Target& target) {
     const auto& instance = call.snapshot().providers[target.provider].instance;
@@ -368,52 +375,63 @@ Task<bool> Gateway::take_form(Call& call, const Endpoint& endpoint, std::string_
   co_return true;
 }
 
-Task<> Gateway::serve_task(Call& call) {
-  const Endpoint& endpoint = *find_endpoint(call.head().path);
+Task<bool> Gateway::read_text(Call& call, std::string_view& text) {
   observe::Record& record = *call.record;
-  const config::Limits& limits = call.snapshot().config->limits;
-  std::uint64_t bytes_max = limits.body_bytes_max;
+  std::uint64_t bytes_max = call.snapshot().config->limits.body_bytes_max;
   if (call.key != nullptr && call.key->body_bytes_max > 0) bytes_max = call.key->body_bytes_max;
 
   const auto body = co_await call.http.read_body(bytes_max);
   record.body_ns = mono_ns();
-  if (!body) {
-    const net::BodyFault& fault = body.error();
-    if (fault.status == 0) {
-      record.status = 499;
-      record.final_status = observe::FinalStatus::kClientLeft;
-      co_return;
-    }
-    const char* const code = fault.status == 413   ? "request_too_large"
-                             : fault.status == 408 ? "request_timeout"
-                                                   : "malformed_http";
-    std::string message = fault.reason;
-    if (fault.status == 413) message += " of " + std::to_string(bytes_max) + " bytes";
-    co_await refuse(call, bad_request(fault.status, code, message));
-    co_return;
+  if (body) {
+    text = *body;
+    co_return true;
   }
+  const net::BodyFault& fault = body.error();
+  if (fault.status == 0) {
+    record.status = 499;
+    record.final_status = observe::FinalStatus::kClientLeft;
+    co_return false;
+  }
+  const char* const code = fault.status == 413   ? "request_too_large"
+                           : fault.status == 408 ? "request_timeout"
+                                                 : "malformed_http";
+  std::string message = fault.reason;
+  if (fault.status == 413) message += " of " + std::to_string(bytes_max) + " bytes";
+  co_await refuse(call, bad_request(fault.status, code, message));
+  co_return false;
+}
 
-  std::string_view text = *body;
+Task<bool> Gateway::scan(Call& call, std::string_view text, JsonIndex& index) {
+  const unsigned depth_max = call.snapshot().config->limits.json_depth_max;
+  Result<void, JsonScanError> scanned;
+  if (text.size() <= kScanOnLoopMax) {
+    scanned = index.scan(text, depth_max);
+  } else {
+    auto work = [&] { scanned = index.scan(text, depth_max); };
+    co_await net::offload(compute_, std::move(work));
+  }
+  if (scanned) co_return true;
+  const std::string message =
+      "The request body is not a valid JSON object: " + std::string(scanned.error().what) +
+      " at byte " + std::to_string(scanned.error().at) + ".";
+  co_await refuse(call, bad_request(400, "invalid_json", message));
+  co_return false;
+}
+
+Task<> Gateway::serve_task(Call& call) {
+  const Endpoint& endpoint = *find_endpoint(call.head().path);
+  observe::Record& record = *call.record;
+  std::string_view text;
+  const bool read = co_await read_text(call, text);
+  if (!read) co_return;
   std::unique_ptr<Form> form;
   if (endpoint.form != BodyForm::kJson) {
     const bool taken = co_await take_form(call, endpoint, text, form);
     if (!taken) co_return;
   }
   JsonIndex index;
-  Result<void, JsonScanError> scanned;
-  if (text.size() <= kScanOnLoopMax) {
-    scanned = index.scan(text, limits.json_depth_max);
-  } else {
-    auto scan = [&] { scanned = index.scan(text, limits.json_depth_max); };
-    co_await net::offload(compute_, std::move(scan));
-  }
-  if (!scanned) {
-    const std::string message =
-        "The request body is not a valid JSON object: " + std::string(scanned.error().what) +
-        " at byte " + std::to_string(scanned.error().at) + ".";
-    co_await refuse(call, bad_request(400, "invalid_json", message));
-    co_return;
-  }
+  const bool scanned = co_await scan(call, text, index);
+  if (!scanned) co_return;
   BodyFacts facts;
   auto wrong = check_body(endpoint, index, facts);
   record.model_asked = facts.model;
@@ -442,14 +460,18 @@ Task<> Gateway::serve_task(Call& call) {
   request.headers = forwarded;
   request.route = &route;
   request.record = &record;
+  request.account = call.account();
+  request.refuse_loss = refuses_loss(call.head());
   if (form || endpoint.job) {
     co_await serve_rare(call, endpoint, request, form.get(), asked_state(index));
+    exchange::note_plan(call.snapshot(), request);
     co_return;
   }
   OpenAiWriter writer(context_.loop, call.http, call.headers, facts.stream, facts.want_usage);
   std::optional<Gauge> open;
   if (facts.stream) open.emplace(context_.metrics.open_streams);
   co_await exchange::run(context_, call.snapshot(), request, writer);
+  exchange::note_plan(call.snapshot(), request);
 }
 
 // Uploads and jobs, apart so that no other request's frame has room for them.
@@ -511,9 +533,11 @@ Task<> Gateway::serve_realtime(Call& call) {
   request.headers = forwarded;
   request.route = &route;
   request.record = &record;
+  request.account = call.account();
   request.session = &writer;
   const Gauge open(context_.metrics.open_streams);
   co_await exchange::run(context_, call.snapshot(), request, writer);
+  exchange::note_plan(call.snapshot(), request);
   co_await writer.end();
   if (!writer.committed()) co_return;
   record.status = 101;

@@ -7,7 +7,7 @@
 #include <memory>
 #include <string>
 
-#include "core/account/keys.hpp"
+#include "core/account/directory.hpp"
 #include "core/exchange/exchange.hpp"
 #include "core/net/server.hpp"
 #include "core/observe/record.hpp"
@@ -15,16 +15,20 @@
 
 namespace switchyard::surface {
 
+struct Ask;        // surface.hpp
+struct Canonical;  // surface.hpp
 struct Endpoint;   // endpoints.hpp
 struct Form;       // form.hpp
+class Surface;     // surface.hpp
 struct VideoCall;  // videos.hpp
 
 // What a worker publishes to its loops, at once and as a whole.
 struct Published {
   std::shared_ptr<const exchange::Snapshot> snapshot;
-  std::shared_ptr<const account::KeyTable> keys;
+  std::shared_ptr<const account::Directory> directory;
   std::shared_ptr<observe::LoggerFanout> loggers;
   bool open_access = false;  // no key exists: everybody on this machine may call
+  std::shared_ptr<const account::Account> open_account;  // who pays for these
 };
 
 class Gateway : public net::HttpHandler {
@@ -46,8 +50,18 @@ class Gateway : public net::HttpHandler {
   using Pin = boost::local_shared_ptr<const std::shared_ptr<const Published>>;
 
   net::Task<> serve(Call& call);
+  static std::optional<exchange::Failure> admit(Call& call, std::string_view given,
+                                                std::string_view task, std::string_view key_hint);
   net::Task<> serve_task(Call& call);
   net::Task<> serve_realtime(Call& call);
+  net::Task<> serve_surface(Call& call, const Surface& surface);
+  net::Task<> serve_canonical(Call& call, const Surface& surface, const Ask& ask);
+  static void keep_counting(const Call& call, const Surface& surface, const Canonical& canonical,
+                            routing::Route& route);
+  net::Task<> list_models(Call& call, const Surface& surface, const Ask& ask);
+  // The body as it was sent, and the members of one that is JSON. False: it was refused.
+  net::Task<bool> read_text(Call& call, std::string_view& text);
+  net::Task<bool> scan(Call& call, std::string_view text, JsonIndex& index);
   static std::optional<exchange::Failure> find_route(const Call& call, const std::string& model,
                                                      std::string_view task, routing::Route& route);
   // A body that is a form becomes JSON: `body` is then that of `form`. False: it was refused.
@@ -65,6 +79,7 @@ class Gateway : public net::HttpHandler {
   net::Task<> in_store(Work work);
   net::Task<> answer(Call& call, unsigned status, std::string body);
   net::Task<> refuse(Call& call, exchange::Failure failure);
+  static exchange::Failure no_model(const Call& call, const std::string& name);
   static std::vector<std::string> near_names(const Call& call, std::string_view name);
   void list_models(const Call& call, std::string& out) const;
   void finish(Call& call);

@@ -8,12 +8,36 @@
 
 namespace switchyard::surface {
 
+// Bodies beyond this are scanned, and translated, on the compute pool.
+constexpr std::size_t kScanOnLoopMax = 256 * 1024;
+
+// Counts what is open for as long as it lives.
+class Gauge {
+ public:
+  explicit Gauge(std::atomic<std::int64_t>& gauge) : gauge_(gauge) {
+    gauge_.fetch_add(1, std::memory_order_relaxed);
+  }
+  ~Gauge() { gauge_.fetch_sub(1, std::memory_order_relaxed); }
+  Gauge(const Gauge&) = delete;
+  Gauge& operator=(const Gauge&) = delete;
+
+ private:
+  std::atomic<std::int64_t>& gauge_;
+};
+
+// What a client may tell the upstream besides the body: what every one may, and `more`.
+std::vector<swy_kv> forwarded_headers(const net::RequestHead& head,
+                                      std::span<const std::string_view> more = {});
+// The client wants no answer to less than it asked.
+bool refuses_loss(const net::RequestHead& head);
+
 // All that belongs to one request; lives in the frame of handle().
 struct Gateway::Call {
   net::HttpExchange& http;
   Pin pin;
   const Published& published;
   const account::GatewayKey* key = nullptr;
+  const Surface* surface = nullptr;  // whose errors it gets; null: OpenAI's
   std::shared_ptr<observe::Record> record = std::make_shared<observe::Record>();
   std::string headers;    // lines on every answer
   bool recorded = false;  // whether this request is one to keep a record of
@@ -21,6 +45,10 @@ struct Gateway::Call {
   Call(net::HttpExchange& exchange, Pin held)
       : http(exchange), pin(std::move(held)), published(**pin) {}
   const net::RequestHead& head() const { return http.head(); }
+  // Whose request it is; without any key the default account's.
+  const account::Account* account() const {
+    return key != nullptr ? key->account.get() : published.open_account.get();
+  }
   const exchange::Snapshot& snapshot() const { return *published.snapshot; }
   bool may_use(std::string_view model) const { return key == nullptr || key->may_use(model); }
 };

@@ -10,15 +10,20 @@
 #include <future>
 #include <thread>
 
-#include "core/account/keys.hpp"
+#include "core/account/loader.hpp"
+#include "core/account/registry.hpp"
+#include "core/admin/account_routes.hpp"
 #include "core/admin/api.hpp"
 #include "core/admin/desk.hpp"
+#include "core/admin/records_routes.hpp"
 #include "core/base/clock.hpp"
 #include "core/base/json_object.hpp"
 #include "core/base/os_process.hpp"
 #include "core/config/change.hpp"
 #include "core/net/dns.hpp"
 #include "core/observe/log.hpp"
+#include "core/observe/record_keeper.hpp"
+#include "core/store/accounts.hpp"
 #include "core/store/call_note.hpp"
 #include "core/store/crashes.hpp"
 #include "core/store/store.hpp"
@@ -129,10 +134,11 @@ class Worker {
   config::Faults propose_plugins(const config::Config& config);
   Result<std::shared_ptr<observe::LoggerFanout>, config::Faults> open_loggers(
       const config::Config& config);
+  Result<std::shared_ptr<observe::LoggerFanout::Line>> record_line(const config::Records& records);
   Result<std::vector<std::shared_ptr<net::TlsServer>>, config::Faults> open_tls(
       const config::Config& config);
   void adopt(Next next);
-  bool load_keys();
+  bool refresh_directory();
   void publish();
   Result<std::uint64_t, config::Faults> reload();  // the new generation
   Result<std::uint64_t, config::Faults> reload_in_place();
@@ -148,6 +154,7 @@ class Worker {
 
   bool start();
   void start_loops();
+  admin::AccountServices account_services();
   void start_admin();
   std::filesystem::path data_directory() const {
     return options_.load.data_directory.empty() ? config::find_data_directory()
@@ -159,6 +166,7 @@ class Worker {
   void housekeep();
   void begin_drain(milliseconds deadline);
   void poll_drain();
+  std::filesystem::path records_directory() const { return state_.directory / "records"; }
   void stop_loops();
   void stop_admin();
 
@@ -181,11 +189,15 @@ class Worker {
   asio::posix::stream_descriptor control_socket_;
   asio::steady_timer housekeeping_, drain_timer_;
   bool draining_ = false, keys_seen_ = false;
+  observe::LogGate keys_gate_{std::chrono::seconds(10)};
   std::chrono::steady_clock::time_point drain_deadline_;
 
   std::unique_ptr<store::Store> store_;
   store::State state_;
-  std::uint64_t store_version_ = 0;
+  std::unique_ptr<store::Database> database_;
+  std::unique_ptr<store::Accounts> accounts_;
+  std::unique_ptr<account::Registry> registry_;
+  std::unique_ptr<account::Loader> directory_;
   std::unique_ptr<plugin::Libraries> libraries_;
   std::unique_ptr<SnapshotBuilder> builder_;
   std::unique_ptr<PluginWatch> watch_;
@@ -195,8 +207,9 @@ class Worker {
 
   std::shared_ptr<const config::Config> config_;
   std::shared_ptr<const exchange::Snapshot> snapshot_;
-  std::shared_ptr<const account::KeyTable> keys_;
   std::shared_ptr<observe::LoggerFanout> loggers_;
+  std::shared_ptr<observe::RecordSettings> record_settings_;
+  std::weak_ptr<observe::LoggerFanout::Line> record_line_;  // of the fan-outs that have it
   std::vector<std::shared_ptr<net::TlsServer>> tls_;
 
   std::vector<std::unique_ptr<LoopRuntime>> loops_;
@@ -248,11 +261,39 @@ Result<std::shared_ptr<observe::LoggerFanout>, config::Faults> Worker::open_logg
       faults.push_back({"/loggers/" + std::to_string(i), line.error().message});
     }
   }
+  if (config.records.enabled) {
+    auto line = record_line(config.records);
+    if (line) {
+      lines.push_back(std::move(*line));
+    } else {
+      faults.push_back({"/records", line.error().message});
+    }
+  }
   if (!faults.empty()) return faults;
   // An admin thread may be the last that has it.
   return std::shared_ptr<observe::LoggerFanout>(
       new observe::LoggerFanout(std::move(lines)),
       [this](const observe::LoggerFanout* fanout) { on_control([fanout] { delete fanout; }); });
+}
+
+store::RecordLimits record_limits(const config::Records& records) {
+  return {records.keep, records.usage_keep, records.size_max};
+}
+
+// One for all configurations: what changes are its settings.
+Result<std::shared_ptr<observe::LoggerFanout::Line>> Worker::record_line(
+    const config::Records& records) {
+  using Line = observe::LoggerFanout::Line;
+  if (auto line = record_line_.lock()) return line;
+  const store::RecordLimits limits = record_limits(records);
+  auto opened = store::Records::open(records_directory(), limits);
+  if (!opened) return opened.error();
+  record_settings_ = std::make_shared<observe::RecordSettings>(limits);
+  auto keeper =
+      std::make_unique<observe::RecordKeeper>(std::move(*opened), record_settings_, unix_ns);
+  auto line = std::make_shared<Line>(std::move(keeper), "records");
+  record_line_ = line;
+  return line;
 }
 
 Result<std::vector<std::shared_ptr<net::TlsServer>>, config::Faults> Worker::open_tls(
@@ -329,6 +370,7 @@ void Worker::adopt(Next next) {
   snapshot_ = std::move(next.snapshot);
   loggers_ = std::move(next.loggers);
   tls_ = std::move(next.tls);
+  if (record_settings_) record_settings_->set(record_limits(config_->records));
 }
 
 // ---- plugins ----
@@ -417,25 +459,30 @@ void Worker::swap_watched(const std::string& file) {
   (void)swap_plugin(file, plugin::Libraries::Intent::kWatch).has_value();
 }
 
-bool Worker::load_keys() {
-  const account::Pepper pepper{Secret(state_.pepper)};
-  auto rows = store_->keys();
-  if (!rows) {
-    spdlog::error("keys_not_loaded reason={}", observe::quote(rows.error().message));
+// True: accounts or keys changed, and wait for publish().
+bool Worker::refresh_directory() {
+  const auto refreshed = directory_->refresh();
+  if (!refreshed) {
+    if (const auto held = keys_gate_.pass(mono_ns())) {
+      spdlog::error("keys_not_loaded reason={} held_back={}",
+                    observe::quote(refreshed.error().message), *held);
+    }
     return false;
   }
-  auto keys = account::collect_keys(config_->keys, *rows, pepper);
-  keys_ = std::make_shared<const account::KeyTable>(pepper, std::move(keys));
-  return true;
+  for (const std::string& id : directory_->take_unreadable()) {
+    spdlog::error("key_unusable key={} reason=\"its account, MAC or IP ranges can't be read\"", id);
+  }
+  return *refreshed;
 }
 
 void Worker::publish() {
   auto published = std::make_shared<surface::Published>();
   published->snapshot = snapshot_;
-  published->keys = keys_;
+  published->directory = directory_->current();
   published->loggers = loggers_;
   // Once there was a key, taking it away closes the door rather than opening it to everybody.
-  if (keys_->size() > 0) keys_seen_ = true;
+  const std::size_t keys = directory_->current()->enabled();
+  if (keys > 0) keys_seen_ = true;
   published->open_access = options_.open_access && !keys_seen_;
   const auto shared = std::shared_ptr<const surface::Published>(
       new surface::Published(*published), [this](const surface::Published* last) {
@@ -446,7 +493,7 @@ void Worker::publish() {
     asio::post(runtime->loop.context(),
                [gateway = &runtime->gateway, shared] { gateway->publish(shared); });
   }
-  admin_state_->publish(snapshot_, loggers_, keys_->size());
+  admin_state_->publish(snapshot_, loggers_, keys);
   admin_state_->publish_plugins(report_plugins(*libraries_));
 
   std::vector<ListenerSettings> settings;
@@ -519,7 +566,8 @@ Result<std::uint64_t, admin::ConfigRefusal> Worker::apply_config(const std::stri
 std::uint64_t Worker::put_in_force(Next next) {
   adopt(std::move(next));
   if (options_.log_level.empty()) (void)observe::set_log_level(config_->log_level).has_value();
-  load_keys();
+  directory_->configure(config_->keys);
+  refresh_directory();
   publish();
   watch_plugins();
   spdlog::info("configuration_loaded generation={} providers={}", snapshot_->generation,
@@ -554,6 +602,16 @@ bool Worker::start() {
     return false;
   }
   store_ = std::move(*opened);
+  auto database = store::open_database(directory);
+  if (!database) {
+    spdlog::error("store_not_opened reason={}", observe::quote(database.error().message));
+    return false;
+  }
+  database_ = std::move(*database);
+  accounts_ = std::make_unique<store::Accounts>(*database_);
+  const account::Pepper pepper{Secret(state_.pepper)};
+  registry_ = std::make_unique<account::Registry>(*accounts_, pepper);
+  directory_ = std::make_unique<account::Loader>(*accounts_, pepper);
 
   plugin::LibraryOptions libraries;
   libraries.directory =
@@ -579,7 +637,8 @@ bool Worker::start() {
     return false;
   }
   adopt(std::move(*next));
-  return load_keys();
+  directory_->configure(config_->keys);
+  return refresh_directory();
 }
 
 void Worker::start_loops() {
@@ -630,6 +689,17 @@ AdminState::Commands Worker::commands() {
   return commands;
 }
 
+admin::AccountServices Worker::account_services() {
+  const auto changed = [this] {
+    ask_control([this] {
+      const bool refreshed = refresh_directory();
+      if (refreshed) publish();
+      return refreshed;
+    });
+  };
+  return {*registry_, changed, [] { return unix_ns() / 1'000'000'000u; }};
+}
+
 void Worker::start_admin() {
   auto database = store::open_database(state_.directory);
   if (!database) {
@@ -639,6 +709,11 @@ void Worker::start_admin() {
   desk_ =
       std::make_unique<admin::Desk>(std::move(*database), account::Pepper(Secret(state_.pepper)));
   std::vector<admin::Route> routes = admin::make_routes(*admin_state_);
+  const auto add = [&routes](std::vector<admin::Route> part) {
+    std::move(part.begin(), part.end(), std::back_inserter(routes));
+  };
+  add(admin::account_routes(account_services()));
+  add(admin::records_routes(records_directory()));
   const auto document = data_directory() / "admin-openapi.json";
   const auto is_within = [](const std::string& account, const std::string& above) {
     return Result<bool>(account == above);
@@ -742,14 +817,9 @@ void Worker::on_message(const control::Message& message) {
 // alone can read.
 void Worker::housekeep() {
   if (draining_) return;
-  const auto version = store_->keys_version();
-  if (version && *version != store_version_) {
-    const bool first = store_version_ == 0;
-    store_version_ = *version;
-    if (!first && load_keys()) {
-      publish();
-      spdlog::info("keys_loaded count={}", keys_->size());
-    }
+  if (refresh_directory()) {
+    publish();
+    spdlog::info("keys_loaded count={}", directory_->current()->enabled());
   }
   leave_resting_plugins();
   admin_state_->publish_plugins(report_plugins(*libraries_));

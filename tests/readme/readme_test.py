@@ -42,6 +42,8 @@ EXPECTED = [
     ('from "openai"', r"(?s)\S+.*\n.*\S+"),
     ("key create", r"\bsy-[\w-]{20,}"),
     ("records.jsonl", r'^\{.*"demo".*\}$'),
+    ("record list", r"(?m)^\S+ +\S+ +default +\S+ +demo +200 +ok "),
+    ("usage --by", r"(?m)^\S+ +default +\S+ +[1-9]"),
     ("/metrics", r"^switchyard_requests_total\{.*\} [1-9]"),
     ("/admin/v1/status", r'^\{.*"uptime'),
     ('"model": "echo"', r'"content": ?"Is there an echo\?"'),

@@ -23,7 +23,7 @@ class Provider {
   swy::Host host_;
 };
 
-constexpr char kCaps[] = R"({"tasks":["chat","models"],"dialects":[]})";
+constexpr char kCaps[] = R"({"tasks":["chat","models","count_tokens"],"dialects":["anthropic"]})";
 
 constexpr char kSchema[] = R"({
   "type": "object",

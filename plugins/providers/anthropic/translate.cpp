@@ -8,6 +8,7 @@ namespace json = swy::json;
 
 namespace {
 
+constexpr std::string_view kDialect = "anthropic";
 constexpr unsigned kPagesMax = 20;  // of a list of models
 constexpr std::size_t kHeldMax = 16u << 20;
 
@@ -144,6 +145,7 @@ swy::Next Operation::step(const swy::Event& event, swy::Out& out) {
 
 swy::Next Operation::start(swy::Out& out) {
   if (request_.task() == "models") return ask_for_models(out);
+  if (request_.native() && request_.dialect() == kDialect) return start_native(out);
   if (request_.task() != "chat") {
     return swy::Next::fail(
         {SWY_CLS_NOT_OFFERED, "anthropic does not offer " + std::string(request_.task())});
@@ -158,13 +160,38 @@ swy::Next Operation::start(swy::Out& out) {
   return next;
 }
 
+// The client's own bytes, but for the model's name.
+swy::Next Operation::start_native(swy::Out& out) {
+  swy::Gather body;
+  const std::string model = json::quoted(request_.model());
+  const swy_member* const asked = request_.find("model");
+  if (asked == nullptr || (request_.task() != "chat" && !counts())) {
+    return swy::Next::fail({SWY_CLS_NOT_OFFERED, "anthropic does not offer this"});
+  }
+  body.add(request_.body().substr(0, asked->value_at));
+  body.add(model);
+  body.add(request_.body().substr(asked->value_at + asked->value_n));
+  swy::Next next = send(out, "POST", counts() ? "/messages/count_tokens" : "/messages",
+                        streaming_ ? SWY_FRAME_SSE : SWY_FRAME_WHOLE);
+  out.header("content-type", "application/json");
+  out.body(body);
+  return next;
+}
+
 swy::Next Operation::send(swy::Out& out, std::string_view method, std::string_view path,
                           std::uint32_t framing) {
   out.begin(method, path, framing);
   out.auth("header", "x-api-key");
   out.header("accept", framing == SWY_FRAME_SSE ? "text/event-stream" : "application/json");
-  out.header("anthropic-version", settings_->version);
-  if (!settings_->betas.empty()) out.header("anthropic-beta", settings_->betas);
+  std::string version, betas = settings_->betas;
+  if (request_.native()) {
+    version = request_.header("anthropic-version");
+    const std::string_view asked = request_.header("anthropic-beta");
+    if (!betas.empty() && !asked.empty()) betas += ',';
+    betas += asked;
+  }
+  out.header("anthropic-version", version.empty() ? settings_->version : version);
+  if (!betas.empty()) out.header("anthropic-beta", betas);
   for (const std::string_view name : {"traceparent", "tracestate"}) {
     const std::string_view value = request_.header(name);
     if (!value.empty()) out.header(name, value);
@@ -188,6 +215,9 @@ swy::Next Operation::on_head(const swy::Event& event, swy::Out& out) {
 
 swy::Next Operation::on_data(const swy::Event& event, swy::Out& out) {
   if (status_ >= 300) return refuse(event.data(), out);
+  if (request_.native() && request_.task() != "models") {
+    return streaming_ ? on_native_event(event.data(), out) : on_native_answer(event.data(), out);
+  }
   if (streaming_) return on_event(event.data(), out);
   return request_.task() == "models" ? on_models(event.data(), out) : on_message(event.data(), out);
 }
@@ -203,6 +233,51 @@ swy::Next Operation::refuse(std::string_view body, swy::Out& out) {
 
 swy::Next Operation::bad_answer(std::string what) const {
   return swy::Next::fail({SWY_CLS_BAD_ANSWER, std::move(what), status_});
+}
+
+// ---- native passage ----
+
+// What the record wants to know is read on the way; nothing is changed.
+swy::Next Operation::on_native_event(std::string_view data, swy::Out& out) {
+  json::Cursor cursor(data);
+  if (cursor.type() == 'o') cursor.skip();
+  const std::string_view type = json::inside(json::find(data, "type"));
+  if (!cursor.at_end() || type.empty()) return bad_answer("a stream event is not a JSON object");
+  if (type == "error") return refuse(data, out);
+  if (type == "message_start") {
+    if (begun_) return bad_answer("message_start came twice");
+    begun_ = true;
+    note_usage(json::find_path(data, "message.usage"));
+    if (usage().any()) out.usage(usage().json());
+  } else if (!begun_ && type != "ping") {
+    return bad_answer("the stream did not begin with message_start");
+  } else if (type == "message_delta") {
+    note_usage(json::find(data, "usage"));
+    const std::string_view reason = json::inside(json::find_path(data, "delta.stop_reason"));
+    stopped_ |= !reason.empty();
+    if (!reason.empty()) out.finish_reason(finish_reason(reason));
+  } else if (type == "message_stop") {
+    if (!stopped_) return bad_answer("the message ended without a stop_reason");
+    if (usage().any()) out.usage(usage().json());
+  }
+  const bool content = type == "content_block_delta";
+  out.delta(data, SWY_EMIT_NATIVE | (content ? SWY_EMIT_CONTENT : 0U));
+  return type == "message_stop" ? swy::Next::done() : swy::Next::feed();
+}
+
+swy::Next Operation::on_native_answer(std::string_view body, swy::Out& out) {
+  if (!json::valid(body)) return bad_answer("the upstream's answer is not JSON");
+  const std::string_view type = json::inside(json::find(body, "type"));
+  if (type == "error") return refuse(body, out);
+  if (counts() ? !json::to_integer(json::find(body, "input_tokens")) : type != "message") {
+    return bad_answer("the upstream's answer is no message");
+  }
+  note_usage(json::find(body, "usage"));
+  if (usage().any()) out.usage(usage().json());
+  const std::string_view reason = json::inside(json::find(body, "stop_reason"));
+  if (!reason.empty()) out.finish_reason(finish_reason(reason));
+  out.whole(body, SWY_EMIT_NATIVE);
+  return swy::Next::done();
 }
 
 // ---- a stream ----
@@ -267,11 +342,8 @@ bool Operation::on_message_start(std::string_view message, swy::Out& out) {
   answer_.open(out, 0);
   note_usage(json::find(message, "usage"));
   // Already known, and wanted should the stream break off.
-  swy::ChatUsage usage;
-  if (input_) usage.prompt = *input_ + cache_read_.value_or(0) + cache_write_.value_or(0);
-  usage.completion = output_;
-  usage.cached = cache_read_;
-  if (usage.any()) out.usage(usage.json());
+  const swy::ChatUsage known = usage();
+  if (known.any()) out.usage(known.json());
   return true;
 }
 
@@ -283,14 +355,22 @@ void Operation::on_message_delta(std::string_view delta, std::string_view usage,
 swy::Next Operation::on_message_stop(swy::Out& out) {
   if (block_open_) return bad_answer("the message ended within a block");
   if (!stopped_) return bad_answer("the message ended without a stop_reason");
+  answer_.end(out, usage());
+  return swy::Next::done();
+}
+
+// Tokens of the cache are counted beside those of the prompt.
+swy::ChatUsage Operation::usage() const {
   swy::ChatUsage usage;
   if (input_) usage.prompt = *input_ + cache_read_.value_or(0) + cache_write_.value_or(0);
   usage.completion = output_;
   usage.cached = cache_read_;
   usage.cache_write = cache_write_;
+  usage.cache_write_1h = cache_write_1h_;
   usage.reasoning = thinking_;
-  answer_.end(out, usage);
-  return swy::Next::done();
+  usage.searches = searches_;
+  usage.service_tier = service_tier_;
+  return usage;
 }
 
 // Cumulative, and null where a later report says nothing new: the last number counts.
@@ -313,6 +393,16 @@ void Operation::note_usage(std::string_view usage) {
       if (const auto count = swy::ChatUsage::count(json::find(value, "thinking_tokens"))) {
         thinking_ = count;
       }
+    } else if (json::is(name, "cache_creation")) {
+      const auto count = swy::ChatUsage::count(json::find(value, "ephemeral_1h_input_tokens"));
+      if (count && *count > 0) cache_write_1h_ = count;
+    } else if (json::is(name, "server_tool_use")) {
+      const auto count = swy::ChatUsage::count(json::find(value, "web_search_requests"));
+      if (count && *count > 0) searches_ = count;
+    } else if (json::is(name, "service_tier") && service_tier_ != "fast") {
+      service_tier_ = json::to_text(value).value_or(service_tier_);
+    } else if (json::is(name, "speed") && json::to_text(value) == "fast") {
+      service_tier_ = "fast";  // has a price of its own, whichever tier it is served by
     }
     if (to == nullptr) continue;
     if (const auto count = swy::ChatUsage::count(value)) *to = count;

@@ -1,5 +1,6 @@
-// Anthropic's Messages API for canonical chat: requests out, answers and streams back.
-// No sockets, no clock, no globals: an operation sees events and writes through swy::Out.
+// Anthropic's Messages API for canonical chat: requests out, answers and streams back. What is in
+// its own dialect already passes as it is. No sockets, no clock, no globals: an operation sees
+// events and writes through swy::Out.
 #pragma once
 
 #include <cstdint>
@@ -32,6 +33,7 @@ class Operation {
   enum class Block { kNone, kText, kThinking, kCall, kCustomCall, kOpaque, kIgnored };
 
   swy::Next start(swy::Out& out);
+  swy::Next start_native(swy::Out& out);
   swy::Next send(swy::Out& out, std::string_view method, std::string_view path,
                  std::uint32_t framing);
   swy::Next ask_for_models(swy::Out& out);
@@ -41,6 +43,9 @@ class Operation {
   swy::Next on_models(std::string_view body, swy::Out& out);
   swy::Next on_message(std::string_view body, swy::Out& out);
   swy::Next on_event(std::string_view data, swy::Out& out);
+  swy::Next on_native_event(std::string_view data, swy::Out& out);
+  swy::Next on_native_answer(std::string_view body, swy::Out& out);
+  bool counts() const { return request_.task() == "count_tokens"; }
   bool on_message_start(std::string_view message, swy::Out& out);
   void on_message_delta(std::string_view delta, std::string_view usage, swy::Out& out);
   swy::Next on_message_stop(swy::Out& out);
@@ -54,6 +59,7 @@ class Operation {
   void note_citation(std::string_view citation);
   void note_stop(std::string_view holder, swy::Out& out);
   void note_usage(std::string_view usage);
+  swy::ChatUsage usage() const;
   swy::Next refuse(std::string_view body, swy::Out& out);
   swy::Next bad_answer(std::string what) const;
 
@@ -76,8 +82,11 @@ class Operation {
   std::string block_text_, call_id_, call_name_;
 
   // As Anthropic counts: the input without what a cache read or wrote.
-  std::optional<std::int64_t> input_, cache_read_, cache_write_, output_, thinking_;
+  std::optional<std::int64_t> input_, cache_read_, cache_write_, cache_write_1h_, output_,
+      thinking_, searches_;
+  std::string service_tier_;
   bool stopped_ = false;  // a stop_reason came
+  bool begun_ = false;    // a native stream
 
   std::string models_, after_;  // the list so far, and where the next page begins
   unsigned pages_ = 0;

@@ -162,6 +162,18 @@ void Operation::note_usage(std::string_view usage) {
   usage_.cache_write = count("cacheWriteInputTokens");
   usage_.completion = count("outputTokens");
   if (input) usage_.prompt = *input + usage_.cached.value_or(0) + usage_.cache_write.value_or(0);
+  json::Cursor details(json::find(usage, "cacheDetails"));
+  if (!details.array()) return;
+  while (details.element()) {
+    const std::string_view each = details.value();
+    const auto written = swy::ChatUsage::count(json::find(each, "inputTokens"));
+    const bool for_an_hour = json::inside(json::find(each, "ttl")) == "1h";
+    if (for_an_hour && written) usage_.cache_write_1h = written;
+  }
+}
+
+void Operation::note_tier(std::string_view tier) {
+  usage_.service_tier = json::to_text(tier).value_or("");
 }
 
 // ---- a stream ----
@@ -184,6 +196,7 @@ swy::Next Operation::on_message(std::string_view name, std::string_view payload,
       return bad_answer("the model ended with " + std::string(reason), out);
   } else if (name == "metadata") {
     note_usage(json::find(payload, "usage"));
+    note_tier(json::find_path(payload, "serviceTier.type"));
   }
   return swy::Next::feed();
 }
@@ -273,6 +286,7 @@ swy::Next Operation::on_whole(std::string_view body, swy::Out& out) {
   if (!note_stop(reason, out))
     return bad_answer("the model ended with " + std::string(reason), out);
   note_usage(json::find(body, "usage"));
+  note_tier(json::find_path(body, "serviceTier.type"));
   answer_.end(out, usage_);
   return swy::Next::done();
 }

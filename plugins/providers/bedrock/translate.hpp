@@ -62,6 +62,7 @@ class Operation {
   // False for a reason that is a fault of the model.
   bool note_stop(std::string_view reason, swy::Out& out);
   void note_usage(std::string_view usage);
+  void note_tier(std::string_view tier);
   swy::Next bad_answer(std::string what, swy::Out& out) const;
 
   const Settings* settings_;

@@ -478,6 +478,7 @@ void Operation::on_call(std::string_view call, std::string_view signature, unsig
 
 // Which page stands behind which piece of the text. Google counts bytes, OpenAI characters.
 void Operation::on_grounding(std::string_view grounding, unsigned choice, swy::Out& out) {
+  note_searches(json::find(grounding, "webSearchQueries"));
   const std::string_view chunks = json::find(grounding, "groundingChunks");
   json::Cursor supports(json::find(grounding, "groundingSupports"));
   if (!supports.array()) return;
@@ -560,13 +561,31 @@ void Operation::on_logprobs(std::string_view result, unsigned choice, swy::Out& 
   if (!list.empty()) answer_.logprobs(out, choice, list);
 }
 
+namespace {
+
+// [{"modality":"AUDIO","tokenCount":7}]; nothing where there are none of it.
+std::optional<std::int64_t> tokens_of(std::string_view details, std::string_view modality) {
+  json::Cursor list(details);
+  if (!list.array()) return std::nullopt;
+  while (list.element()) {
+    const std::string_view each = list.value();
+    if (json::inside(json::find(each, "modality")) != modality) continue;
+    const auto count = swy::ChatUsage::count(json::find(each, "tokenCount"));
+    if (count && *count > 0) return count;
+  }
+  return std::nullopt;
+}
+
+}  // namespace
+
 void Operation::note_usage(std::string_view usage) {
   json::Cursor cursor(usage);
   std::string_view name;
   if (!cursor.object()) return;
   std::optional<std::int64_t> prompt, tools, candidates, thoughts, cached;
   while (cursor.member(name)) {
-    const auto count = swy::ChatUsage::count(cursor.value());
+    const std::string_view value = cursor.value();
+    const auto count = swy::ChatUsage::count(value);
     if (json::is(name, "promptTokenCount")) {
       prompt = count;
     } else if (json::is(name, "toolUsePromptTokenCount")) {
@@ -577,6 +596,13 @@ void Operation::note_usage(std::string_view usage) {
       thoughts = count;
     } else if (json::is(name, "cachedContentTokenCount")) {
       cached = count;
+    } else if (json::is(name, "promptTokensDetails")) {
+      usage_.audio_in = tokens_of(value, "AUDIO");
+      usage_.image_in = tokens_of(value, "IMAGE");
+    } else if (json::is(name, "cacheTokensDetails")) {
+      usage_.cached_audio = tokens_of(value, "AUDIO");
+    } else if (json::is(name, "candidatesTokensDetails")) {
+      usage_.audio_out = tokens_of(value, "AUDIO");
     }
   }
   if (prompt) usage_.prompt = *prompt + tools.value_or(0);
@@ -584,6 +610,18 @@ void Operation::note_usage(std::string_view usage) {
   if (prompt && !usage_.completion) usage_.completion = 0;
   if (cached) usage_.cached = cached;
   if (thoughts) usage_.reasoning = thoughts;
+}
+
+// The list grows while a stream goes on.
+void Operation::note_searches(std::string_view queries) {
+  json::Cursor list(queries);
+  if (!list.array()) return;
+  std::int64_t count = 0;
+  while (list.element()) {
+    list.skip();
+    ++count;
+  }
+  if (count > usage_.searches.value_or(0)) usage_.searches = count;
 }
 
 // ---- embeddings, models ----

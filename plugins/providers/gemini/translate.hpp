@@ -51,6 +51,7 @@ class Operation {
   void on_grounding(std::string_view grounding, unsigned choice, swy::Out& out);
   void on_logprobs(std::string_view result, unsigned choice, swy::Out& out);
   void note_usage(std::string_view usage);
+  void note_searches(std::string_view queries);
   swy::Next refuse(std::string_view body, swy::Out& out);
   swy::Next blocked(std::string_view reason, std::string_view message, swy::Out& out);
   swy::Next bad_answer(std::string what) const;

@@ -48,6 +48,8 @@ class Reader {
         dialect.usage_paths = strings(value, at);
       } else if (name == "usage_cached_path") {
         dialect.usage_cached_path = string(value, at);
+      } else if (name == "usage_cache_write_path") {
+        dialect.usage_cache_write_path = string(value, at);
       } else if (name == "usage_reasoning_beside") {
         dialect.usage_reasoning_beside = json::is_true(value);
       } else if (name == "finish_tool_calls") {

@@ -58,7 +58,7 @@ struct Dialect {
 
   StreamUsage stream_usage = StreamUsage::kOnRequest;
   std::vector<std::string> usage_paths;  // besides the top-level "usage"
-  std::string usage_cached_path;
+  std::string usage_cached_path, usage_cache_write_path;
   bool usage_reasoning_beside = false;
   Pairs finish_reasons;
   bool finish_tool_calls = false;

@@ -115,18 +115,47 @@ class FormWriter {
   swy::Out& out_;
 };
 
-// In the terms of the record; empty where tokens were not counted (seconds of sound are not).
-std::string token_usage(std::string_view usage) {
+// In the terms of the record: tokens, or seconds of sound; empty where neither was counted. Details
+// are called input_tokens_details of pictures, and input_token_details of sound.
+std::string canonical_usage(std::string_view usage) {
   const auto in = json::to_integer(json::find(usage, "input_tokens"));
   const auto read = json::to_integer(json::find(usage, "output_tokens"));
-  if (!in && !read) return {};
+  const std::string_view seconds = json::find(usage, "seconds");
+  if (!in && !read) {
+    return json::type_of(seconds) == 'n' ? R"({"seconds":)" + std::string(seconds) + "}" : "";
+  }
+  std::string_view details = json::find(usage, "input_tokens_details");
+  if (details.empty()) details = json::find(usage, "input_token_details");
   std::string out;
   json::Writer writer(out);
+  const auto put = [&](std::string_view name, std::string_view from) {
+    const auto count = json::to_integer(json::find(details, from));
+    if (count) writer.key(name).integer(*count);
+  };
   writer.open_object();
   if (in) writer.key("prompt_tokens").integer(*in);
   if (read) writer.key("completion_tokens").integer(*read);
+  if (json::type_of(details) == 'o') {
+    writer.key("prompt_tokens_details").open_object();
+    put("cached_tokens", "cached_tokens");
+    put("audio_tokens", "audio_tokens");
+    put("image_tokens", "image_tokens");
+    writer.close_object();
+  }
   writer.close_object();
   return out;
+}
+
+// Pictures are counted where tokens are not.
+std::string count_images(std::string_view data) {
+  json::Cursor list(data);
+  std::int64_t count = 0;
+  if (!list.array()) return {};
+  while (list.element()) {
+    // One that failed is told in its place, and not paid for.
+    if (json::is_null(json::find(list.value(), "error"))) ++count;
+  }
+  return list.ok() ? R"({"images":)" + std::to_string(count) + "}" : std::string();
 }
 
 }  // namespace
@@ -208,12 +237,13 @@ swy::Next MediaOperation::on_data(std::string_view data, swy::Out& out) {
 
 swy::Next MediaOperation::on_whole(std::string_view body, swy::Out& out) {
   json::Cursor cursor(body);
-  std::string_view name, error, usage;
+  std::string_view name, error, usage, data;
   bool object = cursor.object();
   while (object && cursor.member(name)) {
     const std::string_view value = cursor.value();
     if (json::is(name, "error") && !json::is_null(value)) error = value;
     if (json::is(name, "usage")) usage = value;
+    if (json::is(name, "data")) data = value;
   }
   object = object && cursor.at_end();
   if (!object) {
@@ -221,7 +251,8 @@ swy::Next MediaOperation::on_whole(std::string_view body, swy::Out& out) {
         {SWY_CLS_BAD_ANSWER, "the upstream's answer is not a JSON object", status_});
   }
   if (!error.empty()) return refuse(body, out);
-  const std::string counted = token_usage(usage);
+  std::string counted = canonical_usage(usage);
+  if (counted.empty() && request_.task().starts_with("images.")) counted = count_images(data);
   if (!counted.empty()) out.usage(counted);
   out.whole(body, request_.native() ? SWY_EMIT_NATIVE : 0u);
   return swy::Next::done();
@@ -233,6 +264,13 @@ swy::Next MediaOperation::on_end(swy::Out& out) {
     return swy::Next::fail({SWY_CLS_BAD_ANSWER, "the upstream's answer is empty", status_});
   }
   if (!any_) out.emit(SWY_EMIT_RAW, {});
+  // Speech is told nothing of by its upstream; it is sold by the character.
+  const swy_member* const spoken =
+      request_.task() == "audio.speech" ? request_.find("input") : nullptr;
+  if (spoken != nullptr && spoken->type == 's') {
+    const std::size_t count = json::count_characters(json::inside(request_.value(*spoken)));
+    out.usage(R"({"characters":)" + std::to_string(count) + "}");
+  }
   return swy::Next::done();
 }
 

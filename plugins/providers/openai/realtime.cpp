@@ -140,6 +140,8 @@ void RealtimeOperation::note_usage(std::string_view message, swy::Out& out) {
   add(output_, usage, "output_tokens");
   add(cached_, usage, "input_token_details.cached_tokens");
   add(audio_in_, usage, "input_token_details.audio_tokens");
+  add(cached_audio_, usage, "input_token_details.cached_tokens_details.audio_tokens");
+  add(image_in_, usage, "input_token_details.image_tokens");
   add(audio_out_, usage, "output_token_details.audio_tokens");
   std::string text;
   json::Writer writer(text);
@@ -153,6 +155,8 @@ void RealtimeOperation::note_usage(std::string_view message, swy::Out& out) {
   writer.key("prompt_tokens_details").open_object();
   put("cached_tokens", cached_);
   put("audio_tokens", audio_in_);
+  put("cached_audio_tokens", cached_audio_);
+  put("image_tokens", image_in_);
   writer.close_object().key("completion_tokens_details").open_object();
   put("audio_tokens", audio_out_);
   writer.close_object().close_object();

@@ -29,7 +29,8 @@ class RealtimeOperation {
   unsigned status_ = 0;
   std::uint32_t retry_after_ms_ = 0;
   // Of all responses of the session.
-  std::uint64_t input_ = 0, output_ = 0, cached_ = 0, audio_in_ = 0, audio_out_ = 0;
+  std::uint64_t input_ = 0, output_ = 0, cached_ = 0, cached_audio_ = 0, audio_in_ = 0,
+                image_in_ = 0, audio_out_ = 0;
 };
 
 }  // namespace openai

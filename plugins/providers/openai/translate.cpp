@@ -101,6 +101,8 @@ Answer AnswerScanner::scan(std::string_view text) {
       }
     } else if (json::is(name, "error")) {
       if (!json::is_null(value)) answer.error = value;
+    } else if (json::is(name, "service_tier")) {
+      if (json::type_of(value) == 's') answer.tier = value;
     } else if (json::is(name, "object")) {
       answer.object = without_quotes(value);
     } else if (json::is(name, "data") || json::is(name, "results")) {
@@ -203,8 +205,10 @@ std::string_view AnswerScanner::edited() {
 }
 
 std::string canonical_usage(const Dialect& dialect, std::string_view usage) {
-  if (dialect.usage_cached_path.empty() && !dialect.usage_reasoning_beside)
+  if (dialect.usage_cached_path.empty() && dialect.usage_cache_write_path.empty() &&
+      !dialect.usage_reasoning_beside) {
     return std::string(usage);
+  }
   const auto count = [usage](std::string_view path) {
     const auto number = json::to_integer(json::find_path(usage, path));
     return number && *number >= 0 ? number : std::nullopt;
@@ -214,6 +218,10 @@ std::string canonical_usage(const Dialect& dialect, std::string_view usage) {
   auto completion = count("completion_tokens");
   auto cached = count("prompt_tokens_details.cached_tokens");
   if (!cached && !dialect.usage_cached_path.empty()) cached = count(dialect.usage_cached_path);
+  auto written = count("prompt_tokens_details.cache_write_tokens");
+  if (!written && !dialect.usage_cache_write_path.empty()) {
+    written = count(dialect.usage_cache_write_path);
+  }
   // The sum tells whether it is so in this answer.
   if (dialect.usage_reasoning_beside && completion && reasoning && total && prompt &&
       *total > *prompt + *completion) {
@@ -230,8 +238,12 @@ std::string canonical_usage(const Dialect& dialect, std::string_view usage) {
   put("total_tokens", total);
   writer.key("prompt_tokens_details").open_object();
   put("cached_tokens", cached);
+  put("cache_write_tokens", written);
+  put("audio_tokens", count("prompt_tokens_details.audio_tokens"));
+  put("image_tokens", count("prompt_tokens_details.image_tokens"));
   writer.close_object().key("completion_tokens_details").open_object();
   put("reasoning_tokens", reasoning);
+  put("audio_tokens", count("completion_tokens_details.audio_tokens"));
   writer.close_object().close_object();
   return out;
 }
@@ -567,8 +579,15 @@ void Operation::note_usage(std::string_view text, const Answer& answer, swy::Out
   }
   if (usage.empty()) return;
   std::string canonical = canonical_usage(settings_->dialect, usage);
+  if (want_usage_ && streaming_) usage_ = canonical;
+  if (!answer.tier.empty() && json::find(usage, "service_tier").empty()) {
+    // It decides the price, and stands beside usage here.
+    json::Cursor cursor(usage);
+    std::string_view first;
+    const bool any = cursor.object() && cursor.member(first);
+    canonical.insert(1, R"("service_tier":)" + std::string(answer.tier) + (any ? "," : ""));
+  }
   out.usage(canonical);
-  if (want_usage_ && streaming_) usage_ = std::move(canonical);
 }
 
 void Operation::keep_identity(std::string_view chunk) {

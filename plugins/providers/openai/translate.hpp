@@ -64,6 +64,7 @@ struct Answer {
   bool valid = false;       // one JSON object
   std::string_view error;   // top-level and not null
   std::string_view usage;   // top-level and not null
+  std::string_view tier;    // top-level "service_tier", with its quotes
   std::string_view object;  // its "object"
   std::string_view finish;  // the last finish_reason that is not null, in OpenAI's words where the
                             // dialect has them

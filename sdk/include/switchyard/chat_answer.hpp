@@ -19,6 +19,8 @@ namespace swy {
 // What an upstream counted; CANONICAL.md section 5. Nothing: not said.
 struct ChatUsage {
   std::optional<std::int64_t> prompt, completion, cached, cache_write, reasoning;
+  std::optional<std::int64_t> cache_write_1h, audio_in, cached_audio, image_in, audio_out, searches;
+  std::string service_tier;  // that it was served by; empty: not said
 
   // A count as an upstream wrote it; what is no sensible number is not said.
   static std::optional<std::int64_t> count(std::string_view value) {
@@ -36,17 +38,24 @@ struct ChatUsage {
     put("prompt_tokens", prompt);
     put("completion_tokens", completion);
     if (prompt && completion) json.key("total_tokens").integer(*prompt + *completion);
-    if (cached || cache_write) {
+    if (cached || cache_write || audio_in || image_in) {
       json.key("prompt_tokens_details").open_object();
       put("cached_tokens", cached);
       put("cache_write_tokens", cache_write);
+      put("cache_write_1h_tokens", cache_write_1h);
+      put("audio_tokens", audio_in);
+      put("cached_audio_tokens", cached_audio);
+      put("image_tokens", image_in);
       json.close_object();
     }
-    if (reasoning) {
+    if (reasoning || audio_out) {
       json.key("completion_tokens_details").open_object();
       put("reasoning_tokens", reasoning);
+      put("audio_tokens", audio_out);
       json.close_object();
     }
+    put("searches", searches);
+    if (!service_tier.empty()) json.key("service_tier").text(service_tier);
     json.close_object();
   }
   std::string json() const {

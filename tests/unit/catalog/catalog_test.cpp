@@ -6,7 +6,6 @@
 
 using namespace switchyard;
 using catalog::Catalog;
-using catalog::parse_nano;
 
 namespace {
 
@@ -24,20 +23,6 @@ std::string fault_of(const std::string& text) {
 }
 
 }  // namespace
-
-TEST_CASE("catalog: prices become nano-units exactly or not at all", "[unit][catalog]") {
-  CHECK(parse_nano("2.5") == 2'500'000'000);
-  CHECK(parse_nano("0.003625") == 3'625'000);
-  CHECK(parse_nano("0.000000001") == 1);
-  CHECK(parse_nano("0") == 0);
-  CHECK(parse_nano("30") == 30'000'000'000);
-  CHECK(parse_nano("9223372036.854775807") == INT64_MAX);
-  for (const char* wrong : {"", ".", ".5", "5.", "-1", "+1", "1e3", "0.0000000001", "1,5", " 1",
-                            "1 ", "9223372036.854775808", "99999999999999999999", "0x1", "1.2.3"}) {
-    CAPTURE(wrong);
-    CHECK_FALSE(parse_nano(wrong).has_value());
-  }
-}
 
 TEST_CASE("catalog: every fault of a file is told with its pointer", "[unit][catalog]") {
   CHECK(fault_of("[]") == ": not an object");

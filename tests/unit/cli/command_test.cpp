@@ -7,7 +7,7 @@
 #include <sstream>
 
 #include "../scratch.hpp"
-#include "core/account/keys.hpp"
+#include "core/account/loader.hpp"
 #include "core/cli/plugin_file.hpp"
 #include "core/store/store.hpp"
 
@@ -28,6 +28,7 @@ Ran run(const std::vector<std::string>& args,
 }
 
 Ran key(const std::vector<std::string>& args) { return run(args, cli::run_key); }
+Ran account_command(const std::vector<std::string>& args) { return run(args, cli::run_account); }
 Ran check(const std::vector<std::string>& args) { return run(args, cli::run_check); }
 
 std::string member(const std::string& json, const char* name) {
@@ -51,15 +52,18 @@ TEST_CASE("cli: a key that was made works, once its row is in the store", "[unit
 
   const auto opened = store::open_state(state);
   REQUIRE(opened);
-  const auto store = store::Store::open(state);
-  REQUIRE(store);
+  const auto database = store::open_database(state);
+  REQUIRE(database);
+  store::Accounts accounts(**database);
   const account::Pepper pepper(Secret(opened->pepper));
-  const account::KeyTable table(pepper, account::collect_keys({}, *(*store)->keys(), pepper));
-  REQUIRE(table.find(text) != nullptr);
-  CHECK(table.find(text)->name == "app");
-  CHECK(table.find(text)->id == member(made.out, "id"));
-  CHECK(table.find(text)->may_use("gpt-5"));
-  CHECK_FALSE(table.find(text)->may_use("slow"));
+  account::Loader loader(accounts, pepper);
+  REQUIRE(*loader.refresh());
+  const account::Found found = loader.current()->find(text, 1);
+  REQUIRE(found.standing == account::Standing::kGood);
+  CHECK(found.key->name == "app");
+  CHECK(found.key->id == member(made.out, "id"));
+  CHECK(found.key->may_use("gpt-5"));
+  CHECK_FALSE(found.key->may_use("slow"));
   CHECK(account::to_hex(pepper.mac(text)) == member(made.out, "mac"));
 }
 
@@ -107,6 +111,128 @@ TEST_CASE("cli: what is called wrongly changes nothing", "[unit][cli]") {
   CHECK(key({"list", "--state", state}).err ==
         state + ": there is no state directory; --state or --config says where it is\n");
   CHECK_FALSE(std::filesystem::exists(state));
+}
+
+TEST_CASE("cli: every scope of a key is said by an option, and taken back", "[unit][cli]") {
+  const Scratch scratch;
+  const std::string state = (scratch.path() / "state").string();
+  const Ran made = key({"create",
+                        "--name",
+                        "app",
+                        "--endpoints",
+                        "chat,images",
+                        "--features",
+                        "f",
+                        "--ip-ranges",
+                        "10.0.0.0/8,::1",
+                        "--expires",
+                        "2035-01-02T03:04:05Z",
+                        "--default-feature",
+                        "f",
+                        "--body-bytes-max",
+                        "7",
+                        "--may-explain",
+                        "yes",
+                        "--stores-bodies",
+                        "yes",
+                        "--metadata",
+                        R"({"team":"x"})",
+                        "--state",
+                        state,
+                        "--json"});
+  REQUIRE(made.err.empty());
+  rapidjson::Document row;
+  row.Parse(made.out);
+  CHECK(row["endpoints"][1] == "images");
+  CHECK(row["features"][0] == "f");
+  CHECK(row["ip_ranges"][1] == "::1");
+  CHECK(row["expires"] == "2035-01-02T03:04:05Z");
+  CHECK(row["default_feature"] == "f");
+  CHECK(row["body_bytes_max"] == 7);
+  CHECK(row["may_explain"].GetBool());
+  CHECK(row["stores_bodies"].GetBool());
+  CHECK(row["metadata"]["team"] == "x");
+  CHECK(row["account"] == "default");
+
+  const std::string id = row["id"].GetString();
+  const Ran set =
+      key({"set", id, "--endpoints", "*", "--ip-ranges", "*", "--features=*", "--expires", "never",
+           "--default-feature", "none", "--may-explain", "no", "--state", state, "--json"});
+  REQUIRE(set.err.empty());
+  row.Parse(set.out);
+  CHECK(row["endpoints"].Empty());
+  CHECK(row["ip_ranges"].Empty());
+  CHECK(row["features"].Empty());
+  CHECK(row["expires"].IsNull());
+  CHECK(row["default_feature"].IsNull());
+  CHECK_FALSE(row["may_explain"].GetBool());
+  CHECK(row["stores_bodies"].GetBool());
+  CHECK_FALSE(row.HasMember("key"));
+
+  const auto refused = [&](std::vector<std::string> more) {
+    more.insert(more.begin(), {"set", id, "--state", state});
+    const Ran ran = key(more);
+    CHECK(ran.status == 2);
+    return ran.err.substr(0, ran.err.find('\n'));
+  };
+  CHECK(refused({"--ip-ranges", "10.0.0.1/8"}) ==
+        "ip_ranges: \"10.0.0.1/8\": bits are set behind the prefix; expected an address or a range "
+        "such as 10.0.0.0/8 or 2001:db8::/32");
+  CHECK(refused({"--expires", "soon"}) ==
+        "--expires: expected a time such as 2027-01-31T00:00:00Z, 30d or never");
+  CHECK(refused({"--may-explain", "maybe"}) == "--may-explain: expected yes or no");
+  CHECK(refused({"--body-bytes-max", "-1"}) ==
+        "body_bytes_max: expected a number of bytes, or 0 for the gateway's limit");
+  CHECK(refused({"--metadata", "[]"}) == "--metadata: expected a JSON object");
+}
+
+TEST_CASE("cli: a rotated key has a new secret, and says how long the old one is good",
+          "[unit][cli]") {
+  const Scratch scratch;
+  const std::string state = (scratch.path() / "state").string();
+  const Ran made = key({"create", "--name", "app", "--state", state, "--json"});
+  const std::string id = member(made.out, "id");
+  const Ran rotated = key({"rotate", id, "--grace", "24h", "--state", state, "--json"});
+  REQUIRE(rotated.status == 0);
+  CHECK(member(rotated.out, "id") == id);
+  CHECK(member(rotated.out, "key") != member(made.out, "key"));
+  CHECK(member(rotated.out, "grace_until").size() == 20);
+  CHECK(key({"rotate", id, "--grace", "31d", "--state", state})
+            .err.find("grace: expected at most 30 days") == 0);
+  CHECK(key({"delete", id, "--state", state}).status == 0);
+  CHECK(key({"enable", id, "--state", state}).err ==
+        "The key " + id + " is deleted; make a new one.\n");
+  CHECK(key({"rotate", id, "--state", state}).status == 1);
+}
+
+TEST_CASE("cli: accounts are made, changed and shown", "[unit][cli]") {
+  const Scratch scratch;
+  const std::string state = (scratch.path() / "state").string();
+  const auto run_on = [&](std::vector<std::string> args) {
+    args.insert(args.end(), {"--state", state, "--json"});
+    return account_command(args);
+  };
+  CHECK(run_on({"create"}).status == 2);
+  CHECK(run_on({"create", "--name", "a", "--credit-limit", "5"})
+            .err.find("credit_limit: expected 0, for only a postpaid account has one\n") == 0);
+  CHECK_FALSE(std::filesystem::exists(state));
+  const Ran made =
+      run_on({"create", "--name", "Acme & Söhne", "--mode", "postpaid", "--credit-limit", "12.5",
+              "--markup-ppm", "-20000", "--currency", "EUR", "--zone", "Europe/Berlin"});
+  REQUIRE(made.err.empty());
+  const std::string id = member(made.out, "id");
+  CHECK(member(made.out, "credit_limit") == "12.5");
+  const Ran team = run_on({"create", "--name", "team", "--parent", id, "--payer", "parent"});
+  CHECK(member(team.out, "currency") == "EUR");
+  CHECK(member(run_on({"set", id, "--credit-limit", "0.000000001"}).out, "credit_limit") ==
+        "0.000000001");
+  CHECK(run_on({"set", id, "--currency", "USD"}).err.find("unknown option --currency") == 0);
+  CHECK(member(run_on({"disable", id}).out, "disabled").size() == 20);
+  CHECK(run_on({"show", "acc_none"}).err == "There is no account acc_none.\n");
+  const Ran below = run_on({"list", "--below", id});
+  CHECK(below.out.find("\"default\"") == std::string::npos);
+  CHECK(below.out.find("\"team\"") != std::string::npos);
+  CHECK(run_on({"list"}).out.find("\"default\"") != std::string::npos);
 }
 
 TEST_CASE("cli: key takes the state directory from a configuration", "[unit][cli]") {

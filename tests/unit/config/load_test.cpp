@@ -370,3 +370,30 @@ TEST_CASE("config: further origins are hosts, without paths", "[unit][config]") 
         "/providers/p/origins/0: https://files.example/v1: expected nothing behind host and port");
   CHECK_FALSE(world.faults(with("files.example")).empty());
 }
+
+TEST_CASE("config: how long records are kept, and how many", "[unit][config]") {
+  const World world;
+  const auto given = world.load(
+      R"({"records":{"enabled":false,"keep":"7d","size_max":"250MB","usage_keep":"31d","plans_one_in":0}})");
+  REQUIRE(given);
+  const config::Records& records = (*given)->records;
+  CHECK_FALSE(records.enabled);
+  CHECK(records.keep == std::chrono::hours(7 * 24));
+  CHECK(records.size_max == 250'000'000);
+  CHECK(records.usage_keep == std::chrono::hours(31 * 24));
+  CHECK(records.plans_one_in == 0);
+  const auto left_out = world.load(R"({"records":{"size_max":"2TB"}})");
+  REQUIRE(left_out);
+  CHECK((*left_out)->records.enabled);
+  CHECK((*left_out)->records.keep == std::chrono::hours(30 * 24));
+  CHECK((*left_out)->records.size_max == 2'000'000'000'000);
+  for (const char* wrong :
+       {R"({"keep":"0d"})", R"({"keep":"30"})", R"({"keep":"12h"})", R"({"size_max":"10"})",
+        R"({"size_max":"0GB"})", R"({"plans_one_in":-1})", R"({"keeps":"30d"})"}) {
+    CAPTURE(wrong);
+    CHECK(world.faults(std::string(R"({"records":)") + wrong + "}").find("/records") !=
+          std::string::npos);
+  }
+  CHECK(world.faults(R"({"records":{"keep":"60d","usage_keep":"30d"}})")
+            .find("/records/usage_keep") != std::string::npos);
+}

@@ -438,11 +438,31 @@ TEST_CASE("observe: a record reaches a plugin whole", "[unit][observe]") {
   facts.add("bytes", "1");
   facts.add("more", std::string(100, 'x'));
   record.facts = std::make_shared<const Facts>(std::move(facts));
+  cut_texts(record);
   const swy_rec told = to_plugin(record);
   REQUIRE(told.nkv == 2);
   REQUIRE(view(told.kv[0].k) == "bytes");
   REQUIRE(view(told.kv[0].v) == "1");
   REQUIRE(view(told.kv[1].v) == std::string(100, 'x'));
+
+  REQUIRE(told.cost_currency.n == 0);
+  record.cost_nano = -1;
+  record.cost_currency = "CNY";
+  record.charge_nano = 1'500'000'000;
+  record.charge_currency = "USD";
+  record.dropped = "/logit_bias";
+  cut_texts(record);
+  const swy_rec priced = to_plugin(record);
+  REQUIRE((priced.flags & SWY_REC_COST_KNOWN) != 0);
+  REQUIRE(priced.cost_nano == -1);
+  REQUIRE(view(priced.cost_currency) == "CNY");
+  std::map<std::string_view, std::string_view> facts_told;
+  for (std::uint64_t i = 0; i < priced.nkv; ++i)
+    facts_told[view(priced.kv[i].k)] = view(priced.kv[i].v);
+  REQUIRE(facts_told["bytes"] == "1");
+  REQUIRE(facts_told["switchyard.dropped"] == "/logit_bias");
+  REQUIRE(facts_told["switchyard.charge_nano"] == "1500000000");
+  REQUIRE(facts_told["switchyard.charge_currency"] == "USD");
 
   Record refused;
   refused.start_ns = 1000;

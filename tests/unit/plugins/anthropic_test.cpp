@@ -568,3 +568,81 @@ TEST_CASE("anthropic: the list of models comes page by page", "[unit][anthropic]
       ran.recorder.last(SWY_EMIT_WHOLE) ==
       R"({"object":"list","data":[{"id":"claude-a","object":"model","created":1767225600,"owned_by":"anthropic"},{"id":"claude-b","object":"model","created":0,"owned_by":"anthropic"}]})");
 }
+
+namespace {
+
+// A request in Anthropic's own dialect.
+struct Native : Exchange {
+  explicit Native(const std::string& body, std::uint32_t flags = 0,
+                  const std::string& task = "chat",
+                  const std::string& config = R"({"settings":{"betas":["own-1"]}})")
+      : Exchange(body, flags | SWY_REQ_NATIVE, "claude-opus-5-5", task, config) {
+    request.raw().dialect = swy::str("anthropic");
+  }
+};
+const std::string kOwn = R"({"x":[1.0], "model" : "a","messages":[]})";
+
+}  // namespace
+
+TEST_CASE("anthropic: what is in its own dialect passes byte for byte", "[unit][anthropic]") {
+  Native native(kOwn);
+  native.request.header("anthropic-version", "2026-10-21").header("anthropic-beta", "b-2");
+  const std::string answer =
+      R"({ "type":"message","new":1.0,"stop_reason":"max_tokens","usage":{"input_tokens":3,"cache_read_input_tokens":4,"output_tokens":2}})";
+  whole(native.operation, native.ran, 200, answer);
+  const Recorder& recorder = native.ran.recorder;
+  CHECK(recorder.url == "/messages");
+  CHECK(recorder.body == R"({"x":[1.0], "model" : "claude-opus-5-5","messages":[]})");
+  CHECK(std::find(recorder.headers.begin(), recorder.headers.end(),
+                  std::pair<std::string, std::string>("anthropic-version", "2026-10-21")) !=
+        recorder.headers.end());
+  CHECK(std::find(recorder.headers.begin(), recorder.headers.end(),
+                  std::pair<std::string, std::string>("anthropic-beta", "own-1,b-2")) !=
+        recorder.headers.end());
+  CHECK(native.ran.last.act == SWY_ACT_DONE);
+  CHECK(recorder.last(SWY_EMIT_WHOLE) == answer);
+  CHECK(recorder.last(SWY_EMIT_FINISH) == "length");
+  CHECK(
+      recorder.last(SWY_EMIT_USAGE) ==
+      R"({"prompt_tokens":7,"completion_tokens":2,"total_tokens":9,"prompt_tokens_details":{"cached_tokens":4}})");
+}
+
+TEST_CASE("anthropic: a native stream passes whole, and only a whole one", "[unit][anthropic]") {
+  const std::string odd = R"({"type":"later_kind","x":1.0})";
+  const std::string wire = started(event(odd) + kTextBlock + kEnd);
+  for (std::size_t cut = 0; cut <= wire.size(); ++cut) {
+    Native native(kOwn, SWY_REQ_STREAM);
+    const std::string_view bytes = wire;
+    stream(native.operation, native.ran, {bytes.substr(0, cut), bytes.substr(cut)});
+    CAPTURE(cut);
+    REQUIRE(native.ran.last.act == SWY_ACT_DONE);
+    const auto said = native.ran.deltas();
+    REQUIRE(said.size() == 7);
+    REQUIRE(said[1] == odd);
+    REQUIRE(native.ran.recorder.last(SWY_EMIT_USAGE) ==
+            R"({"prompt_tokens":3,"completion_tokens":2,"total_tokens":5})");
+  }
+  for (const std::string& wrong :
+       {std::string(), kEnd, started(kTextBlock), started(started(kEnd)),
+        started(kTextBlock + event(R"({"type":"message_stop"})")), event("[]"), event("{}")}) {
+    CAPTURE(wrong);
+    Native native(kOwn, SWY_REQ_STREAM);
+    stream(native.operation, native.ran, {wrong});
+    CHECK(native.ran.last.act == SWY_ACT_FAIL);
+    CHECK(native.ran.last.error.cls == SWY_CLS_BAD_ANSWER);
+  }
+  Native failed(kOwn, SWY_REQ_STREAM);
+  stream(failed.operation, failed.ran,
+         {started(event(R"({"type":"error","error":{"type":"overloaded_error","message":"o"}})"))});
+  CHECK(failed.ran.last.error.cls == SWY_CLS_OVERLOADED);
+}
+
+TEST_CASE("anthropic: tokens are counted for its own dialect", "[unit][anthropic]") {
+  Native native(kOwn, 0, "count_tokens");
+  whole(native.operation, native.ran, 200, R"({"input_tokens":42})");
+  CHECK(native.ran.recorder.url == "/messages/count_tokens");
+  CHECK(native.ran.recorder.last(SWY_EMIT_WHOLE) == R"({"input_tokens":42})");
+  Native wrong(kOwn, 0, "count_tokens");
+  whole(wrong.operation, wrong.ran, 200, R"({"type":"message"})");
+  CHECK(wrong.ran.last.error.cls == SWY_CLS_BAD_ANSWER);
+}

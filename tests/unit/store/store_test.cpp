@@ -7,7 +7,6 @@
 
 using namespace switchyard;
 using store::JobRow;
-using store::KeyRow;
 using store::Store;
 
 namespace {
@@ -28,8 +27,13 @@ void run_sql(const std::filesystem::path& file, const char* sql) {
   sqlite3_close(database);
 }
 
-KeyRow key(const std::string& id, char digit, std::vector<std::string> models = {}) {
-  return {id, "name of " + id, "default", std::string(64, digit), std::move(models), 100, 0};
+JobRow job_of(const std::string& id) {
+  JobRow job;
+  job.id = id;
+  job.key_id = "key_a";
+  job.state = "{}";
+  job.expires_unix_s = 100;
+  return job;
 }
 
 unsigned mode_of(const std::filesystem::path& path) {
@@ -40,58 +44,14 @@ unsigned mode_of(const std::filesystem::path& path) {
 
 }  // namespace
 
-TEST_CASE("store: keys come back as they were put in, over a restart", "[unit][store]") {
-  const Scratch scratch;
-  {
-    const auto store = open(scratch.path());
-    REQUIRE(store->add_key(key("key_1", 'a', {"gpt-*", "o'3\"; --"})));
-    REQUIRE(store->add_key(key("key_2", 'b')));
-  }
-  const auto store = open(scratch.path());
-  const auto rows = store->keys();
-  REQUIRE(rows);
-  REQUIRE(rows->size() == 2);
-  const KeyRow& first = (*rows)[0];
-  CHECK(first.id == "key_1");
-  CHECK(first.name == "name of key_1");
-  CHECK(first.account == "default");
-  CHECK(first.mac_hex == std::string(64, 'a'));
-  CHECK(first.models == std::vector<std::string>{"gpt-*", "o'3\"; --"});
-  CHECK(first.created_unix_s == 100);
-  CHECK(first.disabled_unix_s == 0);
-  CHECK((*rows)[1].models.empty());
-}
-
-TEST_CASE("store: a second key with the same id or MAC is refused", "[unit][store]") {
-  const Scratch scratch;
-  const auto store = open(scratch.path());
-  REQUIRE(store->add_key(key("key_1", 'a')));
-  const auto same_mac = store->add_key(key("key_2", 'a'));
-  REQUIRE_FALSE(same_mac);
-  CHECK(same_mac.error().message ==
-        (scratch.path() / "switchyard.db").string() + ": UNIQUE constraint failed: keys.mac");
-  CHECK_FALSE(store->add_key(key("key_1", 'b')));
-  CHECK(store->keys()->size() == 1);
-}
-
-TEST_CASE("store: disabling keeps the first time and knows its keys", "[unit][store]") {
-  const Scratch scratch;
-  const auto store = open(scratch.path());
-  REQUIRE(store->add_key(key("key_1", 'a')));
-  CHECK(*store->disable_key("key_2", 5) == false);
-  CHECK(*store->disable_key("key_1", 5) == true);
-  CHECK(*store->disable_key("key_1", 6) == true);
-  CHECK((*store->keys())[0].disabled_unix_s == 5);
-}
-
 TEST_CASE("store: an empty file is migrated from version 0", "[unit][store]") {
   const Scratch scratch;
   run_sql(scratch.path() / "switchyard.db", "PRAGMA user_version = 0");
   const auto store = open(scratch.path());
-  CHECK(store->keys()->empty());
+  CHECK(store->jobs("key_a", "", false, 9, 1)->empty());
   CHECK(store->schema_version() >= 1);
   // Done once, not twice.
-  CHECK(open(scratch.path())->keys()->empty());
+  CHECK(open(scratch.path())->jobs("key_a", "", false, 9, 1)->empty());
 }
 
 TEST_CASE("store: a failed migration leaves nothing behind", "[unit][store]") {
@@ -102,7 +62,7 @@ TEST_CASE("store: a failed migration leaves nothing behind", "[unit][store]") {
   REQUIRE_FALSE(opened);
   CHECK(opened.error().message == file.string() + ": table keys already exists");
   run_sql(file, "DROP TABLE keys");
-  CHECK(open(scratch.path())->keys()->empty());
+  CHECK(open(scratch.path())->jobs("key_a", "", false, 9, 1)->empty());
 }
 
 TEST_CASE("store: a newer schema is refused and left alone", "[unit][store]") {
@@ -126,39 +86,17 @@ TEST_CASE("store: what is no database is refused", "[unit][store]") {
   CHECK_FALSE(Store::open(scratch.path() / "absent"));
 }
 
-TEST_CASE("store: a restriction that can't be read does not become none", "[unit][store]") {
-  const Scratch scratch;
-  const auto store = open(scratch.path());
-  REQUIRE(store->add_key(key("key_1", 'a', {"gpt"})));
-  run_sql(scratch.path() / "switchyard.db", "UPDATE keys SET models = 'gpt'");
-  CHECK_FALSE(store->keys());
-}
-
 TEST_CASE("store: only the owner can read the files", "[unit][store]") {
   const Scratch scratch;
   const auto store = open(scratch.path());
-  REQUIRE(store->add_key(key("key_1", 'a')));
+  REQUIRE(store->add_job(job_of("video_1"), 1));
   CHECK(mode_of(scratch.path() / "switchyard.db") == 0600);
   CHECK(mode_of(scratch.path() / "switchyard.db-wal") == 0600);
-}
-
-TEST_CASE("store: another connection's changes are noticed, and our own", "[unit][store]") {
-  const Scratch scratch;
-  const auto reader = open(scratch.path());
-  const auto writer = open(scratch.path());
-  const auto before = *reader->keys_version();
-  CHECK(*reader->keys_version() == before);
-  REQUIRE(writer->add_key(key("key_1", 'a')));
-  const auto after = *reader->keys_version();
-  CHECK(after > before);
-  REQUIRE(reader->add_key(key("key_2", 'b')));
-  CHECK(*reader->keys_version() > after);
 }
 
 TEST_CASE("store: a job is its key's alone, until its end", "[unit][store]") {
   const Scratch scratch;
   const auto store = open(scratch.path());
-  const auto keys = *store->keys_version();
   for (int i = 1; i <= 3; ++i) {
     JobRow job;
     job.id = "video_" + std::to_string(i);
@@ -172,7 +110,6 @@ TEST_CASE("store: a job is its key's alone, until its end", "[unit][store]") {
     REQUIRE(store->add_job(job, 10));
     CHECK_FALSE(store->add_job(job, 10));
   }
-  CHECK(*store->keys_version() == keys);  // no keys have to be loaded again
   CHECK_FALSE(*store->job("video_3", "key_a", 10));
   CHECK_FALSE(*store->job("video_9", "key_a", 10));
   CHECK_FALSE(*store->job("video_1", "key_a", 101));
@@ -212,14 +149,14 @@ TEST_CASE("store: a job is its key's alone, until its end", "[unit][store]") {
 TEST_CASE("store: a backup made in use is complete and private", "[unit][store]") {
   const Scratch scratch;
   const auto store = open(scratch.path());
-  REQUIRE(store->add_key(key("key_1", 'a')));
+  REQUIRE(store->add_job(job_of("video_1"), 1));
   const auto target = scratch.path() / "copy" / "switchyard.db";
   std::filesystem::create_directory(target.parent_path());
   REQUIRE(store->backup(target));
-  REQUIRE(store->add_key(key("key_2", 'b')));
+  REQUIRE(store->add_job(job_of("video_2"), 1));
   CHECK(mode_of(target) == 0600);
   const auto copy = open(target.parent_path());
-  REQUIRE(copy->keys()->size() == 1);
-  CHECK((*copy->keys())[0].id == "key_1");
+  CHECK(*copy->job("video_1", "key_a", 1));
+  CHECK_FALSE(*copy->job("video_2", "key_a", 1));
   CHECK_FALSE(store->backup(scratch.path() / "absent" / "x.db"));
 }

@@ -1,0 +1,322 @@
+#include "core/catalog/price.hpp"
+
+#include <algorithm>
+#include <functional>
+#include <limits>
+
+#include "core/catalog/catalog.hpp"
+
+namespace switchyard::catalog {
+namespace {
+
+constexpr std::uint64_t kMillion = 1'000'000;
+
+// What a bound counts on one meter may be billed on up to five, each rounded up by at most a half.
+constexpr Nano kRounding = 3;
+
+constexpr std::array<std::string_view, kMeters> kNames{
+    "input",     "cached_input", "cache_write_5m",  "cache_write_1h", "output",
+    "reasoning", "audio_in",     "cached_audio_in", "audio_out",      "image_in",
+    "image",     "second",       "character",       "search",         "call"};
+
+Meter meter_at(std::size_t index) { return static_cast<Meter>(index); }
+
+// Sums up in amounts, and remembers that one did not fit.
+class Sum {
+ public:
+  void add(std::optional<Nano> amount) {
+    const auto sum = amount ? add_nano(total_, *amount) : std::nullopt;
+    fits_ = fits_ && sum.has_value();
+    if (sum) total_ = *sum;
+  }
+  std::optional<Nano> total() const { return fits_ ? std::optional<Nano>(total_) : std::nullopt; }
+
+ private:
+  Nano total_ = 0;
+  bool fits_ = true;
+};
+
+// The table of PriceBook's comment.
+std::optional<Nano> price_of(const Rates& rates, Meter meter) {
+  if (const auto own = rates.find(meter)) return own;
+  switch (meter) {
+    case Meter::kReasoning:
+      return rates.find(Meter::kOutput);
+    case Meter::kCachedInput:
+    case Meter::kImageIn:
+      return rates.find(Meter::kInput);
+    case Meter::kCacheWrite5m:
+    case Meter::kCacheWrite1h:
+      if (rates.find(Meter::kCacheWrite5m) || rates.find(Meter::kCacheWrite1h)) return std::nullopt;
+      return rates.find(Meter::kInput);
+    case Meter::kCachedAudioIn:
+      return rates.find(Meter::kAudioIn);
+    default:
+      return std::nullopt;
+  }
+}
+
+// Of a bound: the dearest that a unit counted here can turn out to be.
+std::optional<Nano> worst_price(const Rates& rates, Meter meter) {
+  const auto dearest = [&](std::initializer_list<Meter> meters) {
+    std::optional<Nano> found = price_of(rates, meter);
+    for (const Meter each : meters) {
+      const auto price = price_of(rates, each);
+      if (found && price) found = std::max(*found, *price);
+    }
+    return found;
+  };
+  if (meter == Meter::kInput) {
+    return dearest(
+        {Meter::kCachedInput, Meter::kCacheWrite5m, Meter::kCacheWrite1h, Meter::kImageIn});
+  }
+  if (meter == Meter::kOutput) return dearest({Meter::kReasoning});
+  return price_of(rates, meter);
+}
+
+bool costs_the_price_itself(std::string_view tier) {
+  return tier.empty() || tier == "auto" || tier == "default" || tier == "standard" ||
+         tier == "standard_only";
+}
+
+std::optional<std::uint64_t> factor(const Tariff& tariff, std::string_view name) {
+  for (const auto& [each, millionths] : tariff.factors) {
+    if (each == name) return millionths;
+  }
+  return std::nullopt;
+}
+
+// By what each price is taken, one after the other.
+struct Multipliers {
+  std::array<std::uint64_t, 3> millionths{};
+  std::size_t count = 0;
+  void add(std::uint64_t factor) {
+    if (factor != kMillion) millionths[count++] = factor;
+  }
+  // A price that was multiplied is a price again: whole nano-units per million.
+  std::optional<Nano> apply(Nano price) const {
+    std::optional<Nano> made = price;
+    for (std::size_t i = 0; made && i < count; ++i) {
+      made = scale_nano(*made, millionths[i], kMillion);
+    }
+    return made;
+  }
+};
+
+std::optional<Multipliers> multipliers(const Tariff& tariff, const PriceContext& context) {
+  Multipliers all;
+  if (context.batch) {
+    const auto batch = factor(tariff, "batch");
+    if (!batch) return std::nullopt;
+    all.add(*batch);
+  }
+  if (const auto own = factor(tariff, context.service_tier)) {
+    all.add(*own);
+  } else if (!costs_the_price_itself(context.service_tier)) {
+    return std::nullopt;
+  }
+  return all;
+}
+
+std::uint64_t raised(std::int64_t markup_ppm) {
+  const std::int64_t factor = static_cast<std::int64_t>(kMillion) + markup_ppm;
+  return factor < 0 ? 0 : static_cast<std::uint64_t>(factor);
+}
+
+std::optional<Rated> rate_by(const Tariff& tariff, std::int64_t markup_ppm,
+                             const Quantities& quantities, const PriceContext& context) {
+  const Tiers* const tiers = tariff.at(context.unix_ns);
+  auto times = multipliers(tariff, context);
+  if (tiers == nullptr || !times) return std::nullopt;
+  times->add(raised(markup_ppm));
+  const Rates& rates = tiers->of(context.prompt_tokens);
+
+  Rated rated;
+  rated.currency = tariff.currency;
+  Sum sum;
+  for (std::size_t i = 0; i < kMeters; ++i) {
+    if (quantities[i] == 0) continue;
+    const auto listed = price_of(rates, meter_at(i));
+    if (!listed && meter_at(i) == Meter::kCall) continue;
+    const auto price = listed ? times->apply(*listed) : std::nullopt;
+    const auto amount = price ? scale_nano(*price, quantities[i], kMillion) : std::nullopt;
+    if (!amount) return std::nullopt;
+    rated.lines.all[rated.lines.count++] = {meter_at(i), quantities[i], *price, *amount};
+    sum.add(amount);
+  }
+  if (!sum.total()) return std::nullopt;
+  rated.total = *sum.total();
+  rated.version = tariff.version;
+  if (markup_ppm != 0) {
+    rated.version += '*';
+    rated.version += format_nano(static_cast<Nano>(raised(markup_ppm)) * 1000);
+  }
+  return rated;
+}
+
+// At one tier's rates; the largest amount where it does not fit.
+std::optional<Nano> bound_by(const Rates& rates, const Multipliers& times, const Quantities& most) {
+  Sum sum;
+  for (std::size_t i = 0; i < kMeters; ++i) {
+    if (most[i] == 0) continue;
+    const auto listed = worst_price(rates, meter_at(i));
+    if (!listed && meter_at(i) == Meter::kCall) continue;
+    if (!listed) return std::nullopt;
+    const auto price = times.apply(*listed);
+    sum.add(price ? scale_nano(*price, most[i], kMillion) : std::nullopt);
+    if (price && *price != 0) sum.add(kRounding);
+  }
+  return sum.total().value_or(std::numeric_limits<Nano>::max());
+}
+
+std::optional<Bound> bound(const Tariff& tariff, std::int64_t markup_ppm, const Quantities& most,
+                           const PriceContext& context) {
+  const Tiers* const tiers = tariff.at(context.unix_ns);
+  auto times = multipliers(tariff, context);
+  if (tiers == nullptr || !times) return std::nullopt;
+  times->add(raised(markup_ppm));
+  auto amount = bound_by(tiers->base, *times, most);
+  for (const Tiers::Above& tier : tiers->above) {
+    if (!amount || context.prompt_tokens <= tier.tokens) break;
+    const auto other = bound_by(tier.rates, *times, most);
+    amount = other ? std::optional<Nano>(std::max(*amount, *other)) : std::nullopt;
+  }
+  if (!amount) return std::nullopt;
+  return Bound{tariff.currency, *amount};
+}
+
+}  // namespace
+
+std::string_view to_string(Meter meter) { return kNames[static_cast<std::size_t>(meter)]; }
+
+std::optional<Meter> meter_of(std::string_view name) {
+  const auto found = std::find(kNames.begin(), kNames.end(), name);
+  if (found == kNames.end()) return std::nullopt;
+  return meter_at(static_cast<std::size_t>(found - kNames.begin()));
+}
+
+bool is_by_million(Meter meter) {
+  switch (meter) {
+    case Meter::kImage:
+    case Meter::kSecond:
+    case Meter::kSearch:
+    case Meter::kCall:
+      return false;
+    default:
+      return true;
+  }
+}
+
+bool Rates::any() const {
+  return std::any_of(each_.begin(), each_.end(), [](Nano each) { return each != kUnknown; });
+}
+
+const Rates& Tiers::of(std::uint64_t prompt_tokens) const {
+  const Rates* rates = &base;
+  for (const Above& tier : above) {
+    if (prompt_tokens > tier.tokens) rates = &tier.rates;
+  }
+  return *rates;
+}
+
+bool Window::holds(std::int64_t unix_s) const {
+  const WallTime now = zone->wall(unix_s);
+  const auto begins_on = [this](std::int64_t day, unsigned weekday) {
+    return (weekdays >> weekday & 1u) != 0 &&
+           !std::binary_search(except.begin(), except.end(), day);
+  };
+  const std::int64_t today = now.days();
+  if (from_s < to_s) {
+    return now.second >= from_s && now.second < to_s && begins_on(today, now.weekday);
+  }
+  if (now.second >= from_s) return begins_on(today, now.weekday);
+  return now.second < to_s && begins_on(today - 1, (now.weekday + 6) % 7);
+}
+
+const Tariff::Period* Tariff::period(std::uint64_t unix_ns) const {
+  const auto unix_s = static_cast<std::int64_t>(unix_ns / 1'000'000'000u);
+  for (const Period& each : periods) {
+    if (unix_s >= each.from_unix_s && unix_s < each.to_unix_s) return &each;
+  }
+  return nullptr;
+}
+
+const Tiers* Tariff::at(std::uint64_t unix_ns) const {
+  const Period* const now = period(unix_ns);
+  if (now == nullptr) return nullptr;
+  const auto unix_s = static_cast<std::int64_t>(unix_ns / 1'000'000'000u);
+  for (const Window& window : now->windows) {
+    if (window.holds(unix_s)) return &window.tiers;
+  }
+  return &now->tiers;
+}
+
+std::size_t PriceBook::KeyHash::operator()(const KeyView& key) const {
+  const std::hash<std::string_view> hash;
+  return hash(key.model) * 31 + hash(key.place);
+}
+
+const Tariff* PriceBook::find(const Tariffs& tariffs, std::string_view place,
+                              std::string_view model) {
+  const auto found = tariffs.find(KeyView{place, model});
+  return found == tariffs.end() ? nullptr : found->second.get();
+}
+
+void PriceBook::add(Tariffs& tariffs, std::vector<ListedPrice> listed) {
+  for (ListedPrice& each : listed) {
+    tariffs[Key{std::move(each.provider), std::move(each.model)}] = std::move(each.tariff);
+  }
+}
+
+PriceBook::PriceBook(const Catalog& catalog, std::vector<ListedPrice> purchase,
+                     std::vector<ListedPrice> sale) {
+  for (const Model& model : catalog.models()) {
+    if (model.tariff) catalog_[Key{model.provider, model.name}] = model.tariff;
+  }
+  add(purchase_, std::move(purchase));
+  add(sale_, std::move(sale));
+}
+
+const Tariff* PriceBook::purchase(const Sold& sold) const {
+  if (const Tariff* own = find(purchase_, sold.provider, sold.model)) return own;
+  if (const Tariff* any = find(purchase_, "", sold.model)) return any;
+  return find(catalog_, sold.family, sold.model);
+}
+
+const Tariff* PriceBook::sale(std::string_view asked, const Sold& sold) const {
+  for (const std::string_view name : {asked, sold.model}) {
+    if (const Tariff* own = find(sale_, sold.provider, name)) return own;
+    if (const Tariff* any = find(sale_, "", name)) return any;
+  }
+  return nullptr;
+}
+
+std::optional<Rated> PriceBook::rate(const Sold& sold, const Quantities& quantities,
+                                     const PriceContext& context) const {
+  const Tariff* const tariff = purchase(sold);
+  return tariff == nullptr ? std::nullopt : rate_by(*tariff, 0, quantities, context);
+}
+
+std::optional<Rated> PriceBook::rate_sale(std::string_view asked, const Sold& sold,
+                                          std::int64_t markup_ppm, const Quantities& quantities,
+                                          const PriceContext& context) const {
+  if (const Tariff* const own = sale(asked, sold)) return rate_by(*own, 0, quantities, context);
+  const Tariff* const tariff = purchase(sold);
+  return tariff == nullptr ? std::nullopt : rate_by(*tariff, markup_ppm, quantities, context);
+}
+
+std::optional<Bound> PriceBook::worst_case(const Sold& sold, const Quantities& most,
+                                           const PriceContext& context) const {
+  const Tariff* const tariff = purchase(sold);
+  return tariff == nullptr ? std::nullopt : bound(*tariff, 0, most, context);
+}
+
+std::optional<Bound> PriceBook::worst_sale(std::string_view asked, const Sold& sold,
+                                           std::int64_t markup_ppm, const Quantities& most,
+                                           const PriceContext& context) const {
+  if (const Tariff* const own = sale(asked, sold)) return bound(*own, 0, most, context);
+  const Tariff* const tariff = purchase(sold);
+  return tariff == nullptr ? std::nullopt : bound(*tariff, markup_ppm, most, context);
+}
+
+}  // namespace switchyard::catalog

@@ -1,0 +1,265 @@
+#include "core/exchange/payment.hpp"
+
+#include "core/base/clock.hpp"
+#include "core/exchange/quantities.hpp"
+#include "core/net/signal.hpp"
+
+namespace switchyard::exchange {
+namespace {
+
+using catalog::Meter;
+
+// What a stream holds ahead of what it has brought, and an answer of unknown length as a whole,
+// where the request sets no limit.
+constexpr std::uint64_t kSliceTokens = 1024, kWholeTokens = 4096;
+// A request that dies with its process is released at its deadline.
+constexpr std::uint64_t kDeadlineNs = 3'600'000'000'000;
+
+// Tokens of a text are fewer than half its bytes; what is denser is a shortfall, not a refusal.
+std::uint64_t prompt_bound(const Request& request) { return request.body.size() / 2 + 16; }
+
+AttemptFault unpaid(const char* code, std::string message) {
+  AttemptFault fault;
+  fault.cls = SWY_CLS_QUOTA;
+  fault.code = code;
+  fault.unpaid = true;
+  fault.message = std::move(message);
+  return fault;
+}
+
+AttemptFault to_fault(const account::Refused& refused) {
+  switch (refused.why) {
+    case account::Refused::Why::kBalance:
+      return unpaid("insufficient_quota",
+                    "The balance of this account does not cover the request; top it up, or ask for "
+                    "less (max_tokens).");
+    case account::Refused::Why::kBudget:
+      return unpaid("budget_exceeded",
+                    "A budget that this request counts to is used up; it starts anew with its next "
+                    "period.");
+    default:
+      AttemptFault fault = unpaid("ledger_unavailable",
+                                  "The gateway can't write down what requests cost right now; try "
+                                  "again later.");
+      fault.cls = SWY_CLS_PLUGIN;
+      return fault;
+  }
+}
+
+Nano limit_of(const account::Account& payer) {
+  switch (payer.mode) {
+    case store::AccountMode::kPrepaid:
+      return 0;
+    case store::AccountMode::kPostpaid:
+      return -payer.credit_limit_nano;
+    default:
+      return account::CellRef::kNoLimit;
+  }
+}
+
+}  // namespace
+
+Payment::Payment(const LoopContext& context, const Snapshot& snapshot, const Request& request)
+    : context_(context), snapshot_(snapshot), request_(request) {
+  if (context.ledger != nullptr && request.account != nullptr) payer_ = &request.account->payer();
+}
+
+bool Payment::metered() const { return payer_->mode != store::AccountMode::kUnmetered; }
+
+catalog::Sold Payment::sold(const routing::Target& target) const {
+  const config::Provider& provider = *snapshot_.providers[target.provider].config;
+  return {provider.id, provider.family, target.model};
+}
+
+// As it was served, or where nobody says so as it was asked for.
+catalog::PriceContext Payment::price_context(std::uint64_t prompt_tokens,
+                                             const observe::Usage* usage) const {
+  catalog::PriceContext context;
+  context.unix_ns = request_.record->start_unix_ns;
+  context.prompt_tokens = prompt_tokens;
+  const bool served = usage != nullptr && !usage->service_tier.empty();
+  context.service_tier = served ? usage->service_tier : text_member(request_, "service_tier");
+  return context;
+}
+
+std::optional<Nano> Payment::worst_case(const routing::Target& target, std::uint64_t tokens_out) {
+  const std::uint64_t prompt = prompt_bound(request_);
+  const catalog::Quantities most = upper_bounds(request_, prompt, tokens_out);
+  const auto bound =
+      snapshot_.prices->worst_sale(request_.route->name, sold(target), request_.account->markup_ppm,
+                                   most, price_context(prompt, nullptr));
+  if (!bound) return std::nullopt;
+  return bound->currency == payer_->currency ? std::optional<Nano>(bound->amount) : std::nullopt;
+}
+
+std::optional<AttemptFault> Payment::reserve(const routing::Target& target) {
+  if (payer_ == nullptr) return std::nullopt;
+  target_ = &target;
+  const std::uint64_t limit = tokens_max(request_);
+  tokens_held_ = limit > 0 ? limit : request_.stream ? kSliceTokens : kWholeTokens;
+  const auto amount = worst_case(target, tokens_held_);
+  // The answer of an unmetered account is never too long.
+  if (!metered() || limit > 0) tokens_held_ = UINT64_MAX;
+  if (!amount && metered()) {
+    return unpaid("model_unpriced", "The model '" + request_.route->name +
+                                        "' has no price, and this account pays for what it uses.");
+  }
+  return take(metered() ? *amount : 0);
+}
+
+// All that is held is `amount` afterwards, or more where it was more.
+std::optional<AttemptFault> Payment::take(Nano amount) {
+  if (!hold_) {
+    const auto cell =
+        context_.books->find_account_cell(payer_->id, payer_->currency, limit_of(*payer_));
+    if (!cell) return to_fault({account::Refused::Why::kJournal});
+    account::HoldNote note;
+    note.request_id = request_.record->id;
+    note.account = payer_->id;
+    note.key = request_.record->key_id;
+    note.deadline_unix_ns = request_.record->start_unix_ns + kDeadlineNs;
+    auto held = context_.ledger->hold({&*cell, 1}, amount, note);
+    if (!held) return to_fault(held.error());
+    hold_ = std::move(*held);
+    return std::nullopt;
+  }
+  if (amount <= hold_.amount()) return std::nullopt;
+  const auto extended = context_.ledger->extend(hold_, amount - hold_.amount());
+  if (!extended) return to_fault(extended.error());
+  return std::nullopt;
+}
+
+bool Payment::extend(std::uint64_t tokens_out) {
+  if (payer_ == nullptr) return true;
+  const std::uint64_t wanted = tokens_out + kSliceTokens;
+  const auto amount = worst_case(*target_, wanted);
+  if (!amount || take(*amount)) return false;
+  tokens_held_ = wanted;
+  return true;
+}
+
+void Payment::add_cost(const observe::Usage& usage, bool used, const char* outcome) {
+  const catalog::Sold model = sold(*target_);
+  Cost cost;
+  cost.provider = model.provider;
+  cost.model = model.model;
+  cost.outcome = outcome;
+  cost.estimated = used && !usage.reported;
+  const catalog::Quantities quantities = used ? billed(request_, usage) : catalog::Quantities{};
+  const auto rated =
+      snapshot_.prices->rate(model, quantities, price_context(prompt_tokens(quantities), &usage));
+  if (rated) {
+    cost.amount = rated->total;
+    cost.currency = rated->currency;
+    cost.price_version = rated->version;
+  }
+  costs_.push_back(std::move(cost));
+}
+
+void Payment::attempt_failed(const AttemptFault& fault, const observe::Usage& usage) {
+  if (payer_ == nullptr || !fault.sent) return;
+  // Upstreams bill for what they answered, not for what they refused.
+  add_cost(usage, usage.reported || usage.tok_out > 0, class_name(fault.cls));
+}
+
+std::optional<Nano> Payment::charge_of(const observe::Usage& usage,
+                                       const catalog::Quantities& quantities,
+                                       account::Settlement& settlement) {
+  auto rated = snapshot_.prices->rate_sale(request_.route->name, sold(*target_),
+                                           request_.account->markup_ppm, quantities,
+                                           price_context(prompt_tokens(quantities), &usage));
+  if (!rated) return std::nullopt;
+  price_version_ = std::move(rated->version);
+  settlement.price_version = price_version_;
+  settlement.currency = payer_->currency;
+  if (rated->currency != payer_->currency) return std::nullopt;
+  return rated->total;
+}
+
+void Payment::fill_names(account::Settlement& settlement, const char* ended) const {
+  const observe::Record& record = *request_.record;
+  settlement.feature = record.feature;
+  settlement.task = record.task;
+  settlement.model_asked = record.model_asked;
+  settlement.model_used = record.model_used;
+  settlement.provider = record.provider;
+  settlement.started_unix_ns = record.start_unix_ns;
+  settlement.ended = ended;
+}
+
+std::vector<account::CostLine> Payment::cost_lines() const {
+  std::vector<account::CostLine> lines;
+  for (const Cost& cost : costs_) {
+    lines.push_back({cost.provider, cost.model, cost.currency, cost.amount, cost.price_version,
+                     cost.outcome, cost.estimated});
+  }
+  return lines;
+}
+
+// The sum, where every attempt's is known and they are of one currency.
+void Payment::note_costs(observe::Record& record) const {
+  Nano total = 0;
+  for (const Cost& cost : costs_) {
+    if (!cost.amount || cost.currency != costs_.front().currency) return;
+    const auto sum = add_nano(total, *cost.amount);
+    if (!sum) return;
+    total = *sum;
+  }
+  if (costs_.empty()) return;
+  record.cost_nano = total;
+  record.cost_currency = costs_.front().currency;
+}
+
+void Payment::settle(const observe::Usage& usage, const char* ended) {
+  if (!hold_) return;
+  add_cost(usage, true, ended);
+  const catalog::Quantities quantities = billed(request_, usage);
+  account::Settlement settlement;
+  settlement.charge = charge_of(usage, quantities, settlement);
+  settlement.quantities = quantities;
+  settlement.estimated = !usage.reported;
+  fill_names(settlement, ended);
+  const std::vector<account::CostLine> costs = cost_lines();
+  settlement.costs = costs;
+  const Nano charged = context_.ledger->settle(std::move(hold_), settlement);
+  settled_ = true;
+  observe::Record& record = *request_.record;
+  if (settlement.charge) {
+    record.charge_nano = charged;
+    record.charge_currency = payer_->currency;
+    record.price_version = price_version_;
+  }
+  note_costs(record);
+}
+
+void Payment::release() {
+  if (!hold_) return;
+  if (costs_.empty()) return context_.ledger->release(std::move(hold_), account::Released::kFailed);
+  account::Settlement settlement;
+  settlement.charge = 0;
+  settlement.currency = payer_->currency;
+  fill_names(settlement, "failed");
+  const std::vector<account::CostLine> costs = cost_lines();
+  settlement.costs = costs;
+  context_.ledger->settle(std::move(hold_), settlement);
+  settled_ = true;
+  note_costs(*request_.record);
+}
+
+net::Task<> Payment::durable() {
+  // The ledger's answer may come when this request is gone.
+  struct Wait {
+    explicit Wait(net::Loop& loop) : done(loop) {}
+    net::Signal done;
+    bool is_done = false;
+  };
+  auto wait = std::make_shared<Wait>(context_.loop);
+  context_.ledger->when_durable([wait](bool) {
+    wait->is_done = true;
+    wait->done.notify();
+  });
+  while (!wait->is_done) co_await wait->done.wait();
+  settled_ = false;
+}
+
+}  // namespace switchyard::exchange

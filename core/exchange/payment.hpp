@@ -1,0 +1,74 @@
+// The money of one exchange: held before an upstream is asked, settled before the last byte of its
+// answer leaves (core/decisions/0014-money.md).
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "core/account/directory.hpp"
+#include "core/account/ledger.hpp"
+#include "core/catalog/price.hpp"
+#include "core/exchange/exchange.hpp"
+#include "core/exchange/failure.hpp"
+
+namespace switchyard::exchange {
+
+class Payment {
+ public:
+  // Without a ledger in the context nothing is held and nothing is booked.
+  Payment(const LoopContext& context, const Snapshot& snapshot, const Request& request);
+  Payment(const Payment&) = delete;
+  Payment& operator=(const Payment&) = delete;
+
+  // Before an attempt: holds what it may come to at this target, beyond what is held already. The
+  // fault where that can't be had; another target may be cheaper.
+  std::optional<AttemptFault> reserve(const routing::Target& target);
+  // While a stream runs: false where nobody pays for an answer of so many tokens.
+  bool covers(std::uint64_t tokens_out) { return tokens_out <= tokens_held_ || extend(tokens_out); }
+  // What became of the attempt at the target that was reserved for last, and what it used.
+  void attempt_failed(const AttemptFault& fault, const observe::Usage& usage);
+  // Books charge and cost of an answer; before its last byte leaves. The first call counts.
+  void settle(const observe::Usage& usage, const char* ended);
+  // No answer came: what was held goes back, what attempts cost is booked.
+  void release();
+
+  // durability `disk`: whether the last byte has to wait, and the wait itself.
+  bool must_wait() const { return settled_ && snapshot_.config->ledger.durable; }
+  net::Task<> durable();
+
+ private:
+  // A target's price for upper bounds of what a request may use.
+  std::optional<Nano> worst_case(const routing::Target& target, std::uint64_t tokens_out);
+  bool extend(std::uint64_t tokens_out);
+  std::optional<AttemptFault> take(Nano amount);
+  void add_cost(const observe::Usage& usage, bool used, const char* outcome);
+  std::optional<Nano> charge_of(const observe::Usage& usage, const catalog::Quantities& quantities,
+                                account::Settlement& settlement);
+  void fill_names(account::Settlement& settlement, const char* ended) const;
+  std::vector<account::CostLine> cost_lines() const;
+  void note_costs(observe::Record& record) const;
+  catalog::Sold sold(const routing::Target& target) const;
+  catalog::PriceContext price_context(std::uint64_t prompt_tokens,
+                                      const observe::Usage* usage) const;
+  bool metered() const;
+
+  const LoopContext& context_;
+  const Snapshot& snapshot_;
+  const Request& request_;
+  const account::Account* payer_ = nullptr;  // null: there is no ledger
+  const routing::Target* target_ = nullptr;
+  std::uint64_t tokens_held_ = UINT64_MAX;
+  account::Hold hold_;
+  bool settled_ = false;
+  // Texts that cost lines point to.
+  struct Cost {
+    std::string provider, model, currency, price_version, outcome;
+    std::optional<Nano> amount;
+    bool estimated = false;
+  };
+  std::vector<Cost> costs_;
+  std::string price_version_;
+};
+
+}  // namespace switchyard::exchange

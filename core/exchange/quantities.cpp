@@ -1,0 +1,101 @@
+#include "core/exchange/quantities.hpp"
+
+#include <charconv>
+
+#include "core/exchange/usage.hpp"
+
+namespace switchyard::exchange {
+namespace {
+
+using catalog::Meter;
+using catalog::Quantities;
+
+std::string_view member(const Request& request, std::string_view name, char type) {
+  for (const swy_member& each : request.members) {
+    if (view(each.name) == name && each.type == static_cast<std::uint32_t>(type)) {
+      return request.body.substr(each.value_at, each.value_n);
+    }
+  }
+  return {};
+}
+
+// 0 where the request does not say, or not as a whole number.
+std::uint64_t count(const Request& request, std::string_view name) {
+  const std::string_view digits = member(request, name, 'n');
+  std::uint64_t number = 0;
+  const auto [end, fault] = std::from_chars(digits.data(), digits.data() + digits.size(), number);
+  return fault == std::errc() && end == digits.data() + digits.size() ? number : 0;
+}
+
+std::uint64_t answers(const Request& request) {
+  return std::max<std::uint64_t>(count(request, "n"), 1);
+}
+
+// Characters of a JSON text; an escape counts as one.
+std::uint64_t characters(std::string_view text) {
+  std::uint64_t total = 0;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    if (text[i] == '\\') {
+      i += i + 1 < text.size() && text[i + 1] == 'u' ? 5 : 1;
+      ++total;
+    } else {
+      total += (static_cast<unsigned char>(text[i]) & 0xC0) != 0x80 ? 1 : 0;
+    }
+  }
+  return total;
+}
+
+// What no usage report tells.
+void add_request(const Request& request, Quantities& quantities) {
+  at(quantities, Meter::kCall) = 1;
+  if (request.task.starts_with("images.")) at(quantities, Meter::kImage) = answers(request);
+  if (request.task == "audio.speech") {
+    at(quantities, Meter::kCharacter) = characters(text_member(request, "input"));
+  }
+  if (request.task == "videos") at(quantities, Meter::kSecond) = count(request, "seconds");
+}
+
+}  // namespace
+
+std::string_view text_member(const Request& request, std::string_view name) {
+  return member(request, name, 's');
+}
+
+bool makes_text(std::string_view task) { return task == "chat" || task == "completions"; }
+
+std::uint64_t tokens_max(const Request& request) {
+  const std::uint64_t completion = count(request, "max_completion_tokens");
+  return completion > 0 ? completion : count(request, "max_tokens");
+}
+
+Quantities upper_bounds(const Request& request, std::uint64_t prompt_tokens,
+                        std::uint64_t answer_tokens) {
+  Quantities most{};
+  at(most, Meter::kInput) = prompt_tokens;
+  if (makes_text(request.task)) at(most, Meter::kOutput) = answer_tokens * answers(request);
+  add_request(request, most);
+  return most;
+}
+
+Quantities billed(const Request& request, const observe::Usage& usage) {
+  Quantities quantities = quantities_of(usage);
+  Quantities asked{};
+  add_request(request, asked);
+  // What the upstream counted itself counts.
+  for (std::size_t i = 0; i < quantities.size(); ++i) {
+    if (quantities[i] == 0) quantities[i] = asked[i];
+  }
+  return quantities;
+}
+
+std::uint64_t prompt_tokens(const Quantities& quantities) {
+  std::uint64_t total = 0;
+  for (const Meter meter :
+       {Meter::kInput, Meter::kCachedInput, Meter::kCacheWrite5m, Meter::kCacheWrite1h,
+        Meter::kAudioIn, Meter::kCachedAudioIn, Meter::kImageIn}) {
+    total += at(quantities, meter);
+  }
+  return total;
+}
+
+}  // namespace switchyard::exchange

@@ -1,0 +1,27 @@
+// What a request uses, by meter: at most, before it is sent; and as its answer reported it.
+#pragma once
+
+#include "core/catalog/price.hpp"
+#include "core/exchange/exchange.hpp"
+
+namespace switchyard::exchange {
+
+// What the request may use of each meter, for a prompt and an answer of at most so many tokens.
+catalog::Quantities upper_bounds(const Request& request, std::uint64_t prompt_tokens,
+                                 std::uint64_t answer_tokens);
+
+// Usage without overlap, and what the request itself says: pictures, characters, the call.
+catalog::Quantities billed(const Request& request, const observe::Usage& usage);
+
+// All that was read, from a cache or not: it decides the tier.
+std::uint64_t prompt_tokens(const catalog::Quantities& quantities);
+
+// A text among the body's members as it stands there, escapes and all; empty where there is none.
+std::string_view text_member(const Request& request, std::string_view name);
+
+bool makes_text(std::string_view task);
+
+// The request's own limit of its answer; 0 where it sets none.
+std::uint64_t tokens_max(const Request& request);
+
+}  // namespace switchyard::exchange

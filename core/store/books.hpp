@@ -1,0 +1,159 @@
+// Double entry: what moved, from where to where, and why. Append only; each transaction balances in
+// each of its currencies; a balance changes in the same database transaction as its entries.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "core/base/nano.hpp"
+#include "core/base/result.hpp"
+#include "core/store/database.hpp"
+
+namespace switchyard::store {
+
+// Names of the ledger: "account:ID", "provider:ID", and the house's own.
+inline constexpr char kHouseRevenue[] = "house:revenue";
+inline constexpr char kHouseShortfall[] = "house:shortfall";
+inline constexpr char kHouseFx[] = "house:fx";
+inline constexpr char kHouseCash[] = "house:cash";
+inline constexpr char kHouseGrants[] = "house:grants";
+inline constexpr char kHouseCost[] = "house:cost";
+inline std::string account_name(std::string_view id) { return "account:" + std::string(id); }
+inline std::string provider_name(std::string_view id) { return "provider:" + std::string(id); }
+
+struct Entry {
+  std::string account, currency;
+  Nano amount = 0;  // added to the account's balance
+};
+
+struct Transaction {
+  std::string id;            // its idempotency: posted twice, it is there once
+  std::string kind;          // "charge", "cost", "topup", "grant", "refund", "correction", ...
+  std::string note;          // what it belongs to: a request, an order, a reason
+  std::string rate_version;  // of an exchange, else empty
+  std::uint64_t at_unix_ns = 0;
+  std::vector<Entry> entries;
+};
+
+// One settled request.
+struct Receipt {
+  static constexpr std::size_t kQuantities = 16;
+
+  std::string id;  // its settlement's: unique, and a cursor's end
+  std::string request_id, account, key, feature, task, model_asked, model_used, provider, ended;
+  std::array<std::uint64_t, kQuantities> quantities{};  // by meter
+  std::string currency;
+  std::optional<Nano> charge;  // as charged; nothing: unpriced
+  Nano shortfall = 0;          // what it was worth beyond that
+  Nano held = 0;
+  std::string price_version;
+  std::optional<Nano> cost;  // where every attempt's is known and in one currency
+  std::string cost_currency;
+  bool estimated = false;
+  std::uint64_t started_unix_ns = 0, settled_unix_ns = 0;
+};
+
+struct Cost {
+  std::string id, request_id, account, provider, model, currency, price_version, outcome;
+  std::optional<Nano> amount;  // nothing: unknown
+  bool estimated = false;
+  std::uint64_t at_unix_ns = 0;
+};
+
+// A request whose process died: nothing was charged, what was held was released.
+struct Interrupted {
+  std::string id, request_id, account, key;
+  Nano held = 0;
+  std::uint64_t at_unix_ns = 0;
+};
+
+// Up to where a writer's journal is in the books.
+struct JournalPlace {
+  std::uint64_t segment = 0, offset = 0;
+};
+
+struct Balance {
+  std::string account, currency;
+  Nano amount = 0;
+};
+
+struct EntryRow {
+  std::int64_t seq = 0;  // a cursor
+  std::string transaction, kind, note, account, currency;
+  Nano amount = 0;
+  std::uint64_t at_unix_ns = 0;
+};
+
+struct EntryFilter {
+  std::string account;                                     // a ledger's name; empty: all
+  std::uint64_t from_unix_ns = 0, to_unix_ns = INT64_MAX;  // from <= at < to
+  std::int64_t after = 0;                                  // behind this seq
+  std::uint64_t max = 100;
+};
+
+struct ReceiptFilter {
+  std::string account, key, feature, model;  // empty: all; model: the one used
+  std::uint64_t from_unix_ns = 0, to_unix_ns = INT64_MAX;
+  std::int64_t after = 0;
+  std::uint64_t max = 100;
+};
+
+struct ReceiptRow {
+  std::int64_t seq = 0;
+  Receipt receipt;
+};
+
+// Of receipts, per currency.
+struct ReceiptTotal {
+  std::string currency;
+  std::uint64_t requests = 0;
+  Nano charge = 0, shortfall = 0;
+};
+
+// Over one connection, which outlives it. Blocking: never on a loop. Where several calls belong
+// together they go into database().transact(). [any thread]
+class Books {
+ public:
+  explicit Books(Database& database);
+  ~Books();
+  Books(const Books&) = delete;
+  Books& operator=(const Books&) = delete;
+  Database& database() { return database_; }
+
+  // False: one of this id was there already, and nothing changed. A transaction that does not
+  // balance, or moves nothing, is refused.
+  Result<bool> post(const Transaction& transaction);
+  Result<bool> add_receipt(const Receipt& receipt);
+  Result<bool> add_cost(const Cost& cost);
+  Result<bool> add_interrupted(const Interrupted& interrupted);
+
+  Result<std::optional<JournalPlace>> place(const std::string& writer);
+  Result<void> set_place(const std::string& writer, JournalPlace place);  // never backwards
+  Result<void> forget_place(const std::string& writer);
+
+  Result<Nano> balance(const std::string& account, const std::string& currency);
+  Result<std::vector<Balance>> balances_of(const std::string& account);  // one for each currency
+  // Those whose name begins with `prefix`, ordered by name and currency, behind the one given.
+  Result<std::vector<Balance>> balances(const std::string& prefix, const Balance& after = {},
+                                        std::uint64_t max = INT64_MAX);
+  Result<std::vector<EntryRow>> entries(const EntryFilter& filter);
+  Result<std::vector<ReceiptRow>> receipts(const ReceiptFilter& filter);
+  Result<std::vector<ReceiptTotal>> totals(const ReceiptFilter& filter);  // of all that fit
+  Result<std::vector<Cost>> costs(const std::string& request_id);
+
+ private:
+  struct Statements;
+  Statement& prepared(std::unique_ptr<Statement>& kept, const char* sql);
+  Result<bool> run_new(Statement& insert);
+  Result<void> add_entry(std::int64_t transaction, const Entry& entry);
+
+  Database& database_;
+  std::unique_ptr<Statements> statements_;
+};
+
+}  // namespace switchyard::store

@@ -1,0 +1,525 @@
+#include "core/store/rollups.hpp"
+
+#include <spdlog/spdlog.h>
+
+#include <algorithm>
+#include <bit>
+#include <set>
+
+#include "core/store/records.hpp"
+
+namespace switchyard::store {
+namespace {
+
+// How many records one transaction adds.
+constexpr std::int64_t kAtOnce = 5000;
+
+// A record is summed up three times: by all names, and by those of traffic and of owners alone. A
+// question is answered from the smallest of them that tells what it asks.
+enum class Kind : std::int64_t { kAll, kTraffic, kOwners };
+constexpr std::array kKinds{Kind::kOwners, Kind::kTraffic, Kind::kAll};
+constexpr std::array kSteps{UsageStep::kMinute, UsageStep::kHour, UsageStep::kDay};
+
+constexpr std::array<const char*, kUsageBy> kNames{"account", "key_id", "feature", "model",
+                                                   "provider"};
+
+// Within a minute few requests have all their names in common with others: sums of fewer names
+// would only be more rows.
+bool has(UsageStep step, Kind kind) { return step != UsageStep::kMinute || kind == Kind::kAll; }
+
+bool tells(Kind kind, UsageBy by) {
+  const bool owner = by == UsageBy::kAccount || by == UsageBy::kKey;
+  return kind == Kind::kAll || owner == (kind == Kind::kOwners);
+}
+
+struct Counter {
+  const char* name;
+  std::uint64_t UsageSums::* member;
+};
+constexpr Counter kCounters[] = {{"requests", &UsageSums::requests},
+                                 {"errors", &UsageSums::errors},
+                                 {"clients_left", &UsageSums::clients_left},
+                                 {"tok_in", &UsageSums::tok_in},
+                                 {"tok_out", &UsageSums::tok_out},
+                                 {"tok_cached", &UsageSums::tok_cached},
+                                 {"tok_reasoning", &UsageSums::tok_reasoning},
+                                 {"estimated", &UsageSums::estimated},
+                                 {"unpriced", &UsageSums::unpriced},
+                                 {"duration_us", &UsageSums::duration_us},
+                                 {"ttft_us", &UsageSums::ttft_us},
+                                 {"with_ttft", &UsageSums::with_ttft}};
+struct Times {
+  const char* prefix;
+  Histogram UsageSums::* member;
+};
+constexpr Times kTimes[] = {{"d", &UsageSums::duration}, {"t", &UsageSums::ttft}};
+
+constexpr std::array kMigrations{
+    // 1: one row of `sums` for each step, kind, time and series that saw a request. d0.. and t0..
+    // are histograms of duration and time to first content.
+    R"sql(
+      CREATE TABLE files (id TEXT PRIMARY KEY, seq INTEGER NOT NULL) STRICT;
+      CREATE TABLE series (
+        id INTEGER PRIMARY KEY,
+        account TEXT NOT NULL,
+        key_id TEXT NOT NULL,
+        feature TEXT NOT NULL,
+        model TEXT NOT NULL,
+        provider TEXT NOT NULL,
+        UNIQUE (account, key_id, feature, model, provider)
+      ) STRICT;
+      CREATE TABLE sums (
+        step INTEGER NOT NULL,
+        kind INTEGER NOT NULL,
+        start_s INTEGER NOT NULL,
+        series INTEGER NOT NULL,
+        requests INTEGER NOT NULL,
+        errors INTEGER NOT NULL,
+        clients_left INTEGER NOT NULL,
+        tok_in INTEGER NOT NULL,
+        tok_out INTEGER NOT NULL,
+        tok_cached INTEGER NOT NULL,
+        tok_reasoning INTEGER NOT NULL,
+        estimated INTEGER NOT NULL,
+        unpriced INTEGER NOT NULL,
+        duration_us INTEGER NOT NULL,
+        ttft_us INTEGER NOT NULL,
+        with_ttft INTEGER NOT NULL,
+        d0 INTEGER NOT NULL, d1 INTEGER NOT NULL, d2 INTEGER NOT NULL, d3 INTEGER NOT NULL,
+        d4 INTEGER NOT NULL, d5 INTEGER NOT NULL, d6 INTEGER NOT NULL, d7 INTEGER NOT NULL,
+        d8 INTEGER NOT NULL, d9 INTEGER NOT NULL, d10 INTEGER NOT NULL, d11 INTEGER NOT NULL,
+        d12 INTEGER NOT NULL, d13 INTEGER NOT NULL,
+        t0 INTEGER NOT NULL, t1 INTEGER NOT NULL, t2 INTEGER NOT NULL, t3 INTEGER NOT NULL,
+        t4 INTEGER NOT NULL, t5 INTEGER NOT NULL, t6 INTEGER NOT NULL, t7 INTEGER NOT NULL,
+        t8 INTEGER NOT NULL, t9 INTEGER NOT NULL, t10 INTEGER NOT NULL, t11 INTEGER NOT NULL,
+        t12 INTEGER NOT NULL, t13 INTEGER NOT NULL,
+        PRIMARY KEY (step, kind, start_s, series)
+      ) STRICT, WITHOUT ROWID;
+      CREATE TABLE money (
+        step INTEGER NOT NULL,
+        kind INTEGER NOT NULL,
+        start_s INTEGER NOT NULL,
+        series INTEGER NOT NULL,
+        currency TEXT NOT NULL,
+        charge_nano INTEGER NOT NULL,
+        cost_nano INTEGER NOT NULL,
+        PRIMARY KEY (step, kind, start_s, series, currency)
+      ) STRICT, WITHOUT ROWID;
+    )sql",
+};
+
+// ---- adding ----
+
+struct Place {
+  UsageStep step;
+  Kind kind;
+  std::int64_t start_s;
+  UsageNames names;
+  auto operator<=>(const Place&) const = default;
+};
+using Sums = std::map<Place, UsageSums>;
+
+std::int64_t floor_to(std::int64_t second, UsageStep step) {
+  return second - second % static_cast<std::int64_t>(step);
+}
+
+void add(UsageSums& sums, const RecordRow& row) {
+  sums.requests += 1;
+  const bool left = row.final_status == "client_left";
+  sums.clients_left += left;
+  sums.errors += !left && row.final_status != "ok";
+  sums.tok_in += row.tok_in;
+  sums.tok_out += row.tok_out;
+  sums.tok_cached += row.tok_cached;
+  sums.tok_reasoning += row.tok_reasoning;
+  sums.estimated += row.attempts > 0 && row.reported == 0;
+  sums.unpriced += row.attempts > 0 && !row.cost_nano;
+  sums.duration_us += row.duration_us;
+  sums.duration.add(row.duration_us);
+  if (row.ttft_us > 0) {
+    sums.ttft_us += row.ttft_us;
+    sums.with_ttft += 1;
+    sums.ttft.add(row.ttft_us);
+  }
+  if (row.charge_nano) sums.charge_nano[row.charge_currency] += *row.charge_nano;
+  if (row.cost_nano) sums.cost_nano[row.cost_currency] += *row.cost_nano;
+}
+
+void add(Sums& sums, const RecordRow& row) {
+  const UsageNames names{row.account, row.key_id, row.feature, row.model_used, row.provider};
+  const auto second = static_cast<std::int64_t>(row.start_ns / 1'000'000'000);
+  for (const Kind kind : kKinds) {
+    UsageNames told;
+    for (std::size_t i = 0; i < kUsageBy; ++i) {
+      if (tells(kind, static_cast<UsageBy>(i))) told[i] = names[i];
+    }
+    for (const UsageStep step : kSteps) {
+      if (!has(step, kind)) continue;
+      add(sums[Place{step, kind, floor_to(second, step), told}], row);
+    }
+  }
+}
+
+// Calls `use` with the name and the number of each summed column.
+template <class Use>
+void each_sum(const UsageSums& sums, Use use) {
+  for (const Counter& counter : kCounters) use(counter.name, sums.*counter.member);
+  for (const Times& times : kTimes) {
+    for (std::size_t i = 0; i < Histogram::kBuckets; ++i) {
+      use(times.prefix + std::to_string(i), (sums.*times.member).counts[i]);
+    }
+  }
+}
+
+std::string upsert_sql() {
+  std::string names, marks, changes;
+  each_sum({}, [&](const std::string& name, std::uint64_t) {
+    names += ", " + name;
+    marks += ",?";
+    changes += (changes.empty() ? "" : ", ") + name + " = sums." + name + " + excluded." + name;
+  });
+  return "INSERT INTO sums (step, kind, start_s, series" + names + ") VALUES (?,?,?,?" + marks +
+         ") ON CONFLICT (step, kind, start_s, series) DO UPDATE SET " + changes;
+}
+
+constexpr char kUpsertMoney[] =
+    "INSERT INTO money (step, kind, start_s, series, currency, charge_nano, cost_nano) "
+    "VALUES (?,?,?,?,?,?,?) ON CONFLICT (step, kind, start_s, series, currency) DO UPDATE SET "
+    "charge_nano = money.charge_nano + excluded.charge_nano, "
+    "cost_nano = money.cost_nano + excluded.cost_nano";
+
+// Writes sums; series get their numbers as they are met.
+class Adder {
+ public:
+  explicit Adder(Database& database)
+      : find_(database.prepare("SELECT id FROM series WHERE account = ? AND key_id = ? AND "
+                               "feature = ? AND model = ? AND provider = ?")),
+        make_(database.prepare("INSERT INTO series (account, key_id, feature, model, provider) "
+                               "VALUES (?,?,?,?,?)")),
+        sums_(database.prepare(upsert_sql().c_str())),
+        money_(database.prepare(kUpsertMoney)) {}
+
+  Result<void> add(const Place& place, const UsageSums& sums) {
+    const auto series = number_of(place.names);
+    if (!series) return series.error();
+    begin(*sums_, place, *series);
+    each_sum(sums, [&](const std::string&, std::uint64_t number) { sums_->bind(number); });
+    if (auto ran = finish(*sums_); !ran) return ran;
+    std::set<std::string> currencies;
+    for (const auto& [currency, nano] : sums.charge_nano) currencies.insert(currency);
+    for (const auto& [currency, nano] : sums.cost_nano) currencies.insert(currency);
+    for (const std::string& currency : currencies) {
+      const auto amount = [&currency](const std::map<std::string, std::int64_t>& all) {
+        const auto found = all.find(currency);
+        return found == all.end() ? 0 : found->second;
+      };
+      begin(*money_, place, *series);
+      money_->bind(std::string_view(currency));
+      money_->bind(amount(sums.charge_nano)).bind(amount(sums.cost_nano));
+      if (auto ran = finish(*money_); !ran) return ran;
+    }
+    return {};
+  }
+
+ private:
+  static void begin(Statement& statement, const Place& place, std::int64_t series) {
+    statement.bind(static_cast<std::int64_t>(place.step));
+    statement.bind(static_cast<std::int64_t>(place.kind)).bind(place.start_s).bind(series);
+  }
+  static Result<void> finish(Statement& statement) {
+    auto ran = statement.run();
+    statement.reset();
+    return ran;
+  }
+
+  Result<std::int64_t> number_of(const UsageNames& names) {
+    if (const auto known = known_.find(names); known != known_.end()) return known->second;
+    auto number = look_up(names);
+    if (number && *number == 0) {
+      for (const std::string& name : names) make_->bind(std::string_view(name));
+      const auto made = finish(*make_);
+      if (!made) return made.error();
+      number = look_up(names);
+    }
+    if (number) known_[names] = *number;
+    return number;
+  }
+
+  Result<std::int64_t> look_up(const UsageNames& names) {
+    for (const std::string& name : names) find_->bind(std::string_view(name));
+    const auto row = find_->step();
+    const std::int64_t number = row && *row ? find_->number(0) : 0;
+    find_->reset();
+    if (!row) return row.error();
+    return number;
+  }
+
+  std::unique_ptr<Statement> find_, make_, sums_, money_;
+  std::map<UsageNames, std::int64_t> known_;
+};
+
+// ---- asking ----
+
+Kind kind_for(const UsageQuery& query) {
+  const auto suits = [&query](Kind kind) {
+    return has(query.step, kind) &&
+           std::all_of(query.by.begin(), query.by.end(),
+                       [kind](UsageBy by) { return tells(kind, by); }) &&
+           std::all_of(query.only.begin(), query.only.end(),
+                       [kind](const auto& only) { return tells(kind, only.first); });
+  };
+  return *std::find_if(kKinds.begin(), kKinds.end(), suits);
+}
+
+const char* name_of(UsageBy by) { return kNames[static_cast<std::size_t>(by)]; }
+
+// " FROM ... WHERE ... GROUP BY ...", for the sums and for the money alike.
+std::string source_sql(const char* table, const UsageQuery& query, const char* more_groups) {
+  std::string sql = std::string(" FROM ") + table +
+                    " r JOIN series s ON s.id = r.series WHERE r.step = ? AND r.kind = ? AND "
+                    "r.start_s >= ? AND r.start_s < ?";
+  for (const auto& [by, values] : query.only) {
+    sql += std::string(" AND s.") + name_of(by) + " IN (";
+    for (std::size_t i = 0; i < values.size(); ++i) sql += i == 0 ? "?" : ",?";
+    sql += ')';
+  }
+  sql += " GROUP BY r.start_s";
+  for (const UsageBy by : query.by) sql += std::string(", s.") + name_of(by);
+  return sql + more_groups;
+}
+
+std::string group_columns(const UsageQuery& query) {
+  std::string columns = "r.start_s";
+  for (const UsageBy by : query.by) columns += std::string(", s.") + name_of(by);
+  return columns;
+}
+
+void bind_query(Statement& statement, const UsageQuery& query) {
+  const auto width = static_cast<std::int64_t>(query.step);
+  statement.bind(width).bind(static_cast<std::int64_t>(kind_for(query)));
+  statement.bind(floor_to(query.from_s, query.step));
+  statement.bind(floor_to(query.to_s + width - 1, query.step));
+  for (const auto& [by, values] : query.only) {
+    for (const std::string& value : values) statement.bind(std::string_view(value));
+  }
+}
+
+using Group = std::pair<std::int64_t, UsageNames>;
+
+Group read_group(const Statement& statement, const UsageQuery& query, int& column) {
+  Group group;
+  group.first = statement.number(column++);
+  for (const UsageBy by : query.by) {
+    group.second[static_cast<std::size_t>(by)] = statement.text(column++);
+  }
+  return group;
+}
+
+std::string sums_sql(const UsageQuery& query) {
+  std::string sql = "SELECT " + group_columns(query);
+  for (const Counter& counter : kCounters) sql += std::string(", SUM(r.") + counter.name + ")";
+  for (const Times& times : kTimes) {
+    if (!query.histograms) break;
+    for (std::size_t i = 0; i < Histogram::kBuckets; ++i) {
+      sql += std::string(", SUM(r.") + times.prefix + std::to_string(i) + ")";
+    }
+  }
+  return sql + source_sql("sums", query, "");
+}
+
+UsageSums read_sums(const Statement& statement, const UsageQuery& query, int column) {
+  UsageSums sums;
+  const auto next = [&] { return static_cast<std::uint64_t>(statement.number(column++)); };
+  for (const Counter& counter : kCounters) sums.*counter.member = next();
+  for (const Times& times : kTimes) {
+    if (!query.histograms) break;
+    for (std::uint64_t& count : (sums.*times.member).counts) count = next();
+  }
+  return sums;
+}
+
+// Clears the deadline of a connection at its end.
+class Deadline {
+ public:
+  Deadline(Database& database, std::chrono::milliseconds time) : database_(database) {
+    database_.set_deadline(std::chrono::steady_clock::now() + time);
+  }
+  ~Deadline() { database_.set_deadline(std::nullopt); }
+  Deadline(const Deadline&) = delete;
+  Deadline& operator=(const Deadline&) = delete;
+
+ private:
+  Database& database_;
+};
+
+}  // namespace
+
+// ---- histograms ----
+
+namespace {
+constexpr std::uint64_t kFirstBucketUs = 25'000;
+}
+
+void Histogram::add(std::uint64_t us) {
+  const std::uint64_t widths = (std::max<std::uint64_t>(us, 1) - 1) / kFirstBucketUs;
+  counts[std::min<std::size_t>(std::bit_width(widths), kBuckets - 1)] += 1;
+}
+
+std::uint64_t Histogram::quantile_us(unsigned per_mille) const {
+  std::uint64_t all = 0;
+  for (const std::uint64_t count : counts) all += count;
+  if (all == 0) return 0;
+  const std::uint64_t rank = std::max<std::uint64_t>((all * per_mille + 999) / 1000, 1);
+  std::uint64_t below = 0;
+  for (std::size_t i = 0; i < kBuckets; ++i) {
+    if (below + counts[i] < rank) {
+      below += counts[i];
+      continue;
+    }
+    const std::uint64_t from = i == 0 ? 0 : kFirstBucketUs << (i - 1);
+    const std::uint64_t to = kFirstBucketUs << i;
+    return from + (to - from) * (rank - below) / counts[i];
+  }
+  return 0;
+}
+
+// ---- the file ----
+
+Rollups::Rollups(std::unique_ptr<Database> database) : database_(std::move(database)) {}
+
+Result<std::unique_ptr<Rollups>> Rollups::open(const std::filesystem::path& file) {
+  auto opened = Database::open_sqlite(file, kMigrations);
+  if (!opened && says_damaged(opened.error())) {
+    // What there are details of is added again.
+    const std::filesystem::path aside = file.string() + ".damaged";
+    spdlog::error("usage_damaged file={} moved_to={}", file.string(), aside.string());
+    std::error_code ignored;
+    std::filesystem::rename(file, aside, ignored);
+    for (const char* beside : {"-wal", "-shm"}) {
+      std::filesystem::remove(file.string() + beside, ignored);
+    }
+    opened = Database::open_sqlite(file, kMigrations);
+  }
+  if (!opened) return opened.error();
+  const auto relaxed = (*opened)->run("PRAGMA synchronous = NORMAL");
+  if (!relaxed) return relaxed.error();
+  return std::unique_ptr<Rollups>(new Rollups(std::move(*opened)));
+}
+
+Result<void> Rollups::add_from(Database& day) {
+  std::string file;
+  {
+    const auto held = day.lock();
+    const auto self = day.prepare("SELECT id FROM self");
+    const auto row = self->step();
+    if (!row) return row.error();
+    file = self->text(0);
+  }
+  while (true) {
+    const auto added = database_->transact([&] { return add_some(day, file); });
+    if (!added) return added.error();
+    if (*added < kAtOnce) return {};
+  }
+}
+
+// Within a transaction that is the only writer, so that the place read is the one written over.
+Result<std::size_t> Rollups::add_some(Database& day, const std::string& file) {
+  const auto place = database_->prepare("SELECT seq FROM files WHERE id = ?");
+  const auto known = place->bind(std::string_view(file)).step();
+  if (!known) return known.error();
+  std::int64_t seq = *known ? place->number(0) : 0;
+  place->reset();
+
+  Sums sums;
+  std::size_t records = 0;
+  {
+    const auto held = day.lock();
+    const std::string sql = "SELECT seq, " + RecordColumns::names(false) +
+                            " FROM records WHERE seq > ? ORDER BY seq LIMIT ?";
+    const auto read = day.prepare(sql.c_str());
+    read->bind(seq).bind(kAtOnce);
+    while (true) {
+      const auto row = read->step();
+      if (!row) return row.error();
+      if (!*row) break;
+      RecordRow record;
+      seq = read->number(0);
+      RecordColumns::read(*read, 1, false, record);
+      add(sums, record);
+      ++records;
+    }
+  }
+  if (records == 0) return records;
+  Adder adder(*database_);
+  for (const auto& [at, sum] : sums) {
+    const auto added = adder.add(at, sum);
+    if (!added) return added.error();
+  }
+  const auto moved = database_->prepare(
+      "INSERT INTO files VALUES (?,?) ON CONFLICT (id) DO UPDATE SET seq = excluded.seq");
+  const auto ran = moved->bind(std::string_view(file)).bind(seq).run();
+  if (!ran) return ran.error();
+  return records;
+}
+
+Result<void> Rollups::remove_before(std::int64_t start_s, std::int64_t minutes_start_s) {
+  return database_->transact([&]() -> Result<void> {
+    for (const char* table : {"sums", "money"}) {
+      for (const UsageStep step : kSteps) {
+        const std::string sql =
+            std::string("DELETE FROM ") + table + " WHERE step = ? AND kind = ? AND start_s < ?";
+        const auto remove = database_->prepare(sql.c_str());
+        for (const Kind kind : kKinds) {
+          remove->bind(static_cast<std::int64_t>(step)).bind(static_cast<std::int64_t>(kind));
+          remove->bind(step == UsageStep::kMinute ? std::max(start_s, minutes_start_s) : start_s);
+          if (auto ran = remove->run(); !ran) return ran;
+          remove->reset();
+        }
+      }
+    }
+    return {};
+  });
+}
+
+Result<std::vector<UsageRow>> Rollups::usage(const UsageQuery& query) {
+  const auto held = database_->lock();
+  const Deadline deadline(*database_, query.time_max);
+  std::map<Group, UsageSums> groups;
+  const auto sums = database_->prepare(sums_sql(query).c_str());
+  bind_query(*sums, query);
+  while (true) {
+    const auto row = sums->step();
+    if (!row) return row.error();
+    if (!*row) break;
+    if (groups.size() == query.rows_max) {
+      return Error{"more than " + std::to_string(query.rows_max) +
+                   " rows; a larger step, a shorter time or fewer names in by give less"};
+    }
+    int column = 0;
+    Group group = read_group(*sums, query, column);
+    groups[std::move(group)] = read_sums(*sums, query, column);
+  }
+  const std::string money_sql = "SELECT " + group_columns(query) +
+                                ", r.currency, SUM(r.charge_nano), SUM(r.cost_nano)" +
+                                source_sql("money", query, ", r.currency");
+  const auto money = database_->prepare(money_sql.c_str());
+  bind_query(*money, query);
+  while (true) {
+    const auto row = money->step();
+    if (!row) return row.error();
+    if (!*row) break;
+    int column = 0;
+    const auto group = groups.find(read_group(*money, query, column));
+    if (group == groups.end()) continue;
+    const std::string currency = money->text(column);
+    group->second.charge_nano[currency] = money->number(column + 1);
+    group->second.cost_nano[currency] = money->number(column + 2);
+  }
+  std::vector<UsageRow> rows;
+  for (auto& [group, total] : groups) {
+    rows.push_back({group.first, group.second, std::move(total)});
+  }
+  return rows;
+}
+
+}  // namespace switchyard::store

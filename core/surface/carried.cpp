@@ -1,0 +1,45 @@
+#include "core/surface/carried.hpp"
+
+#include <openssl/evp.h>
+
+#include <switchyard/json.hpp>
+
+namespace switchyard::surface {
+namespace {
+
+constexpr std::string_view kHead = R"({"swy":1,"is":)";
+// The base64 of kHead's first twelve bytes.
+constexpr std::string_view kMark = "eyJzd3kiOjEsImlz";
+
+}  // namespace
+
+std::string base64(std::string_view bytes) {
+  std::string out((bytes.size() + 2) / 3 * 4 + 1, '\0');
+  const int n = EVP_EncodeBlock(reinterpret_cast<unsigned char*>(out.data()),
+                                reinterpret_cast<const unsigned char*>(bytes.data()),
+                                static_cast<int>(bytes.size()));
+  out.resize(static_cast<std::size_t>(n));
+  return out;
+}
+
+std::string carry(std::string_view json) {
+  return base64(std::string(kHead).append(json).append("}"));
+}
+
+std::optional<std::string> carried(std::string_view text) {
+  if (!text.starts_with(kMark) || text.size() % 4 != 0) return std::nullopt;
+  std::string decoded(text.size() / 4 * 3, '\0');
+  const int n = EVP_DecodeBlock(reinterpret_cast<unsigned char*>(decoded.data()),
+                                reinterpret_cast<const unsigned char*>(text.data()),
+                                static_cast<int>(text.size()));
+  if (n < 0) return std::nullopt;
+  // EVP_DecodeBlock counts the bytes of the padding, as zeros.
+  std::size_t size = static_cast<std::size_t>(n);
+  for (std::size_t i = text.size(); i > 0 && text[i - 1] == '=' && size > 0; --i) --size;
+  decoded.resize(size);
+  if (!decoded.starts_with(kHead) || !decoded.ends_with('}')) return std::nullopt;
+  if (!swy::json::valid(decoded)) return std::nullopt;
+  return decoded.substr(kHead.size(), decoded.size() - kHead.size() - 1);
+}
+
+}  // namespace switchyard::surface

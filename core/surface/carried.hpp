@@ -1,0 +1,19 @@
+// What a dialect has no place for, carried through its clients in a field that they bring back
+// without reading it: a signature, an encrypted block.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+
+namespace switchyard::surface {
+
+// Base64 that carried() knows again. `json` is one JSON value.
+std::string carry(std::string_view json);
+// nullopt: not ours, or not whole.
+std::optional<std::string> carried(std::string_view text);
+
+// Base64 with padding, as RFC 4648 section 4 has it.
+std::string base64(std::string_view bytes);
+
+}  // namespace switchyard::surface

@@ -1,0 +1,38 @@
+// Answers in the dialect of a surface.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "core/surface/http_writer.hpp"
+#include "core/surface/surface.hpp"
+
+namespace switchyard::surface {
+
+class DialectWriter : public HttpWriter {
+ public:
+  // `headers` and `request_id` must outlive the writer.
+  DialectWriter(net::Loop& loop, net::HttpExchange& http, std::string_view headers, bool stream,
+                const Surface& surface, std::unique_ptr<Answer> answer,
+                std::string_view request_id);
+
+  void native(bool on) override { native_ = on; }
+  void delta(std::string_view json, bool content) override;
+  void whole(std::string_view json) override;
+  void end_stream(const observe::Usage& usage) override;
+  void discard() override;
+
+ private:
+  std::string_view stream_type() const override { return answer_->stream_type(); }
+  std::string_view keep_alive() const override { return answer_->keep_alive(); }
+  std::string error_body(const exchange::Failure& failure) const override;
+  void append_failure(const exchange::Failure& failure) override;
+
+  const Surface& surface_;
+  std::unique_ptr<Answer> answer_;
+  std::string_view request_id_;
+  std::string body_;  // of a whole answer
+  bool native_ = false;
+};
+
+}  // namespace switchyard::surface

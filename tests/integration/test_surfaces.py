@@ -1,0 +1,223 @@
+"""Dialects beside OpenAI's chat: what their clients see, whatever the upstream speaks."""
+
+import json
+import unittest
+
+from stage import TIMEOUTS, Stage, client  # first: it says where the others are
+import vendors
+from upstream import ANSWER, Upstream
+
+MESSAGES = [{"role": "user", "content": "Hello?"}]
+WEATHER = {"name": "weather", "input_schema": {"type": "object", "properties": {"city": {"type": "string"}}}}
+
+
+def events(answer):
+    """(name, data) of each event."""
+    found = []
+    for block in answer.text.split("\n\n")[:-1]:
+        lines = dict(line.split(": ", 1) for line in block.split("\n"))
+        found.append((lines.get("event"), lines.get("data")))
+    return found
+
+
+def message_of(answer):
+    """The message that a stream's events say, put together as Anthropic's SDKs do."""
+    message = None
+    for name, text in events(answer):
+        data = json.loads(text)
+        assert data["type"] == name, (name, data)
+        if name == "message_start":
+            message = data["message"]
+        elif name == "content_block_start":
+            assert data["index"] == len(message["content"])
+            message["content"].append({**data["content_block"], "open": True, "json": ""})
+        elif name == "content_block_delta":
+            block, delta = message["content"][data["index"]], data["delta"]
+            assert block["open"]
+            if delta["type"] == "text_delta":
+                block["text"] += delta["text"]
+            elif delta["type"] == "thinking_delta":
+                block["thinking"] += delta["thinking"]
+            elif delta["type"] == "signature_delta":
+                block["signature"] = delta["signature"]
+            else:
+                block["json"] += delta["partial_json"]
+        elif name == "content_block_stop":
+            block = message["content"][data["index"]]
+            text = block.pop("json")
+            if block["type"] == "tool_use":
+                block["input"] = json.loads(text or "{}")
+            assert block.pop("open")
+        elif name == "message_delta":
+            message.update(data["delta"])
+            message["usage"].update(data["usage"])
+    assert events(answer)[-1][0] == "message_stop", events(answer)
+    return message
+
+
+class Surfaces(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.vendor = Upstream()
+        cls.addClassCleanup(cls.vendor.close)
+        vendors.add(cls.vendor)
+        common = {"models": ["*"], "credentials": [{"key": "${TEST_UPSTREAM_KEY}"}],
+                  "timeouts": TIMEOUTS}
+        cls.stage = Stage(providers={
+            "claude": {"plugin": "anthropic", "base_url": cls.vendor.origin + "/v1", **common},
+            "google": {"plugin": "gemini", "base_url": cls.vendor.origin + "/v1beta", **common}})
+        cls.addClassCleanup(cls.stage.close)
+
+    def post(self, path, body, headers=None, key="x-api-key"):
+        return self.stage.call("POST", path, body, None, {key: self.stage.key, **(headers or {})})
+
+
+class Messages(Surfaces):
+    def ask(self, model="up/good", headers=None, status=200, **members):
+        body = {"model": model, "max_tokens": 100, "messages": MESSAGES, **members}
+        answer = self.post("/v1/messages", body, {"anthropic-version": "2023-06-01", **(headers or {})})
+        self.assertEqual(answer.status, status, answer.text)
+        return answer
+
+    def test_a_whole_answer_of_an_openai_upstream(self):
+        answer = self.ask(system="Be brief.")
+        self.assertEqual(answer.header("request-id"), answer.header("x-request-id"))
+        message = answer.json()
+        self.assertEqual(message["type"], "message")
+        self.assertTrue(message["id"].startswith("msg_"))
+        self.assertEqual(message["content"], [{"type": "text", "text": ANSWER, "citations": None}])
+        self.assertEqual(message["stop_reason"], "end_turn")
+        self.assertEqual(message["usage"]["input_tokens"], 11)
+        self.assertEqual(self.stage.upstream.requests[-1].json(), {
+            "model": "good", "max_completion_tokens": 100,
+            "messages": [{"role": "system", "content": "Be brief."}, *MESSAGES]})
+        record = self.stage.record(answer)
+        self.assertEqual((record["status"], record["tokens_in"]), (200, 11))
+
+    def test_a_stream_of_an_openai_upstream(self):
+        answer = self.ask(stream=True)
+        self.assertTrue(answer.clean)
+        self.assertEqual(answer.header("content-type"), "text/event-stream")
+        message = message_of(answer)
+        self.assertEqual(message["content"], [{"type": "text", "text": ANSWER, "citations": None}])
+        self.assertEqual(message["usage"]["output_tokens"], 5)
+
+    def test_a_conversation_with_tools_over_two_turns(self):
+        # Natively, and through canonical: with the vendor's signatures, which have to come back.
+        for model in ("claude/claude-opus-5-5", "google/gemini-3.8-flash"):
+            for stream in (False, True):
+                with self.subTest(model=model, stream=stream):
+                    said = list(MESSAGES)
+                    more = {"stream": stream, "tools": [WEATHER], "thinking": {"type": "adaptive"}}
+                    answer = self.ask(model, messages=said, **more)
+                    message = message_of(answer) if stream else answer.json()
+                    calls = [block for block in message["content"] if block["type"] == "tool_use"]
+                    self.assertEqual([call["input"] for call in calls],
+                                     [{"city": "Oslo"}, {"city": "Rome"}])
+                    self.assertEqual(message["stop_reason"], "tool_use")
+                    kinds = {block["type"] for block in message["content"]}
+                    self.assertIn("thinking", kinds)
+                    for block in message["content"]:
+                        for name in ("caller", "citations"):
+                            block.pop(name, None)  # as clients leave out what is not input
+                    said += [{"role": "assistant", "content": message["content"]},
+                             {"role": "user", "content": [
+                                 {"type": "tool_result", "tool_use_id": call["id"], "content": "rain"}
+                                 for call in calls]}]
+                    answer = self.ask(model, messages=said, **more)
+                    message = message_of(answer) if stream else answer.json()
+                    self.assertIn("after 2 results", message["content"][-1]["text"])
+
+    def test_native_passage_changes_the_models_name_alone(self):
+        sent = {"type": "message", "content": [], "stop_reason": "end_turn", "odd": 1.50,
+                "usage": {"input_tokens": 5, "output_tokens": 6}}
+        self.vendor.add("native", lambda exchange: exchange.answer(body=sent))
+        body = '{ "future":{"x":[1.0,1e3]},"model" : "claude\\/native", "max_tokens":1, ' \
+               '"messages":[{"role":"user","content":[{"type":"new_block"}]}]}'
+        answer = self.post("/v1/messages", body, {"anthropic-version": "2026-10-21",
+                                                  "anthropic-beta": "a-1,b-2"})
+        self.assertEqual((answer.status, answer.text), (200, json.dumps(sent)))
+        request = self.vendor.requests[-1]
+        self.assertEqual(request.body.decode(), body.replace("claude\\/native", "native"))
+        self.assertEqual(request.header("anthropic-version"), "2026-10-21")
+        self.assertEqual(request.header("anthropic-beta"), "a-1,b-2")
+        record = self.stage.record(answer)
+        self.assertEqual((record["tokens_in"], record["tokens_out"]), (5, 6))
+
+    def test_errors_are_anthropics(self):
+        cases = [
+            ({"model": "up/good", "max_tokens": 1}, 400, "invalid_request_error", "messages"),
+            ("{", 400, "invalid_request_error", "JSON"),
+            ({"model": "up/good", "model ": 1, "messages": MESSAGES}, 400, "invalid_request_error",
+             "max_tokens"),
+            ({"model": "nobody", "max_tokens": 1, "messages": MESSAGES}, 404, "not_found_error",
+             "nobody"),
+            ({"model": "up/quota", "max_tokens": 1, "messages": MESSAGES}, 429, "rate_limit_error",
+             "quota"),
+        ]
+        for body, status, kind, part in cases:
+            with self.subTest(body):
+                answer = self.post("/v1/messages", body)
+                self.assertEqual(answer.status, status, answer.text)
+                self.assertEqual(answer.json()["type"], "error")
+                self.assertEqual(answer.error["type"], kind)
+                self.assertIn(part, answer.error["message"])
+                self.assertEqual(answer.json()["request_id"], answer.header("x-request-id"))
+        answer = self.stage.call("POST", "/v1/messages", {}, None)
+        self.assertEqual((answer.status, answer.error["type"]), (401, "authentication_error"))
+        self.assertIn("x-api-key", answer.error["message"])
+        answer = self.stage.call("GET", "/v1/messages", None, None)
+        self.assertEqual((answer.status, answer.header("allow")), (405, "POST"))
+        self.assertEqual(self.stage.call("POST", "/v1/messages/x", {}).status, 404)
+
+    def test_a_cut_stream_ends_with_an_error_event(self):
+        answer = self.ask("up/cut-between-events", stream=True)
+        name, data = events(answer)[-1]
+        self.assertEqual(name, "error")
+        self.assertEqual(json.loads(data)["error"]["type"], "api_error")
+        self.assertNotIn("message_stop", answer.text)
+
+    def test_a_loss_is_named_or_refused(self):
+        answer = self.ask(container="c")
+        self.assertEqual(answer.header("x-switchyard-dropped"), "/container")
+        answer = self.ask(container="c", headers={"x-switchyard-on-loss": "refuse"}, status=400)
+        self.assertIn("/container", answer.error["message"])
+        self.assertEqual(answer.error["details"]["error_code"], "loss_refused")
+        # Where nothing is lost it is answered.
+        self.ask(headers={"x-switchyard-on-loss": "refuse"})
+        # What the provider loses counts too, in OpenAI's dialect as well.
+        answer = self.stage.chat("claude/claude-opus-5-5", seed=1,
+                                 headers={"x-switchyard-on-loss": "refuse"})
+        self.assertEqual((answer.status, answer.error["code"]), (400, "loss_refused"))
+        self.assertIn("/seed", answer.error["message"])
+
+    def test_tokens_are_counted_by_the_provider_or_estimated(self):
+        body = {"model": "up/good", "messages": MESSAGES}
+        answer = self.post("/v1/messages/count_tokens", body)
+        self.assertEqual(answer.header("x-switchyard-estimated"), "tokens")
+        self.assertGreater(answer.json()["input_tokens"], 5)
+        self.vendor.add("counting", lambda exchange: exchange.answer(body={"input_tokens": 42}))
+        answer = self.post("/v1/messages/count_tokens", {**body, "model": "claude/counting"})
+        self.assertEqual((answer.json(), answer.header("x-switchyard-estimated")),
+                         ({"input_tokens": 42}, None))
+        self.assertEqual(self.vendor.requests[-1].target, "/v1/messages/count_tokens")
+
+    def test_models_are_anthropics_where_the_version_is_sent(self):
+        headers = {"anthropic-version": "2023-06-01", "x-api-key": self.stage.key}
+        page = self.stage.call("GET", "/v1/models", None, None, headers).json()
+        self.assertEqual((page["data"][0]["type"], page["data"][0]["id"]), ("model", "alias"))
+        self.assertFalse(page["has_more"])
+        one = self.stage.call("GET", "/v1/models/alias", None, None, headers).json()
+        self.assertEqual(one["id"], "alias")
+        self.assertEqual(self.stage.call("GET", "/v1/models/x", None, None, headers).status, 404)
+        self.assertEqual(self.stage.call("GET", "/v1/models").json()["object"], "list")
+
+    def test_a_large_body_is_translated_like_a_small_one(self):
+        text = "y" * 600_000
+        self.ask(messages=[{"role": "user", "content": [{"type": "text", "text": text}]}])
+        self.assertEqual(self.stage.upstream.requests[-1].json()["messages"][0]["content"],
+                         [{"type": "text", "text": text}])
+
+
+if __name__ == "__main__":
+    unittest.main()
