@@ -647,6 +647,10 @@ std::optional<CellRef> Ledger::find_account_cell(std::string_view account,
   return impl_->cells->find(cell_name(account, currency), limit);
 }
 
+std::optional<CellRef> Ledger::find_budget_cell(std::string_view name, Nano limit) const {
+  return impl_->cells->find("budget:" + std::string(name), limit);
+}
+
 Result<bool, Ledger::MoveFault> Ledger::move_money(const store::Transaction& transaction,
                                                    Nano floor) {
   return impl_->move_money(transaction, floor);

@@ -176,6 +176,7 @@ class Ledger {
   // What is there already, without a lock. [any thread]
   std::optional<CellRef> find_account_cell(std::string_view account, std::string_view currency,
                                            Nano limit) const;
+  std::optional<CellRef> find_budget_cell(std::string_view name, Nano limit) const;
 
   // Money that operators move: debits of accounts are taken from their cells first, down to
   // `floor`, credits are given to theirs when the books have them. False: a transaction of this id

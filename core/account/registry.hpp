@@ -10,18 +10,13 @@
 #include <vector>
 
 #include "core/account/keys.hpp"
+#include "core/account/refusal.hpp"
 #include "core/base/result.hpp"
 #include "core/base/secret.hpp"
 #include "core/store/accounts.hpp"
 
 namespace switchyard::account {
 
-// Why something is not as it was asked to be: an HTTP status, a stable code, words that say what
-// would do, and the member they are about.
-struct Refusal {
-  int status = 400;
-  std::string code, message, param;
-};
 template <class T>
 using Done = Result<T, Refusal>;
 

@@ -48,6 +48,10 @@ Result<AdminAnswer> AdminClient::post(const std::string& path, const std::string
   return answer_of(make_client(url_, token_, ca_file_).Post(path, json, "application/json"), url_);
 }
 
+Result<AdminAnswer> AdminClient::patch(const std::string& path, const std::string& json) const {
+  return answer_of(make_client(url_, token_, ca_file_).Patch(path, json, "application/json"), url_);
+}
+
 std::string error_message(const AdminAnswer& answer) {
   rapidjson::Document document;
   document.Parse(answer.body.data(), answer.body.size());

@@ -24,6 +24,7 @@ class AdminClient {
   // The error says that no answer came; a 4xx is an answer.
   Result<AdminAnswer> get(const std::string& path) const;
   Result<AdminAnswer> post(const std::string& path, const std::string& json) const;
+  Result<AdminAnswer> patch(const std::string& path, const std::string& json) const;
 
  private:
   AdminClient(std::string url, Secret token, std::string ca_file)

@@ -33,6 +33,16 @@ int run_audit(std::span<const std::string> args);
 // config show | validate FILE | apply FILE | history | rollback [ID]: asks the running gateway;
 // each with [--state DIR | --config FILE] [--ca-file FILE] [--json].
 int run_config(std::span<const std::string> args);
+// price import FILE | list | show MODEL | history NAME; each with [--state DIR | --config FILE]
+// [--json].
+int run_price(std::span<const std::string> args);
+// What is sold and what was ordered, over the admin API of the running gateway; `--help` of each
+// tells its verbs.
+int run_plan(std::span<const std::string> args);
+int run_order(std::span<const std::string> args);
+int run_code(std::span<const std::string> args);
+int run_invoice(std::span<const std::string> args);
+int run_budget(std::span<const std::string> args);
 
 // plugin check FILE [--config JSON|@FILE] [...]: holds a plugin against its contract. 0 passed, 1
 // failed, 2 could not run.
@@ -48,6 +58,12 @@ int run_usage(std::span<const std::string> args, std::ostream& out, std::ostream
 int run_token(std::span<const std::string> args, std::ostream& out, std::ostream& err);
 int run_audit(std::span<const std::string> args, std::ostream& out, std::ostream& err);
 int run_config(std::span<const std::string> args, std::ostream& out, std::ostream& err);
+int run_price(std::span<const std::string> args, std::ostream& out, std::ostream& err);
 int run_plugin_check(std::span<const std::string> args, std::ostream& out, std::ostream& err);
+int run_plan(std::span<const std::string> args, std::ostream& out, std::ostream& err);
+int run_order(std::span<const std::string> args, std::ostream& out, std::ostream& err);
+int run_code(std::span<const std::string> args, std::ostream& out, std::ostream& err);
+int run_invoice(std::span<const std::string> args, std::ostream& out, std::ostream& err);
+int run_budget(std::span<const std::string> args, std::ostream& out, std::ostream& err);
 
 }  // namespace switchyard::cli

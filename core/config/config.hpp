@@ -33,6 +33,7 @@ struct Credential {
   std::string name;  // for logs and records: "default", "eu-1" ...
   Secret key;
   std::map<std::string, std::string> parts;  // public parts: project, location ...
+  std::int64_t expires_unix_s = 0;           // 0: nobody said
 };
 
 struct Timeouts {
@@ -142,6 +143,12 @@ struct Plugins {
   bool watch = false;         // a file that is written there is swapped in
 };
 
+struct Alerts {
+  std::string destination;  // empty: alerts are logged alone
+  Secret signing_secret;
+  std::optional<std::int64_t> balance_floor_nano;
+};
+
 struct Config {
   std::vector<Listen> listen{Listen{}};
   Listen admin{"127.0.0.1", 8081, std::nullopt};
@@ -158,7 +165,11 @@ struct Config {
   std::vector<Destination> destinations;
   std::vector<Logger> loggers;
   Records records;
+  Secret stripe_signing_secret;  // empty: no webhook is taken
+  Alerts alerts;
   std::string log_level = "info";
+  // Whether a request may be served whose price is not known. Prepaid accounts may never.
+  bool unpriced_allowed = true;
   std::filesystem::path source;  // empty: the embedded default
 };
 

@@ -5,8 +5,10 @@
 
 #include <algorithm>
 #include <charconv>
+#include <ctime>
 #include <set>
 
+#include "core/base/nano.hpp"
 #include "core/base/near.hpp"
 #include "core/config/address.hpp"
 
@@ -93,6 +95,11 @@ class Reader {
     }
     read_loggers();
     if (const Json* records = object("records")) read_records(*records);
+    if (const Json* prices = object("prices")) {
+      config_.unpriced_allowed = text_or(*prices, "unpriced", "allow") == "allow";
+    }
+    if (const Json* payments = object("payments")) read_payments(*payments);
+    if (const Json* alerts = object("alerts")) read_alerts(*alerts);
     if (const Json* log = object("log")) {
       config_.log_level = text_or(*log, "level", config_.log_level);
     }
@@ -371,6 +378,9 @@ class Reader {
               "a second credential named \"" + credential.name + "\"");
       }
       read_secret(each, "key", here, credential.key);
+      if (const Json* expires = text_member(each, "expires")) {
+        credential.expires_unix_s = read_date(*expires, child(here, "expires"));
+      }
       const Json* parts = member(each, "parts");
       if (parts != nullptr && parts->IsObject()) {
         for (const auto& part : parts->GetObject()) {
@@ -381,6 +391,20 @@ class Reader {
       }
       provider.credentials.push_back(std::move(credential));
     }
+  }
+
+  // The date's beginning in UTC.
+  std::int64_t read_date(const Json& text, const std::string& pointer) {
+    std::tm date{};
+    const std::string written(text_of(text));
+    const char* const rest = ::strptime(written.c_str(), "%Y-%m-%d", &date);
+    const int day = date.tm_mday;
+    const std::int64_t unix_s = rest == nullptr ? 0 : ::timegm(&date);
+    // timegm() takes the 31st of June for the 1st of July.
+    if (rest == nullptr || *rest != '\0' || date.tm_mday != day) {
+      fault(pointer, shown_at(pointer, written) + ": there is no such date");
+    }
+    return unix_s;
   }
 
   void read_secret(const Json& value, std::string_view name, const std::string& pointer,
@@ -676,6 +700,29 @@ class Reader {
       const std::string& name = logger.destinations[i];
       if (std::find(known.begin(), known.end(), name) != known.end()) continue;
       fault(child(at, i), "there is no destination \"" + name + "\"" + did_you_mean(name, known));
+    }
+  }
+
+  void read_payments(const Json& payments) {
+    const Json* stripe = member(payments, "stripe");
+    if (stripe == nullptr || !stripe->IsObject()) return;
+    read_secret(*stripe, "signing_secret", "/payments/stripe", config_.stripe_signing_secret);
+  }
+
+  void read_alerts(const Json& alerts) {
+    const std::string at = "/alerts/destination";
+    config_.alerts.destination = text_or(alerts, "destination", "");
+    config_.alerts.balance_floor_nano = parse_nano(text_or(alerts, "balance_floor", ""));
+    const std::size_t faults = faults_.size();
+    read_secret(alerts, "signing_secret", "/alerts", config_.alerts.signing_secret);
+    const std::string& name = config_.alerts.destination;
+    if (name.empty()) return;
+    std::vector<std::string> known;
+    for (const Destination& each : config_.destinations) known.push_back(each.name);
+    if (std::find(known.begin(), known.end(), name) == known.end()) {
+      fault(at, "there is no destination \"" + name + "\"" + did_you_mean(name, known));
+    } else if (config_.alerts.signing_secret.empty() && faults_.size() == faults) {
+      fault(at, "\"signing_secret\" is missing: what is posted has to be signed");
     }
   }
 

@@ -25,6 +25,9 @@ void strip_newline(std::string& text) {
 using Path = std::vector<std::string>;
 
 bool holds_secret(const Path& path) {
+  if (!path.empty() && path.back() == "signing_secret") {
+    return path[0] == "alerts" || path[0] == "payments";
+  }
   if (path.size() == 3) return path[0] == "keys" && path[2] == "key";
   if (path.size() == 4) {
     return path[0] == "destinations" && path[2] == "credential" && path[3] == "value";

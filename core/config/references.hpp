@@ -53,8 +53,9 @@ class References {
 using Written = std::map<std::string, std::string>;
 
 // Expands every string below `value` in place, except where secrets are
-// (/providers/*/credentials/*/key, /keys/*/key, /destinations/*/credential/value): those stay as
-// written until they are read into a Secret.
+// (/providers/*/credentials/*/key, /keys/*/key, /destinations/*/credential/value,
+// /payments/stripe/signing_secret, /alerts/signing_secret): those stay as written until they are
+// read into a Secret.
 void expand_all(Json& value, rapidjson::Document::AllocatorType& allocator,
                 const References& references, Written& written, Faults& faults);
 

@@ -94,6 +94,7 @@ Task<> run(LoopContext& context, const Snapshot& snapshot, const Request& reques
   const bool once = request.rare != nullptr && request.rare->once;
   AttemptFault last;
   Payment payment(context, snapshot, request);
+  if (!payment.prepared()) co_await payment.prepare();
   std::size_t index = 0;
   for (unsigned number = 0;; ++number) {
     const std::size_t before = index;

@@ -25,13 +25,14 @@ class WebSocket;
 }
 
 namespace switchyard::account {
+class BudgetTable;
 class Ledger;
 class LoopLedger;
 struct Account;
 }  // namespace switchyard::account
 
 namespace switchyard::catalog {
-class PriceBook;
+struct PricesInForce;
 }
 
 namespace switchyard::exchange {
@@ -62,7 +63,6 @@ struct Snapshot {
   std::uint64_t generation = 0;
   std::shared_ptr<const config::Config> config;
   std::shared_ptr<const catalog::Catalog> catalog;
-  std::shared_ptr<const catalog::PriceBook> prices;
   std::unique_ptr<routing::Table> routes;
   std::vector<ProviderSlot> providers;  // as Config::providers
 };
@@ -74,7 +74,7 @@ struct LoopContext {
   observe::LoopMetrics& metrics;
   net::asio::thread_pool* compute = nullptr;  // for what would hold the loop up; null: done on it
   // Both or none; without them nothing is charged.
-  const account::Ledger* books = nullptr;
+  account::Ledger* books = nullptr;
   account::LoopLedger* ledger = nullptr;
 };
 
@@ -176,7 +176,10 @@ struct Request {
   std::span<const swy_kv> headers;  // let through by the allow-list
   routing::Route* route = nullptr;  // its targets are put in order where strategies choose
   observe::Record* record = nullptr;
-  const account::Account* account = nullptr;  // whose request it is; null: nobody is charged
+  // Whose request it is, and by what it is charged; all or none, and none: nobody is charged.
+  const account::Account* account = nullptr;
+  const catalog::PricesInForce* prices = nullptr;
+  const account::BudgetTable* budgets = nullptr;  // null: there are none
   const Rare* rare = nullptr;
   SessionClient* session = nullptr;  // where the task is a session of messages
   const Native* native = nullptr;

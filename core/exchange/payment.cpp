@@ -2,6 +2,7 @@
 
 #include "core/base/clock.hpp"
 #include "core/exchange/quantities.hpp"
+#include "core/net/offload.hpp"
 #include "core/net/signal.hpp"
 
 namespace switchyard::exchange {
@@ -61,10 +62,54 @@ Nano limit_of(const account::Account& payer) {
 
 Payment::Payment(const LoopContext& context, const Snapshot& snapshot, const Request& request)
     : context_(context), snapshot_(snapshot), request_(request) {
-  if (context.ledger != nullptr && request.account != nullptr) payer_ = &request.account->payer();
+  if (context.ledger == nullptr || request.account == nullptr) return;
+  payer_ = &request.account->payer();
+  if (!find_cells()) cell_count_ = 0;
 }
 
-bool Payment::metered() const { return payer_->mode != store::AccountMode::kUnmetered; }
+bool Payment::find_cells() {
+  const account::Ledger& books = *context_.books;
+  const auto own = books.find_account_cell(payer_->id, payer_->currency, limit_of(*payer_));
+  if (!own) return false;
+  cells_[0] = *own;
+  cell_count_ = 1;
+  if (request_.budgets == nullptr) return true;
+  const observe::Record& record = *request_.record;
+  const auto now_s = static_cast<std::int64_t>(record.start_unix_ns / 1'000'000'000u);
+  bool complete = true;
+  const account::Spender spender{payer_->id, record.key_id, record.feature, request_.route->name};
+  request_.budgets->find(spender, [&](const account::Budget& budget) {
+    if (!budget.hard || budget.currency != payer_->currency) return;
+    const auto cell =
+        cell_count_ < cells_.size()
+            ? books.find_budget_cell(budget.cell_name(budget.period_at(now_s)), -budget.amount)
+            : std::nullopt;
+    complete = complete && cell.has_value();
+    if (cell) cells_[cell_count_++] = *cell;
+  });
+  return complete;
+}
+
+net::Task<> Payment::prepare() {
+  auto make = [this] {
+    (void)context_.books->account_cell(payer_->id, payer_->currency, 0).has_value();
+  };
+  if (context_.compute == nullptr) {
+    make();
+  } else {
+    co_await net::offload(*context_.compute, std::move(make));
+  }
+  if (!find_cells()) cell_count_ = 0;
+}
+
+bool Payment::metered() const {
+  return payer_->mode != store::AccountMode::kUnmetered || cell_count_ > 1;
+}
+
+std::optional<catalog::Exchanged> Payment::in_own_currency(Nano amount,
+                                                           std::string_view currency) const {
+  return request_.prices->fx->exchange(amount, currency, payer_->currency);
+}
 
 catalog::Sold Payment::sold(const routing::Target& target) const {
   const config::Provider& provider = *snapshot_.providers[target.provider].config;
@@ -85,11 +130,12 @@ catalog::PriceContext Payment::price_context(std::uint64_t prompt_tokens,
 std::optional<Nano> Payment::worst_case(const routing::Target& target, std::uint64_t tokens_out) {
   const std::uint64_t prompt = prompt_bound(request_);
   const catalog::Quantities most = upper_bounds(request_, prompt, tokens_out);
-  const auto bound =
-      snapshot_.prices->worst_sale(request_.route->name, sold(target), request_.account->markup_ppm,
-                                   most, price_context(prompt, nullptr));
+  const auto bound = request_.prices->book->worst_sale(request_.route->name, sold(target),
+                                                       request_.account->markup_ppm, most,
+                                                       price_context(prompt, nullptr));
   if (!bound) return std::nullopt;
-  return bound->currency == payer_->currency ? std::optional<Nano>(bound->amount) : std::nullopt;
+  const auto exchanged = in_own_currency(bound->amount, bound->currency);
+  return exchanged ? std::optional<Nano>(exchanged->amount) : std::nullopt;
 }
 
 std::optional<AttemptFault> Payment::reserve(const routing::Target& target) {
@@ -100,9 +146,11 @@ std::optional<AttemptFault> Payment::reserve(const routing::Target& target) {
   const auto amount = worst_case(target, tokens_held_);
   // The answer of an unmetered account is never too long.
   if (!metered() || limit > 0) tokens_held_ = UINT64_MAX;
-  if (!amount && metered()) {
-    return unpaid("model_unpriced", "The model '" + request_.route->name +
-                                        "' has no price, and this account pays for what it uses.");
+  if (!amount && (metered() || !snapshot_.config->unpriced_allowed)) {
+    return unpaid("model_unpriced",
+                  "The model '" + request_.route->name +
+                      "' has no price, so nobody can be charged for it; the gateway's "
+                      "operator imports one.");
   }
   return take(metered() ? *amount : 0);
 }
@@ -110,15 +158,13 @@ std::optional<AttemptFault> Payment::reserve(const routing::Target& target) {
 // All that is held is `amount` afterwards, or more where it was more.
 std::optional<AttemptFault> Payment::take(Nano amount) {
   if (!hold_) {
-    const auto cell =
-        context_.books->find_account_cell(payer_->id, payer_->currency, limit_of(*payer_));
-    if (!cell) return to_fault({account::Refused::Why::kJournal});
+    if (cell_count_ == 0) return to_fault({account::Refused::Why::kJournal});
     account::HoldNote note;
     note.request_id = request_.record->id;
     note.account = payer_->id;
     note.key = request_.record->key_id;
     note.deadline_unix_ns = request_.record->start_unix_ns + kDeadlineNs;
-    auto held = context_.ledger->hold({&*cell, 1}, amount, note);
+    auto held = context_.ledger->hold({cells_.data(), cell_count_}, amount, note);
     if (!held) return to_fault(held.error());
     hold_ = std::move(*held);
     return std::nullopt;
@@ -146,8 +192,8 @@ void Payment::add_cost(const observe::Usage& usage, bool used, const char* outco
   cost.outcome = outcome;
   cost.estimated = used && !usage.reported;
   const catalog::Quantities quantities = used ? billed(request_, usage) : catalog::Quantities{};
-  const auto rated =
-      snapshot_.prices->rate(model, quantities, price_context(prompt_tokens(quantities), &usage));
+  const auto rated = request_.prices->book->rate(model, quantities,
+                                                 price_context(prompt_tokens(quantities), &usage));
   if (rated) {
     cost.amount = rated->total;
     cost.currency = rated->currency;
@@ -165,15 +211,20 @@ void Payment::attempt_failed(const AttemptFault& fault, const observe::Usage& us
 std::optional<Nano> Payment::charge_of(const observe::Usage& usage,
                                        const catalog::Quantities& quantities,
                                        account::Settlement& settlement) {
-  auto rated = snapshot_.prices->rate_sale(request_.route->name, sold(*target_),
-                                           request_.account->markup_ppm, quantities,
-                                           price_context(prompt_tokens(quantities), &usage));
+  auto rated = request_.prices->book->rate_sale(request_.route->name, sold(*target_),
+                                                request_.account->markup_ppm, quantities,
+                                                price_context(prompt_tokens(quantities), &usage));
   if (!rated) return std::nullopt;
   price_version_ = std::move(rated->version);
   settlement.price_version = price_version_;
   settlement.currency = payer_->currency;
-  if (rated->currency != payer_->currency) return std::nullopt;
-  return rated->total;
+  if (rated->currency == payer_->currency) return rated->total;
+  auto exchanged = in_own_currency(rated->total, rated->currency);
+  if (!exchanged) return std::nullopt;
+  price_currency_ = rated->currency;
+  rate_version_ = std::move(exchanged->version);
+  settlement.exchanged = {price_currency_, rated->total, rate_version_};
+  return exchanged->amount;
 }
 
 void Payment::fill_names(account::Settlement& settlement, const char* ended) const {

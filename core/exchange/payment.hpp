@@ -6,9 +6,10 @@
 #include <string>
 #include <vector>
 
+#include "core/account/budgets.hpp"
 #include "core/account/directory.hpp"
 #include "core/account/ledger.hpp"
-#include "core/catalog/price.hpp"
+#include "core/catalog/price_list.hpp"
 #include "core/exchange/exchange.hpp"
 #include "core/exchange/failure.hpp"
 
@@ -21,6 +22,10 @@ class Payment {
   Payment(const Payment&) = delete;
   Payment& operator=(const Payment&) = delete;
 
+  // Before all else: the cells of what is to be spent from, which a first request of an account has
+  // made, off the loop.
+  net::Task<> prepare();
+  bool prepared() const { return payer_ == nullptr || cell_count_ > 0; }
   // Before an attempt: holds what it may come to at this target, beyond what is held already. The
   // fault where that can't be had; another target may be cheaper.
   std::optional<AttemptFault> reserve(const routing::Target& target);
@@ -51,7 +56,11 @@ class Payment {
   catalog::Sold sold(const routing::Target& target) const;
   catalog::PriceContext price_context(std::uint64_t prompt_tokens,
                                       const observe::Usage* usage) const;
+  bool find_cells();
+  // What is spent is bounded.
   bool metered() const;
+  // In the payer's currency.
+  std::optional<catalog::Exchanged> in_own_currency(Nano amount, std::string_view currency) const;
 
   const LoopContext& context_;
   const Snapshot& snapshot_;
@@ -59,6 +68,9 @@ class Payment {
   const account::Account* payer_ = nullptr;  // null: there is no ledger
   const routing::Target* target_ = nullptr;
   std::uint64_t tokens_held_ = UINT64_MAX;
+  // The account's, then those of hard budgets.
+  std::array<account::CellRef, account::LoopLedger::kCellsMax> cells_;
+  std::size_t cell_count_ = 0;
   account::Hold hold_;
   bool settled_ = false;
   // Texts that cost lines point to.
@@ -68,7 +80,7 @@ class Payment {
     bool estimated = false;
   };
   std::vector<Cost> costs_;
-  std::string price_version_;
+  std::string price_version_, price_currency_, rate_version_;
 };
 
 }  // namespace switchyard::exchange

@@ -251,6 +251,161 @@ inline constexpr std::array kMigrations{
       CREATE INDEX keys_by_account ON keys (account, created_unix_s, id);
       CREATE INDEX keys_by_change ON keys (change);
     )sql",
+    // Price lists and rates of exchange: each import is a version, and no version ever changes.
+    R"sql(
+      CREATE TABLE price_lists (
+        seq INTEGER PRIMARY KEY AUTOINCREMENT,
+        book TEXT NOT NULL CHECK (book IN ('purchase', 'sale', 'fx')),
+        name TEXT NOT NULL,
+        version INTEGER NOT NULL,
+        body TEXT NOT NULL,
+        created_unix_s INTEGER NOT NULL,
+        created_by TEXT NOT NULL,
+        UNIQUE (name, version)
+      ) STRICT;
+      CREATE TRIGGER price_lists_changed BEFORE UPDATE ON price_lists
+        BEGIN SELECT RAISE(ABORT, 'a version of a price list never changes'); END;
+      CREATE TRIGGER price_lists_gone BEFORE DELETE ON price_lists
+        BEGIN SELECT RAISE(ABORT, 'a version of a price list never goes'); END;
+    )sql",
+    // Plans and what is sold: each change of a plan is a new version, which a subscription keeps.
+    // Amounts are nano-units; `quota_tokens`, `limits` and `models` are JSON; `anchor_day` counts
+    // days since 1970-01-01 in `zone`. An order belongs to one provider, amount and currency.
+    R"sql(
+      CREATE TABLE plans (
+        id TEXT NOT NULL,
+        version INTEGER NOT NULL,
+        name TEXT NOT NULL,
+        price INTEGER NOT NULL CHECK (price >= 0),
+        currency TEXT NOT NULL,
+        period TEXT NOT NULL,
+        quota INTEGER NOT NULL CHECK (quota >= 0),
+        quota_tokens TEXT NOT NULL,
+        limits TEXT NOT NULL,
+        models TEXT NOT NULL,
+        offered INTEGER NOT NULL,
+        created_unix_s INTEGER NOT NULL,
+        PRIMARY KEY (id, version)
+      ) STRICT;
+      CREATE TABLE subscriptions (
+        id TEXT PRIMARY KEY,
+        account TEXT NOT NULL,
+        plan TEXT NOT NULL,
+        plan_version INTEGER NOT NULL,
+        next_plan TEXT NOT NULL DEFAULT '',
+        state TEXT NOT NULL,
+        ends INTEGER NOT NULL DEFAULT 0,
+        zone TEXT NOT NULL,
+        anchor_day INTEGER NOT NULL,
+        start_unix_s INTEGER NOT NULL,
+        end_unix_s INTEGER NOT NULL,
+        due_unix_s INTEGER NOT NULL,
+        revision INTEGER NOT NULL,
+        grant_id TEXT NOT NULL DEFAULT '',
+        grant_amount INTEGER NOT NULL DEFAULT 0,
+        created_unix_s INTEGER NOT NULL
+      ) STRICT;
+      CREATE UNIQUE INDEX subscriptions_once ON subscriptions (account, plan)
+        WHERE state <> 'ended';
+      CREATE INDEX subscriptions_by_due ON subscriptions (due_unix_s) WHERE state <> 'ended';
+      CREATE TABLE orders (
+        id TEXT PRIMARY KEY,
+        account TEXT NOT NULL,
+        kind TEXT NOT NULL,
+        provider TEXT NOT NULL,
+        reference TEXT NOT NULL,
+        amount INTEGER NOT NULL CHECK (amount > 0),
+        currency TEXT NOT NULL,
+        plan TEXT NOT NULL DEFAULT '',
+        of_order TEXT NOT NULL DEFAULT '',
+        state TEXT NOT NULL,
+        payment TEXT NOT NULL DEFAULT '',
+        refunded INTEGER NOT NULL DEFAULT 0,
+        alarm TEXT NOT NULL DEFAULT '',
+        created_unix_s INTEGER NOT NULL,
+        changed_unix_s INTEGER NOT NULL,
+        UNIQUE (provider, reference)
+      ) STRICT;
+      CREATE INDEX orders_by_account ON orders (account, id);
+      CREATE INDEX orders_by_state ON orders (state) WHERE state = 'paid';
+      CREATE INDEX orders_by_payment ON orders (provider, payment) WHERE payment <> '';
+      CREATE TABLE payment_events (
+        provider TEXT NOT NULL,
+        id TEXT NOT NULL,
+        type TEXT NOT NULL,
+        order_id TEXT NOT NULL,
+        outcome TEXT NOT NULL,
+        at_unix_s INTEGER NOT NULL,
+        PRIMARY KEY (provider, id)
+      ) STRICT;
+      CREATE TABLE code_batches (
+        id TEXT PRIMARY KEY,
+        name TEXT NOT NULL,
+        amount INTEGER NOT NULL CHECK (amount > 0),
+        currency TEXT NOT NULL,
+        count INTEGER NOT NULL,
+        uses INTEGER NOT NULL,
+        expires_unix_s INTEGER NOT NULL,
+        disabled INTEGER NOT NULL DEFAULT 0,
+        created_unix_s INTEGER NOT NULL
+      ) STRICT;
+      CREATE TABLE codes (
+        mac TEXT PRIMARY KEY CHECK (length(mac) = 64),
+        batch TEXT NOT NULL REFERENCES code_batches (id),
+        uses_left INTEGER NOT NULL CHECK (uses_left >= 0)
+      ) STRICT;
+      CREATE INDEX codes_by_batch ON codes (batch);
+      CREATE TABLE code_uses (
+        mac TEXT NOT NULL REFERENCES codes (mac),
+        account TEXT NOT NULL,
+        order_id TEXT NOT NULL,
+        at_unix_s INTEGER NOT NULL,
+        PRIMARY KEY (mac, account)
+      ) STRICT;
+      CREATE TABLE invoices (
+        number INTEGER PRIMARY KEY,
+        account TEXT NOT NULL,
+        currency TEXT NOT NULL,
+        start_unix_s INTEGER NOT NULL,
+        end_unix_s INTEGER NOT NULL,
+        issued_unix_s INTEGER NOT NULL,
+        document TEXT NOT NULL,
+        UNIQUE (account, currency, start_unix_s)
+      ) STRICT;
+      CREATE TABLE budgets (
+        id TEXT PRIMARY KEY,
+        name TEXT NOT NULL,
+        account TEXT NOT NULL,
+        key_id TEXT NOT NULL,
+        feature TEXT NOT NULL,
+        model TEXT NOT NULL,
+        period TEXT NOT NULL,
+        zone TEXT NOT NULL,
+        amount INTEGER NOT NULL CHECK (amount >= 0),
+        currency TEXT NOT NULL,
+        hard INTEGER NOT NULL,
+        thresholds TEXT NOT NULL,
+        disabled INTEGER NOT NULL DEFAULT 0,
+        created_unix_s INTEGER NOT NULL
+      ) STRICT;
+      CREATE TABLE budget_spending (
+        budget TEXT NOT NULL REFERENCES budgets (id),
+        start_unix_s INTEGER NOT NULL,
+        spent INTEGER NOT NULL,
+        PRIMARY KEY (budget, start_unix_s)
+      ) STRICT;
+      INSERT INTO changes VALUES ('budgets', 1), ('budgets_booked', 0);
+      CREATE TABLE alerts (
+        seq INTEGER PRIMARY KEY AUTOINCREMENT,
+        id TEXT NOT NULL UNIQUE,
+        body TEXT NOT NULL,
+        created_unix_s INTEGER NOT NULL,
+        tries INTEGER NOT NULL DEFAULT 0,
+        due_unix_s INTEGER NOT NULL,
+        delivered_unix_s INTEGER NOT NULL DEFAULT 0
+      ) STRICT;
+      CREATE INDEX alerts_by_due ON alerts (due_unix_s) WHERE delivered_unix_s = 0;
+    )sql",
     // What was charged by day (UTC): sums of the receipts, kept as these come in.
     R"sql(
       CREATE TABLE usage_days (

@@ -193,6 +193,10 @@ Task<> Gateway::serve(Call& call) {
     }
     co_return;
   }
+  if (head.path == kStripeWebhookPath && call.published.stripe_webhook) {
+    co_await serve_stripe_webhook(call);
+    co_return;
+  }
   const Surface* const surface = find_surface(head);
   const bool videos = is_video_call(head);
   const auto self = self_service_ == nullptr ? std::nullopt : self_service_kind(head.path);
@@ -466,7 +470,7 @@ Task<> Gateway::serve_task(Call& call) {
   request.headers = forwarded;
   request.route = &route;
   request.record = &record;
-  request.account = call.account();
+  call.charge(request);
   request.refuse_loss = refuses_loss(call.head());
   if (form || endpoint.job) {
     co_await serve_rare(call, endpoint, request, form.get(), asked_state(index));
@@ -539,7 +543,7 @@ Task<> Gateway::serve_realtime(Call& call) {
   request.headers = forwarded;
   request.route = &route;
   request.record = &record;
-  request.account = call.account();
+  call.charge(request);
   request.session = &writer;
   const Gauge open(context_.metrics.open_streams);
   co_await exchange::run(context_, call.snapshot(), request, writer);

@@ -7,12 +7,15 @@
 #include <memory>
 #include <string>
 
+#include "core/account/budgets.hpp"
 #include "core/account/directory.hpp"
 #include "core/account/self_service.hpp"
+#include "core/catalog/price_list.hpp"
 #include "core/exchange/exchange.hpp"
 #include "core/net/server.hpp"
 #include "core/observe/record.hpp"
 #include "core/store/store.hpp"
+#include "core/surface/webhooks.hpp"
 
 namespace switchyard::surface {
 
@@ -29,7 +32,10 @@ struct Published {
   std::shared_ptr<const exchange::Snapshot> snapshot;
   std::shared_ptr<const account::Directory> directory;
   std::shared_ptr<observe::LoggerFanout> loggers;
-  bool open_access = false;  // no key exists: everybody on this machine may call
+  catalog::PricesInForce prices;
+  TakeWebhook stripe_webhook;  // empty: there is no such URL
+  bool open_access = false;    // no key exists: everybody on this machine may call
+  std::shared_ptr<const account::BudgetTable> budgets;
   std::shared_ptr<const account::Account> open_account;  // who pays for these
 };
 
@@ -81,6 +87,7 @@ class Gateway : public net::HttpHandler {
   net::Task<bool> ask_job(Call& call, const VideoCall& video, std::size_t provider,
                           store::JobRow& job);
   net::Task<> list_videos(Call& call);
+  net::Task<> serve_stripe_webhook(Call& call);
   template <class Work>
   net::Task<> in_store(Work work);
   net::Task<> answer(Call& call, unsigned status, std::string body);

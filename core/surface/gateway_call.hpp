@@ -45,9 +45,11 @@ struct Gateway::Call {
   Call(net::HttpExchange& exchange, Pin held)
       : http(exchange), pin(std::move(held)), published(**pin) {}
   const net::RequestHead& head() const { return http.head(); }
-  // Whose request it is; without any key the default account's.
-  const account::Account* account() const {
-    return key != nullptr ? key->account.get() : published.open_account.get();
+  // Who pays, and by what; without any key the default account.
+  void charge(exchange::Request& request) const {
+    request.account = key != nullptr ? key->account.get() : published.open_account.get();
+    request.prices = &published.prices;
+    request.budgets = published.budgets.get();
   }
   const exchange::Snapshot& snapshot() const { return *published.snapshot; }
   bool may_use(std::string_view model) const { return key == nullptr || key->may_use(model); }

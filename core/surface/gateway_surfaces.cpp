@@ -166,7 +166,7 @@ Task<> Gateway::serve_canonical(Call& call, const Surface& surface, const Ask& a
   request.headers = forwarded;
   request.route = &route;
   request.record = &record;
-  request.account = call.account();
+  call.charge(request);
   if (!canonical.foreign) request.native = &native;
   request.losses = losses;
   request.refuse_loss = refuses_loss(call.head());

@@ -15,10 +15,13 @@
 #include "core/admin/account_routes.hpp"
 #include "core/admin/api.hpp"
 #include "core/admin/desk.hpp"
+#include "core/admin/ledger_routes.hpp"
+#include "core/admin/price_routes.hpp"
 #include "core/admin/records_routes.hpp"
 #include "core/base/clock.hpp"
 #include "core/base/json_object.hpp"
 #include "core/base/os_process.hpp"
+#include "core/catalog/price_list.hpp"
 #include "core/config/change.hpp"
 #include "core/net/dns.hpp"
 #include "core/observe/log.hpp"
@@ -26,10 +29,12 @@
 #include "core/store/accounts.hpp"
 #include "core/store/call_note.hpp"
 #include "core/store/crashes.hpp"
+#include "core/store/prices.hpp"
 #include "core/store/store.hpp"
 #include "core/surface/gateway.hpp"
 #include "core/worker/acceptor.hpp"
 #include "core/worker/admin_backend.hpp"
+#include "core/worker/billing.hpp"
 #include "core/worker/control.hpp"
 #include "core/worker/plugin_report.hpp"
 #include "core/worker/plugin_uses.hpp"
@@ -50,12 +55,17 @@ constexpr char kEnding[] = "this worker is ending; it takes no new configuration
 // One event loop with everything that lives on it.
 struct LoopRuntime {
   LoopRuntime(unsigned index, net::Resolver& resolver, observe::LoopMetrics& loop_metrics,
-              asio::thread_pool& compute, store::Store& store)
+              asio::thread_pool& compute, store::Store& store, account::Ledger& ledger)
       : loop(index),
         metrics(loop_metrics),
         pool(loop, resolver),
-        gateway({loop, pool, metrics, &compute}, compute, store),
+        gateway({loop, pool, metrics, &compute, &ledger, &ledger.add_loop(poster())}, compute,
+                store),
         server(loop, gateway) {}
+
+  std::function<void(std::function<void()>)> poster() {
+    return [this](std::function<void()> work) { asio::post(loop.context(), std::move(work)); };
+  }
 
   net::Loop loop;
   observe::LoopMetrics& metrics;
@@ -139,6 +149,7 @@ class Worker {
       const config::Config& config);
   void adopt(Next next);
   bool refresh_directory();
+  bool load_prices();
   void publish();
   Result<std::uint64_t, config::Faults> reload();  // the new generation
   Result<std::uint64_t, config::Faults> reload_in_place();
@@ -153,6 +164,7 @@ class Worker {
   void swap_watched(const std::string& file);
 
   bool start();
+  bool open_billing();
   void start_loops();
   admin::AccountServices account_services();
   void start_admin();
@@ -193,12 +205,18 @@ class Worker {
   std::chrono::steady_clock::time_point drain_deadline_;
 
   std::unique_ptr<store::Store> store_;
+  std::unique_ptr<store::Database> database_;  // of the classes beside the store
+  std::unique_ptr<store::Prices> price_lists_;
   store::State state_;
-  std::unique_ptr<store::Database> database_;
   std::unique_ptr<store::Accounts> accounts_;
   std::unique_ptr<account::Registry> registry_;
   std::unique_ptr<account::SelfService> self_service_;
+  std::unique_ptr<store::Books> books_;
   std::unique_ptr<account::Loader> directory_;
+  std::int64_t prices_version_ = 0;
+  std::unique_ptr<account::Ledger> ledger_;
+  std::shared_ptr<const account::BudgetTable> budgets_;  // as published
+  std::unique_ptr<Billing> billing_;                     // outlives the pool, which asks it
   std::unique_ptr<plugin::Libraries> libraries_;
   std::unique_ptr<SnapshotBuilder> builder_;
   std::unique_ptr<PluginWatch> watch_;
@@ -208,6 +226,7 @@ class Worker {
 
   std::shared_ptr<const config::Config> config_;
   std::shared_ptr<const exchange::Snapshot> snapshot_;
+  catalog::PricesInForce prices_;
   std::shared_ptr<observe::LoggerFanout> loggers_;
   std::shared_ptr<observe::RecordSettings> record_settings_;
   std::weak_ptr<observe::LoggerFanout::Line> record_line_;  // of the fan-outs that have it
@@ -372,6 +391,10 @@ void Worker::adopt(Next next) {
   loggers_ = std::move(next.loggers);
   tls_ = std::move(next.tls);
   if (record_settings_) record_settings_->set(record_limits(config_->records));
+  const auto configured = billing_->configure(config_);
+  if (!configured) {
+    spdlog::error("alerts_not_posted reason={}", observe::quote(configured.error().message));
+  }
 }
 
 // ---- plugins ----
@@ -476,15 +499,38 @@ bool Worker::refresh_directory() {
   return *refreshed;
 }
 
+// Of the catalog in force. Where a list can't be read what was in force stays.
+bool Worker::load_prices() {
+  const auto version = price_lists_->version();
+  const auto lists = price_lists_->in_force();
+  if (!version || !lists) {
+    const Error& fault = version ? lists.error() : version.error();
+    spdlog::error("prices_not_loaded reason={}", observe::quote(fault.message));
+    return false;
+  }
+  auto prices = catalog::prices_in_force(*snapshot_->catalog, *lists);
+  prices_version_ = *version;
+  if (!prices) {
+    spdlog::error("prices_not_loaded reason={}", observe::quote(prices.error().message));
+    return false;
+  }
+  prices_ = std::move(*prices);
+  return true;
+}
+
 void Worker::publish() {
   auto published = std::make_shared<surface::Published>();
   published->snapshot = snapshot_;
   published->directory = directory_->current();
   published->loggers = loggers_;
+  published->prices = prices_;
+  published->stripe_webhook = billing_->stripe_webhook(config_);
   // Once there was a key, taking it away closes the door rather than opening it to everybody.
   const std::size_t keys = directory_->current()->enabled();
   if (keys > 0) keys_seen_ = true;
   published->open_access = options_.open_access && !keys_seen_;
+  published->open_account = directory_->current()->account(std::string(store::kDefaultAccount));
+  published->budgets = budgets_ = billing_->budgets();
   const auto shared = std::shared_ptr<const surface::Published>(
       new surface::Published(*published), [this](const surface::Published* last) {
         // Loggers write out what is queued when they go, which takes its time.
@@ -569,6 +615,7 @@ std::uint64_t Worker::put_in_force(Next next) {
   if (options_.log_level.empty()) (void)observe::set_log_level(config_->log_level).has_value();
   directory_->configure(config_->keys);
   refresh_directory();
+  load_prices();
   publish();
   watch_plugins();
   spdlog::info("configuration_loaded generation={} providers={}", snapshot_->generation,
@@ -613,7 +660,10 @@ bool Worker::start() {
   const account::Pepper pepper{Secret(state_.pepper)};
   registry_ = std::make_unique<account::Registry>(*accounts_, pepper);
   self_service_ = std::make_unique<account::SelfService>(*database_);
+  books_ = std::make_unique<store::Books>(*database_);
   directory_ = std::make_unique<account::Loader>(*accounts_, pepper);
+  price_lists_ = std::make_unique<store::Prices>(*database_);
+  if (!open_billing()) return false;
 
   plugin::LibraryOptions libraries;
   libraries.directory =
@@ -640,7 +690,30 @@ bool Worker::start() {
   }
   adopt(std::move(*next));
   directory_->configure(config_->keys);
-  return refresh_directory();
+  billing_->read_budgets(static_cast<std::int64_t>(unix_ns() / 1'000'000'000u));
+  return refresh_directory() && load_prices();
+}
+
+// With the configuration that is loaded.
+bool Worker::open_billing() {
+  account::LedgerOptions options;
+  options.state = state_.directory;
+  options.durable = config_->ledger.durable;
+  options.serve_without_disk = config_->ledger.serve_without_disk;
+  auto ledger = account::Ledger::open(std::move(options));
+  if (!ledger) {
+    spdlog::error("ledger_not_opened reason={}", observe::quote(ledger.error().message));
+    return false;
+  }
+  ledger_ = std::move(*ledger);
+  auto database = store::open_database(state_.directory);
+  if (!database) {
+    spdlog::error("store_not_opened reason={}", observe::quote(database.error().message));
+    return false;
+  }
+  billing_ = std::make_unique<Billing>(std::move(*database), *ledger_,
+                                       account::Pepper(Secret(state_.pepper)));
+  return true;
 }
 
 void Worker::start_loops() {
@@ -649,7 +722,8 @@ void Worker::start_loops() {
   std::vector<ServingLoop> serving;
   for (unsigned i = 0; i < count; ++i) {
     auto& metrics = metrics_.add_loop();
-    loops_.push_back(std::make_unique<LoopRuntime>(i, resolver_, metrics, compute_, *store_));
+    loops_.push_back(
+        std::make_unique<LoopRuntime>(i, resolver_, metrics, compute_, *store_, *ledger_));
     LoopRuntime& runtime = *loops_.back();
     runtime.gateway.set_self_service(self_service_.get());
     serving.push_back(
@@ -716,7 +790,10 @@ void Worker::start_admin() {
     std::move(part.begin(), part.end(), std::back_inserter(routes));
   };
   add(admin::account_routes(account_services()));
+  add(admin::ledger_routes(*books_, state_.directory));
+  add(admin::price_routes(*database_));
   add(admin::records_routes(records_directory()));
+  add(billing_->routes());
   const auto document = data_directory() / "admin-openapi.json";
   const auto is_within = [this](const std::string& account,
                                 const std::string& above) -> Result<bool> {
@@ -747,6 +824,7 @@ int Worker::run() {
     return kWorkerCannotStart;
   }
   start_loops();
+  billing_->start();
   read_control();
   watch_plugins();
   housekeep();
@@ -759,6 +837,11 @@ int Worker::run() {
   stop_loops();
   compute_.join();  // what is done there comes back to a loop
   stop_admin();
+  billing_.reset();
+  // Before the loops go, which its threads post to.
+  if (const auto ended = ledger_->end(); !ended) {
+    spdlog::error("journal_left reason={}", observe::quote(ended.error().message));
+  }
   control_.restart();
   snapshot_.reset();
   loggers_.reset();
@@ -827,6 +910,12 @@ void Worker::housekeep() {
   if (refresh_directory()) {
     publish();
     spdlog::info("keys_loaded count={}", directory_->current()->enabled());
+  }
+  if (billing_->budgets() != budgets_) publish();
+  const auto prices = price_lists_->version();
+  if (prices && *prices != prices_version_ && load_prices()) {
+    publish();
+    spdlog::info("prices_loaded version={}", prices_version_);
   }
   leave_resting_plugins();
   admin_state_->publish_plugins(report_plugins(*libraries_));

@@ -155,8 +155,8 @@ void RealtimeOperation::note_usage(std::string_view message, swy::Out& out) {
   writer.key("prompt_tokens_details").open_object();
   put("cached_tokens", cached_);
   put("audio_tokens", audio_in_);
-  put("cached_audio_tokens", cached_audio_);
-  put("image_tokens", image_in_);
+  if (cached_audio_ != 0) put("cached_audio_tokens", cached_audio_);
+  if (image_in_ != 0) put("image_tokens", image_in_);
   writer.close_object().key("completion_tokens_details").open_object();
   put("audio_tokens", audio_out_);
   writer.close_object().close_object();

@@ -646,3 +646,42 @@ TEST_CASE("anthropic: tokens are counted for its own dialect", "[unit][anthropic
   whole(wrong.operation, wrong.ran, 200, R"({"type":"message"})");
   CHECK(wrong.ran.last.error.cls == SWY_CLS_BAD_ANSWER);
 }
+
+TEST_CASE("anthropic: usage tells what decides the price: cache lifetimes, searches, fast mode",
+          "[unit][anthropic]") {
+  const auto usage_of = [](const std::string& usage) {
+    const Answered answered(
+        R"({"id":"m","model":"c","stop_reason":"end_turn","content":[{"type":"text","text":"x"}],)"
+        R"("usage":)" +
+        usage + "}");
+    return answered.ran.recorder.last(SWY_EMIT_USAGE);
+  };
+  // The cache stands beside input_tokens: 10 + 200 + 70 were read, 70 of them written, 40 for long.
+  CHECK(usage_of(R"({"input_tokens":10,"cache_read_input_tokens":200,)"
+                 R"("cache_creation_input_tokens":70,"cache_creation":)"
+                 R"({"ephemeral_5m_input_tokens":30,"ephemeral_1h_input_tokens":40},)"
+                 R"("output_tokens":9,"output_tokens_details":{"thinking_tokens":4},)"
+                 R"("server_tool_use":{"web_search_requests":2},"service_tier":"priority"})") ==
+        R"({"prompt_tokens":280,"completion_tokens":9,"total_tokens":289,"prompt_tokens_details":)"
+        R"({"cached_tokens":200,"cache_write_tokens":70,"cache_write_1h_tokens":40},)"
+        R"("completion_tokens_details":{"reasoning_tokens":4},"searches":2,)"
+        R"("service_tier":"priority"})");
+  for (const char* order : {R"("service_tier":"standard","speed":"fast")",
+                            R"("speed":"fast","service_tier":"standard")"}) {
+    CHECK(json::find(usage_of(R"({"input_tokens":1,"output_tokens":1,)" + std::string(order) + "}"),
+                     "service_tier") == R"("fast")");
+  }
+  CHECK(json::find(usage_of(R"({"input_tokens":1,"output_tokens":1,"service_tier":"standard",)"
+                            R"("speed":"standard"})"),
+                   "service_tier") == R"("standard")");
+}
+
+TEST_CASE("anthropic: a stream that breaks off has told of what was written to the cache",
+          "[unit][anthropic]") {
+  const Streamed broken({event(R"({"type":"message_start","message":{"id":"m","model":"c","usage":)"
+                               R"({"input_tokens":3,"cache_creation_input_tokens":50,)"
+                               R"("cache_read_input_tokens":7,"output_tokens":1}}})")});
+  CHECK(broken.ran.last.act == SWY_ACT_FAIL);
+  CHECK(json::find_path(broken.ran.recorder.last(SWY_EMIT_USAGE),
+                        "prompt_tokens_details.cache_write_tokens") == "50");
+}

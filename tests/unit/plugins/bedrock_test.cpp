@@ -428,3 +428,18 @@ TEST_CASE("bedrock: an answer that is none is a fault", "[unit][bedrock]") {
     REQUIRE(stage.recorder.all(SWY_EMIT_WHOLE).empty());
   }
 }
+
+TEST_CASE("bedrock: usage tells cache writes by lifetime, and the tier", "[unit][bedrock]") {
+  Stage stage(kHi, SWY_REQ_STREAM | SWY_REQ_WANT_USAGE);
+  stage.stream({R"(messageStart {"role":"assistant"})",
+                R"(contentBlockDelta {"contentBlockIndex":0,"delta":{"text":"x"}})",
+                R"(contentBlockStop {"contentBlockIndex":0})",
+                R"(messageStop {"stopReason":"end_turn"})",
+                R"(metadata {"usage":{"inputTokens":10,"outputTokens":2,"cacheReadInputTokens":5,)"
+                R"("cacheWriteInputTokens":30,"cacheDetails":[{"ttl":"5m","inputTokens":20},)"
+                R"({"ttl":"1h","inputTokens":10}]},"serviceTier":{"type":"flex"}})"});
+  CHECK(stage.recorder.last(SWY_EMIT_USAGE) ==
+        R"({"prompt_tokens":45,"completion_tokens":2,"total_tokens":47,"prompt_tokens_details":)"
+        R"({"cached_tokens":5,"cache_write_tokens":30,"cache_write_1h_tokens":10},)"
+        R"("service_tier":"flex"})");
+}

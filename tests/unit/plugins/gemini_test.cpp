@@ -439,3 +439,23 @@ TEST_CASE("gemini: the list of models comes page by page", "[unit][gemini]") {
       ran.recorder.last(SWY_EMIT_WHOLE) ==
       R"({"object":"list","data":[{"id":"gemini-a","object":"model","created":0,"owned_by":"google"}]})");
 }
+
+TEST_CASE("gemini: usage tells sound, pictures, what was cached of them, and searches",
+          "[unit][gemini]") {
+  const std::string usage =
+      R"("usageMetadata":{"promptTokenCount":100,"cachedContentTokenCount":40,)"
+      R"("candidatesTokenCount":20,"thoughtsTokenCount":5,"toolUsePromptTokenCount":7,)"
+      R"("promptTokensDetails":[{"modality":"TEXT","tokenCount":30},)"
+      R"({"modality":"AUDIO","tokenCount":60},{"modality":"IMAGE","tokenCount":10}],)"
+      R"("cacheTokensDetails":[{"modality":"AUDIO","tokenCount":25}],)"
+      R"("candidatesTokensDetails":[{"modality":"AUDIO","tokenCount":12}]})";
+  const Answered answered(R"({"candidates":[{"index":0,)" + kText +
+                          R"(,"finishReason":"STOP","groundingMetadata":{"webSearchQueries":)"
+                          R"(["a","b","c"]}}],)" +
+                          usage + "}");
+  CHECK(answered.ran.recorder.last(SWY_EMIT_USAGE) ==
+        R"({"prompt_tokens":107,"completion_tokens":25,"total_tokens":132,)"
+        R"("prompt_tokens_details":{"cached_tokens":40,"audio_tokens":60,)"
+        R"("cached_audio_tokens":25,"image_tokens":10},)"
+        R"("completion_tokens_details":{"reasoning_tokens":5,"audio_tokens":12},"searches":3})");
+}

@@ -1,6 +1,7 @@
 #include <random>
 #include <switchyard/testing.hpp>
 
+#include "providers/openai/media.hpp"
 #include "providers/openai/translate.hpp"
 
 using namespace swy::testing;
@@ -631,4 +632,66 @@ TEST_CASE("openai: the record gets usage in OpenAI's terms", "[unit][openai]") {
           grok,
           R"({"prompt_tokens":30,"completion_tokens":309,"total_tokens":339,"completion_tokens_details":{"reasoning_tokens":300}})")) ==
       "309");
+}
+
+TEST_CASE("openai: what decides the price reaches the record from each dialect's place",
+          "[unit][openai]") {
+  const auto canonical = [](const std::string& dialect, const std::string& usage) {
+    return openai::canonical_usage(with(dialect).dialect, usage);
+  };
+  CHECK(
+      canonical(
+          R"({"name":"x","usage_cache_write_path":"prompt_tokens_details.cache_creation_input_tokens"})",
+          R"({"prompt_tokens":90,"completion_tokens":1,"prompt_tokens_details":{"cached_tokens":4,)"
+          R"("cache_creation_input_tokens":50,"audio_tokens":3,"image_tokens":2},)"
+          R"("completion_tokens_details":{"audio_tokens":1}})") ==
+      R"({"prompt_tokens":90,"completion_tokens":1,"prompt_tokens_details":{"cached_tokens":4,)"
+      R"("cache_write_tokens":50,"audio_tokens":3,"image_tokens":2},)"
+      R"("completion_tokens_details":{"audio_tokens":1}})");
+
+  // The tier stands beside usage, and is the host's to know; the client's bytes stay as they are.
+  Ran ran;
+  const std::string tiered =
+      R"({"id":"c","choices":[],"service_tier":"flex","usage":{"prompt_tokens":1,"completion_tokens":2}})";
+  run_stream(ran, {}, {kRole, kText, kStop, tiered, "[DONE]"}, kStream | SWY_REQ_WANT_USAGE);
+  CHECK(ran.recorder.last(SWY_EMIT_USAGE) ==
+        R"({"service_tier":"flex","prompt_tokens":1,"completion_tokens":2})");
+  CHECK(ran.deltas().back() == tiered);
+  Ran empty;
+  run_stream(empty, {}, {R"({"choices":[],"service_tier":"flex","usage":{ }})"});
+  CHECK(empty.recorder.last(SWY_EMIT_USAGE) == R"({"service_tier":"flex" })");
+}
+
+TEST_CASE("openai: pictures, sound and speech are counted in what they are sold by",
+          "[unit][openai]") {
+  const auto usage_of = [](const std::string& task, const std::string& body,
+                           const std::string& answer) {
+    const openai::Settings openai;
+    const FakeRequest request(task, "up", body);
+    openai::MediaOperation operation(openai, request.get());
+    Ran ran;
+    swy::Out out = ran.recorder.out();
+    operation.step(FakeEvent(SWY_EV_START).get(), out);
+    operation.step(FakeEvent(SWY_EV_HEAD).status(200).get(), out);
+    ran.last = operation.step(FakeEvent(SWY_EV_DATA, answer).get(), out);
+    if (ran.last.act == SWY_ACT_FEED) ran.last = operation.step(FakeEvent(SWY_EV_END).get(), out);
+    CHECK(ran.last.act == SWY_ACT_DONE);
+    return ran.recorder.last(SWY_EMIT_USAGE);
+  };
+  const std::string draw = R"({"prompt":"a cat"})";
+  CHECK(usage_of("images.generations", draw,
+                 R"({"data":[{"url":"u"},{"url":"v"},{"error":{"message":"no"}}]})") ==
+        R"({"images":2})");
+  // Where tokens are counted, pictures are not as well.
+  CHECK(usage_of("images.generations", draw,
+                 R"({"data":[{"b64_json":""}],"usage":{"input_tokens":60,"output_tokens":4160,)"
+                 R"("input_tokens_details":{"text_tokens":10,"image_tokens":50}}})") ==
+        R"({"prompt_tokens":60,"completion_tokens":4160,)"
+        R"("prompt_tokens_details":{"image_tokens":50}})");
+  CHECK(usage_of("audio.transcriptions", R"({"file":"x"})",
+                 R"({"text":"hi","usage":{"type":"duration","seconds":12.5}})") ==
+        R"({"seconds":12.5})");
+  // Characters, not bytes.
+  CHECK(usage_of("audio.speech", R"({"input":"h\u00e9 \u4f60!"})", "sound") ==
+        R"({"characters":5})");
 }

@@ -1,0 +1,248 @@
+#include "core/cli/admin_verbs.hpp"
+
+#include <rapidjson/document.h>
+#include <rapidjson/stringbuffer.h>
+#include <rapidjson/writer.h>
+
+#include <algorithm>
+#include <charconv>
+#include <cstring>
+
+#include "core/base/json_scan.hpp"
+#include "core/cli/admin_client.hpp"
+#include "core/cli/arguments.hpp"
+#include "core/cli/state_directory.hpp"
+
+namespace switchyard::cli {
+namespace {
+
+using Json = rapidjson::Value;
+using Kind = VerbOption::Kind;
+
+struct Streams {
+  std::ostream& out;
+  std::ostream& err;
+};
+
+std::string percent_encode(std::string_view text) {
+  static constexpr char kDigits[] = "0123456789ABCDEF";
+  std::string encoded;
+  for (const char c : text) {
+    const bool plain = (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
+                       c == '-' || c == '_' || c == '.';
+    if (plain) {
+      encoded += c;
+    } else {
+      const auto byte = static_cast<unsigned char>(c);
+      encoded += {'%', kDigits[byte >> 4], kDigits[byte & 15]};
+    }
+  }
+  return encoded;
+}
+
+bool takes_word(const Verb& verb) { return std::strchr(verb.path, '{') != nullptr; }
+
+std::string path_of(const Verb& verb, const Arguments& args) {
+  std::string path = verb.path;
+  const std::size_t place = path.find("{}");
+  if (place != std::string::npos) path.replace(place, 2, percent_encode(args.words.front()));
+  if (std::strcmp(verb.method, "GET") != 0) return path;
+  char before = '?';
+  for (const VerbOption& option : verb.options) {
+    if (!args.has(option.name)) continue;
+    path += before + percent_encode(option.member) + "=" + percent_encode(args.value(option.name));
+    before = '&';
+  }
+  return path;
+}
+
+// "a,b" as a JSON array of texts.
+std::string list_json(const std::string& text) {
+  std::string json = "[";
+  std::size_t from = 0;
+  while (from <= text.size()) {
+    const std::size_t comma = std::min(text.find(',', from), text.size());
+    if (json.size() > 1) json += ',';
+    append_json_string(json, std::string_view(text).substr(from, comma - from));
+    from = comma + 1;
+  }
+  return json + "]";
+}
+
+Result<std::string> value_json(const VerbOption& option, const Arguments& args) {
+  const std::string text = args.value(option.name);
+  std::string json;
+  switch (option.kind) {
+    case Kind::kFlag:
+      return std::string("true");
+    case Kind::kList:
+      return list_json(text);
+    case Kind::kNumber: {
+      std::int64_t number = 0;
+      const char* const end = text.data() + text.size();
+      const auto [stopped, fault] = std::from_chars(text.data(), end, number);
+      if (fault == std::errc() && stopped == end) return text;
+      return Error{std::string(option.name) + ": expected a whole number"};
+    }
+    case Kind::kJson: {
+      rapidjson::Document document;
+      document.Parse<rapidjson::kParseIterativeFlag>(text.data(), text.size());
+      if (!document.HasParseError()) return text;
+      return Error{std::string(option.name) + ": expected JSON"};
+    }
+    default:
+      append_json_string(json, text);
+      return json;
+  }
+}
+
+Result<std::string> body_of(const Verb& verb, const Arguments& args) {
+  std::string body = "{";
+  for (const VerbOption& option : verb.options) {
+    if (!args.has(option.name)) continue;
+    const auto value = value_json(option, args);
+    if (!value) return value;
+    if (body.size() > 1) body += ',';
+    append_json_string(body, option.member);
+    body += ":" + *value;
+  }
+  return body + "}";
+}
+
+// ---- what people see ----
+
+std::string shown(const Json& value) {
+  if (value.IsNull()) return "-";
+  if (value.IsString()) return {value.GetString(), value.GetStringLength()};
+  rapidjson::StringBuffer text;
+  rapidjson::Writer<rapidjson::StringBuffer> writer(text);
+  value.Accept(writer);
+  return {text.GetString(), text.GetSize()};
+}
+
+std::string heading(std::string name) {
+  for (char& c : name) c = c == '_' ? ' ' : static_cast<char>(std::toupper(c));
+  return name;
+}
+
+void tell_table(const Verb& verb, const Json& rows, std::ostream& out) {
+  std::vector<std::vector<std::string>> lines(1);
+  for (const char* const column : verb.columns) lines[0].push_back(heading(column));
+  for (const Json& row : rows.GetArray()) {
+    lines.emplace_back();
+    for (const char* const column : verb.columns) {
+      const bool there = row.IsObject() && row.HasMember(column);
+      lines.back().push_back(there ? shown(row[column]) : "-");
+    }
+  }
+  std::vector<std::size_t> widths(verb.columns.size());
+  for (const auto& line : lines) {
+    for (std::size_t i = 0; i < line.size(); ++i) widths[i] = std::max(widths[i], line[i].size());
+  }
+  for (const auto& line : lines) {
+    std::string text;
+    for (std::size_t i = 0; i < line.size(); ++i) {
+      text += line[i] + std::string(widths[i] - line[i].size() + 2, ' ');
+    }
+    out << text.substr(0, text.find_last_not_of(' ') + 1) << '\n';
+  }
+}
+
+void tell(const Verb& verb, const Json& answer, std::ostream& out) {
+  const char* const data = verb.columns.empty() ? "" : "data";
+  if (answer.HasMember(data) && answer[data].IsArray()) {
+    tell_table(verb, answer[data], out);
+    if (answer.HasMember("next") && answer["next"].IsString()) {
+      out << "more: --after " << answer["next"].GetString() << '\n';
+    }
+    return;
+  }
+  for (const auto& member : answer.GetObject()) {
+    if (verb.text_member != nullptr && member.name == verb.text_member) continue;
+    out << member.name.GetString() << ": " << shown(member.value) << '\n';
+  }
+  if (verb.text_member == nullptr || !answer.HasMember(verb.text_member)) return;
+  for (const Json& each : answer[verb.text_member].GetArray()) out << shown(each) << '\n';
+}
+
+int tell_answer(const Verb& verb, const AdminAnswer& answer, bool as_json, const Streams& streams) {
+  const bool good = answer.status >= 200 && answer.status < 300;
+  if (!good && !as_json) {
+    streams.err << error_message(answer) << '\n';
+    return 1;
+  }
+  rapidjson::Document document;
+  document.Parse<rapidjson::kParseIterativeFlag>(answer.body.data(), answer.body.size());
+  // What is no JSON was asked for in another form.
+  if (as_json || document.HasParseError() || !document.IsObject()) {
+    streams.out << answer.body << (answer.body.ends_with('\n') ? "" : "\n");
+  } else {
+    tell(verb, document, streams.out);
+  }
+  return good ? 0 : 1;
+}
+
+int misuse(const Noun& noun, const std::string& message, const Streams& streams) {
+  streams.err << message << '\n' << noun.usage;
+  return 2;
+}
+
+Result<AdminAnswer> ask(const AdminClient& client, const Verb& verb, const std::string& path,
+                        const std::string& body) {
+  const std::string_view method = verb.method;
+  if (method == "GET") return client.get(path);
+  if (method == "PATCH") return client.patch(path, body);
+  return client.post(path, body);
+}
+
+int run_verb(const Noun& noun, const Verb& verb, std::span<const std::string> words,
+             const Streams& streams) {
+  std::vector<std::string> with_value{"--state", "--config", "--ca-file"};
+  std::vector<std::string> flags{"--json", "--help"};
+  for (const VerbOption& option : verb.options) {
+    (option.kind == Kind::kFlag ? flags : with_value).push_back(option.name);
+  }
+  const auto args = parse_arguments(words, with_value, flags);
+  if (!args) return misuse(noun, args.error().message, streams);
+  if (args->has("--help")) {
+    streams.out << noun.usage;
+    return 0;
+  }
+  if (args->words.size() != (takes_word(verb) ? 1u : 0u)) {
+    return misuse(noun, takes_word(verb) ? "expected one id" : "expected no further words",
+                  streams);
+  }
+  const auto body = body_of(verb, *args);
+  if (!body) return misuse(noun, body.error().message, streams);
+  const auto directory = state_directory(*args);
+  if (!directory) {
+    streams.err << directory.error().message << '\n';
+    return 1;
+  }
+  const auto client = AdminClient::open(*directory, args->value("--ca-file"));
+  const auto answer = client ? ask(*client, verb, path_of(verb, *args), *body)
+                             : Result<AdminAnswer>(client.error());
+  if (!answer) {
+    streams.err << answer.error().message << '\n';
+    return 1;
+  }
+  return tell_answer(verb, *answer, args->has("--json"), streams);
+}
+
+}  // namespace
+
+int run_noun(const Noun& noun, std::span<const std::string> args, std::ostream& out,
+             std::ostream& err) {
+  const Streams streams{out, err};
+  if (args.empty()) return misuse(noun, std::string(noun.name) + ": what is to be done?", streams);
+  if (args[0] == "--help") {
+    out << noun.usage;
+    return 0;
+  }
+  for (const Verb& verb : noun.verbs) {
+    if (args[0] == verb.name) return run_verb(noun, verb, args.subspan(1), streams);
+  }
+  return misuse(noun, std::string(noun.name) + ": there is no \"" + args[0] + "\"", streams);
+}
+
+}  // namespace switchyard::cli

@@ -1,0 +1,275 @@
+"""Orders from their making to the invoice: paid by signed webhooks, credited once; plans, codes, budgets, alerts."""
+
+import datetime
+import hashlib
+import hmac
+import json
+import threading
+import time
+import unittest
+
+import stage  # noqa: F401  first: it says where the others are
+import client
+from admin import Admin
+from gateway import Gateway, wait_for
+
+SECRET = "whsec_of_the_tests"
+CONFIG = {
+    "providers": {"demo": {"plugin": "demo", "models": ["demo"]}},
+    "payments": {"stripe": {"signing_secret": "${STRIPE_SECRET}"}},
+}
+
+
+def signature(body, secret=SECRET, at=None):
+    at = int(time.time()) if at is None else at
+    digest = hmac.new(secret.encode(), f"{at}.{body}".encode(), hashlib.sha256).hexdigest()
+    return f"t={at},v1={digest}"
+
+
+def session(event, order, cents, currency="usd"):
+    return json.dumps({
+        "id": event, "object": "event", "type": "checkout.session.completed",
+        "data": {"object": {"client_reference_id": order, "payment_status": "paid",
+                            "payment_intent": "pi_" + event, "amount_total": cents,
+                            "currency": currency}}})
+
+
+class Orders(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.gateway = Gateway(CONFIG, env={"STRIPE_SECRET": SECRET})
+        cls.addClassCleanup(cls.gateway.close)
+        cls.admin = Admin(cls.gateway)
+
+    def account(self, **members):
+        made = self.admin.post("/accounts", {"name": "buyer", "mode": "prepaid", "currency": "USD",
+                                             **members})
+        self.assertEqual(made.status, 201, made.text)
+        return made.json()["id"]
+
+    def order(self, account, amount="25", **members):
+        made = self.admin.post("/orders", {"account": account, "provider": "stripe",
+                                           "amount": amount, "currency": "USD", **members})
+        self.assertEqual(made.status, 201, made.text)
+        return made.json()["id"]
+
+    def state(self, order):
+        return self.admin.get(f"/orders/{order}").json()["state"]
+
+    def month(self, account):
+        month = datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m")
+        answer = self.admin.get(f"/invoices/preview?account={account}&month={month}")
+        self.assertEqual(answer.status, 200, answer.text)
+        return answer.json()
+
+    def balance(self, account):
+        return self.month(account)["closing_balance"]
+
+    def webhook(self, body, header=None):
+        fields = {"Content-Type": "application/json",
+                  "Stripe-Signature": signature(body) if header is None else header}
+        return client.call(self.gateway.url, "POST", "/webhooks/stripe", body, headers=fields)
+
+    def test_order_webhook_balance_invoice(self):
+        account = self.account()
+        order = self.order(account, reference="shop 17")
+        self.assertEqual(self.state(order), "pending")
+        body = session("evt_a", order, 2500)
+        answer = self.webhook(body)
+        self.assertEqual((answer.status, answer.json()), (200, {"outcome": "paid"}))
+        for _ in range(20):
+            self.assertEqual(self.webhook(body).json(), {"outcome": "duplicate"})
+        self.assertEqual(self.webhook(session("evt_a2", order, 2500)).json(),
+                         {"outcome": "already_paid"})
+        self.assertEqual(self.state(order), "applied")
+        invoice = self.month(account)
+        self.assertEqual((invoice["opening_balance"], invoice["closing_balance"]), ("0", "25"))
+        self.assertEqual([(line["kind"], line["id"], line["amount"]) for line in invoice["lines"]],
+                         [("top_up", order, "25")])
+
+    def test_parallel_webhooks_credit_once(self):
+        account = self.account()
+        order = self.order(account)
+        outcomes = []
+        threads = [threading.Thread(target=lambda i=i: outcomes.append(
+            self.webhook(session(f"evt_p{i % 4}", order, 2500)).json().get("outcome")))
+            for i in range(16)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        self.assertEqual(outcomes.count("paid"), 1, outcomes)
+        self.assertEqual(self.balance(account), "25")
+
+    def test_what_is_not_genuine_credits_nothing(self):
+        account = self.account()
+        order = self.order(account)
+        body = session("evt_b", order, 2500)
+        now = int(time.time())
+        for name, header in {
+            "none": "", "other secret": signature(body, "whsec_other"),
+            "empty secret": signature(body, ""), "old": signature(body, at=now - 301),
+            "of another body": signature(body + " "), "no time": signature(body).split(",")[1],
+        }.items():
+            with self.subTest(name):
+                self.assertEqual(self.webhook(body, header).status, 400)
+        for event, wrong, outcome in (("evt_c", session("evt_c", order, 2499), "wrong_amount"),
+                                      ("evt_d", session("evt_d", order, 2500, "eur"), "wrong_currency"),
+                                      ("evt_e", session("evt_e", "ord_none", 2500), "unknown_order")):
+            with self.subTest(outcome):
+                self.assertEqual(self.webhook(wrong).json(), {"outcome": outcome})
+        manual = self.order(account, provider="manual")
+        self.assertEqual(self.webhook(session("evt_f", manual, 2500)).json(),
+                         {"outcome": "other_provider"})
+        self.assertEqual(self.webhook("[1]").status, 400)
+        self.assertEqual(self.webhook("x" * 300_000).status, 413)
+        self.assertEqual(client.call(self.gateway.url, "GET", "/webhooks/stripe").status, 405)
+        shown = self.admin.get(f"/orders/{order}").json()
+        self.assertEqual((shown["state"], shown["alarm"]), ("pending", "Paid in EUR."))
+        self.assertEqual(self.balance(account), "0")
+        self.assertNotIn(SECRET, self.gateway.log())
+
+    def test_a_plan_and_its_end(self):
+        account = self.account()
+        plan = f"basic_{account[-6:]}"
+        self.assertEqual(self.admin.post("/plans", {
+            "id": plan, "name": "Basic", "price": "20", "currency": "USD", "period": "month",
+            "quota": "5"}).status, 201)
+        refused = self.admin.post("/subscriptions", {"account": account, "plan": plan})
+        self.assertEqual((refused.status, refused.json()["error"]["code"]),
+                         (402, "insufficient_funds"))
+        order = self.order(account, kind="plan", plan=plan)
+        self.assertEqual(self.webhook(session("evt_g", order, 2000)).json(), {"outcome": "paid"})
+        self.assertEqual(self.balance(account), "5")
+        rows = self.admin.get(f"/subscriptions?account={account}").json()["data"]
+        self.assertEqual([row["state"] for row in rows], ["active"])
+        ended = self.admin.post(f"/subscriptions/{rows[0]['id']}/cancel", {"when": "now"}).json()
+        self.assertEqual(ended["state"], "ended")
+        kinds = [line["kind"] for line in self.month(account)["lines"]]
+        self.assertEqual(kinds[:4], ["top_up", "plan_fee", "grant", "grant_return"])
+
+    def test_refund(self):
+        account = self.account()
+        order = self.order(account)
+        self.assertEqual(self.webhook(session("evt_h", order, 2500)).json(), {"outcome": "paid"})
+        back = self.admin.post(f"/orders/{order}/refund", {"amount": "10", "reference": "r 1"})
+        self.assertEqual((back.status, back.json()["state"]), (201, "applied"))
+        self.assertEqual(self.balance(account), "15")
+        event = json.dumps({"id": "evt_i", "type": "charge.refunded", "data": {"object": {
+            "payment_intent": "pi_evt_h", "amount_refunded": 2500, "currency": "usd"}}})
+        self.assertEqual(self.webhook(event).json(), {"outcome": "refunded"})
+        self.assertEqual(self.balance(account), "0")
+        self.assertEqual(self.state(order), "refunded")
+
+    def test_codes(self):
+        account, other = self.account(), self.account()
+        made = self.admin.post("/codes", {"name": "spring", "amount": "5", "currency": "USD",
+                                          "count": 2})
+        self.assertEqual(made.status, 201)
+        code = made.json()["codes"][0]
+        self.assertEqual(self.admin.post("/redemptions", {"account": account, "code": code}).status,
+                         201)
+        again = self.admin.post("/redemptions", {"account": other, "code": code})
+        self.assertEqual((again.status, again.json()["error"]["code"]), (409, "code_used"))
+        self.assertEqual((self.balance(account), self.balance(other)), ("5", "0"))
+        self.assertNotIn(code, self.admin.get("/codes").text)
+        self.assertNotIn(code, self.gateway.log())
+
+    def test_bad_bodies(self):
+        for path, body, word in (("/orders", {"amount": 5}, "amount"),
+                                 ("/orders", {"amont": "5"}, "amont"),
+                                 ("/orders", [], "JSON object"),
+                                 ("/plans", {"id": "x", "name": "x", "price": "-1"}, "price"),
+                                 ("/budgets", {"name": "b", "amount": "1", "currency": "USD",
+                                               "zone": "Mars/Olympus"}, "zone"),
+                                 ("/invoices", {"account": "default", "month": "October"}, "month")):
+            with self.subTest(path=path, body=body):
+                answer = self.admin.post(path, body)
+                self.assertEqual(answer.status, 400)
+                self.assertIn(word, answer.json()["error"]["message"])
+        self.assertEqual(self.admin.get("/orders?limit=0").status, 400)
+        self.assertEqual(self.admin.get("/orders?limit=1001").status, 400)
+
+    def test_pages(self):
+        account = self.account()
+        made = [self.order(account, reference=f"page {i}") for i in range(5)]
+        seen, after = [], ""
+        while after is not None:
+            page = self.admin.get(f"/orders?account={account}&limit=2&after={after}").json()
+            seen += [order["id"] for order in page["data"]]
+            after = page["next"]
+        self.assertEqual(sorted(seen), sorted(made))
+
+
+class WithoutSecret(unittest.TestCase):
+    def test_there_is_no_webhook(self):
+        for payments in ({}, {"stripe": {"signing_secret": ""}}):
+            with self.subTest(payments), Gateway({**CONFIG, "payments": payments}) as gateway:
+                body = session("evt", "ord", 1)
+                answer = client.call(gateway.url, "POST", "/webhooks/stripe", body,
+                                     headers={"Stripe-Signature": signature(body, "")})
+                self.assertEqual((answer.status, answer.json()["error"]["code"]),
+                                 (404, "unknown_url"))
+
+
+class Told(unittest.TestCase):
+    def test_a_low_balance_is_posted_signed(self):
+        with Receiver() as receiver:
+            config = {**CONFIG, "destinations": {"pager": {"url": receiver.url}},
+                      "alerts": {"destination": "pager", "signing_secret": "${STRIPE_SECRET}"}}
+            with Gateway(config, env={"STRIPE_SECRET": SECRET}) as gateway:
+                self.check(gateway, config, receiver)
+
+    def check(self, gateway, config, receiver):
+        admin = Admin(gateway)
+        account = admin.post("/accounts", {"name": "low", "mode": "prepaid",
+                                           "currency": "USD"}).json()["id"]
+        order = admin.post("/orders", {"account": account, "amount": "0.5",
+                                       "currency": "USD"}).json()["id"]
+        self.assertEqual(admin.post(f"/orders/{order}/pay").status, 200)
+        # A new floor is looked at at once.
+        config["alerts"]["balance_floor"] = "1"
+        gateway.write_config(config)
+        self.assertEqual(admin.post("/reload").status, 200)
+        wait_for(lambda: receiver.posts, what="an alert")
+        header, body = receiver.posts[0]
+        at = int(header.split(",")[0].removeprefix("t="))
+        self.assertEqual(header, signature(body, at=at))
+        alert = json.loads(body)
+        self.assertEqual((alert["kind"], alert["account"], alert["balance"]),
+                         ("balance", account, "0.5"))
+        wait_for(lambda: admin.get("/alerts").json()["data"][0]["delivered"], what="delivered")
+
+
+class Receiver:
+    """Takes posts and keeps them."""
+
+    def __init__(self):
+        import http.server
+        posts = self.posts = []
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            def do_POST(self):
+                body = self.rfile.read(int(self.headers["Content-Length"])).decode()
+                posts.append((self.headers["switchyard-signature"], body))
+                self.send_response(204)
+                self.end_headers()
+
+            def log_message(self, *_):
+                pass
+
+        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.url = f"http://127.0.0.1:{self.server.server_port}/alerts"
+        self.thread = threading.Thread(target=self.server.serve_forever, daemon=True)
+
+    def __enter__(self):
+        self.thread.start()
+        return self
+
+    def __exit__(self, *_):
+        self.server.shutdown()
+        self.server.server_close()
+
+
+if __name__ == "__main__":
+    unittest.main()
