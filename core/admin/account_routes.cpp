@@ -187,7 +187,7 @@ std::vector<Route> account_routes(AccountServices services) {
   constexpr Role kViewer = Role::kViewer, kOperator = Role::kOperator;
   const std::string accounts = "/admin/v1/accounts", keys = "/admin/v1/keys";
   const std::string one_account = accounts + "/{id}", one_key = keys + "/{id}";
-  return {
+  std::vector<Route> routes{
       {"GET", accounts, kToken, call(&AccountApi::list_accounts), kViewer},
       {"POST", accounts, kToken, call(&AccountApi::create_account), kOperator},
       {"GET", one_account, kToken, call(&AccountApi::get_account), kViewer},
@@ -203,6 +203,9 @@ std::vector<Route> account_routes(AccountServices services) {
       {"POST", one_key + "/disable", kToken, set(kDisable), kOperator},
       {"POST", one_key + "/enable", kToken, set(kEnable), kOperator},
   };
+  // What is another account's is not there for a caller of one: registry.hpp.
+  for (Route& route : routes) route.for_accounts = true;
+  return routes;
 }
 
 }  // namespace switchyard::admin

@@ -253,8 +253,8 @@ std::vector<Route> ledger_routes(store::Books& books, std::filesystem::path stat
     return [&books, answer](const Request& request) { return answer(books, request); };
   };
   return {
-      {"GET", "/admin/v1/ledger/balances", Access::kToken, ask(balances), Role::kViewer},
-      {"GET", "/admin/v1/ledger/entries", Access::kToken, ask(entries), Role::kViewer},
+      {"GET", "/admin/v1/ledger/balances", Access::kToken, ask(balances), Role::kViewer, true},
+      {"GET", "/admin/v1/ledger/entries", Access::kToken, ask(entries), Role::kViewer, true},
       {"GET", "/admin/v1/ledger/receipts", Access::kToken, ask(receipts), Role::kViewer},
       {"GET", "/admin/v1/ledger/verify", Access::kToken,
        [state = std::move(state)](const Request& request) { return verify(state, request); },

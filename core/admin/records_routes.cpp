@@ -95,7 +95,10 @@ void put_raw(Json& json, const char* name, const std::string& text) {
   json.RawValue(text.data(), text.size(), rapidjson::kObjectType);
 }
 
-void put_record(Json& json, const RecordRow& row) {
+// What it cost the house, and how it was chosen, is no business of one account.
+bool sees_cost(const Caller& caller) { return caller.account.empty(); }
+
+void put_record(Json& json, const RecordRow& row, const Caller& caller) {
   json.StartObject();
   put(json, "id", row.id);
   put(json, "time", utc(row.start_ns));
@@ -126,7 +129,7 @@ void put_record(Json& json, const RecordRow& row) {
   put_raw(json, "further", row.quantities);
   json.EndObject();
   put_amount(json, "charge", row.charge_nano, row.charge_currency);
-  put_amount(json, "cost", row.cost_nano, row.cost_currency);
+  put_amount(json, "cost", sees_cost(caller) ? row.cost_nano : std::nullopt, row.cost_currency);
   put(json, "price_version", row.price_version);
   put(json, "error_code", row.error_code);
   put(json, "error", row.error_text);
@@ -136,8 +139,8 @@ void put_record(Json& json, const RecordRow& row) {
   put(json, "dropped", row.dropped);
   put(json, "trace", row.trace);
   put(json, "parent_span", row.parent_span);
-  put_raw(json, "facts", row.facts);
-  put_raw(json, "plan", row.plan);
+  if (sees_cost(caller)) put_raw(json, "facts", row.facts);
+  if (sees_cost(caller)) put_raw(json, "plan", row.plan);
   json.EndObject();
 }
 
@@ -291,6 +294,9 @@ Answer list_records(const fs::path& directory, const Request& request) {
     query.wrong("error",
                 "expected at most " + std::to_string(store::RecordFilter::kErrorMax) + " bytes");
   }
+  if (!sees_cost(request.caller) && (filter.cost_nano_min || filter.cost_nano_max)) {
+    query.wrong("cost_min", "this token does not see costs");
+  }
   restrict_to(request.caller, query, filter.accounts);
   if (auto refused = query.refusal()) return *refused;
 
@@ -301,7 +307,7 @@ Answer list_records(const fs::path& directory, const Request& request) {
   json.StartObject();
   json.Key("data");
   json.StartArray();
-  for (const RecordRow& row : page->rows) put_record(json, row);
+  for (const RecordRow& row : page->rows) put_record(json, row, request.caller);
   json.EndArray();
   json.Key("next");
   if (page->next) {
@@ -331,7 +337,7 @@ Answer show_record(const fs::path& directory, const Request& request) {
   }
   rapidjson::StringBuffer text;
   Json json(text);
-  put_record(json, **found);
+  put_record(json, **found, request.caller);
   return {200, text.GetString()};
 }
 
@@ -388,7 +394,8 @@ void put_times(Json& json, const char* name, const store::Histogram& histogram) 
   json.EndObject();
 }
 
-void put_usage(Json& json, const store::UsageQuery& query, const store::UsageRow& row) {
+void put_usage(Json& json, const store::UsageQuery& query, const store::UsageRow& row,
+               const Caller& caller) {
   const store::UsageSums& sums = row.sums;
   json.StartObject();
   put(json, "start", utc(static_cast<std::uint64_t>(row.start_s) * kSecondNs));
@@ -406,7 +413,7 @@ void put_usage(Json& json, const store::UsageQuery& query, const store::UsageRow
   put(json, "estimated", sums.estimated);
   put(json, "unpriced", sums.unpriced);
   put_money(json, "charge", sums.charge_nano);
-  put_money(json, "cost", sums.cost_nano);
+  put_money(json, "cost", sees_cost(caller) ? sums.cost_nano : store::UsageSums().cost_nano);
   put_ms(json, "latency_avg_ms", sums.requests > 0 ? sums.duration_us / sums.requests : 0);
   put_ms(json, "ttft_avg_ms", sums.with_ttft > 0 ? sums.ttft_us / sums.with_ttft : 0);
   if (query.histograms) {
@@ -453,7 +460,7 @@ Answer list_usage(const fs::path& directory, const Request& request) {
   json.StartObject();
   json.Key("data");
   json.StartArray();
-  for (const store::UsageRow& row : *rows) put_usage(json, usage, row);
+  for (const store::UsageRow& row : *rows) put_usage(json, usage, row, request.caller);
   json.EndArray();
   json.Key("next");
   json.Null();
@@ -468,9 +475,9 @@ std::vector<Route> records_routes(fs::path directory) {
     return [directory, answer](const Request& request) { return answer(directory, request); };
   };
   return {
-      {"GET", "/admin/v1/records", Access::kToken, of(list_records), Role::kViewer},
-      {"GET", "/admin/v1/records/{id}", Access::kToken, of(show_record), Role::kViewer},
-      {"GET", "/admin/v1/usage", Access::kToken, of(list_usage), Role::kViewer},
+      {"GET", "/admin/v1/records", Access::kToken, of(list_records), Role::kViewer, true},
+      {"GET", "/admin/v1/records/{id}", Access::kToken, of(show_record), Role::kViewer, true},
+      {"GET", "/admin/v1/usage", Access::kToken, of(list_usage), Role::kViewer, true},
   };
 }
 

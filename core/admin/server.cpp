@@ -322,7 +322,8 @@ Server::Impl::Handled Server::Impl::admit(const httplib::Request& request,
   for (const Route& route : routes_) {
     if (!match(route.path, request.path)) continue;
     allow += (allow.empty() ? "" : ", ") + route.method + (route.method == "GET" ? ", HEAD" : "");
-    if (route.method == method) found = &route;
+    // The first, as httplib takes it.
+    if (route.method == method && found == nullptr) found = &route;
   }
   const auto caller = let_in(request, found);
   if (!caller) {

@@ -406,6 +406,29 @@ inline constexpr std::array kMigrations{
       ) STRICT;
       CREATE INDEX alerts_by_due ON alerts (due_unix_s) WHERE delivered_unix_s = 0;
     )sql",
+    // What was charged by day (UTC): sums of the receipts, kept as these come in.
+    R"sql(
+      CREATE TABLE usage_days (
+        account TEXT NOT NULL,
+        key_id TEXT NOT NULL,
+        day INTEGER NOT NULL,
+        model TEXT NOT NULL,
+        currency TEXT NOT NULL,
+        requests INTEGER NOT NULL,
+        charge INTEGER NOT NULL,
+        PRIMARY KEY (account, key_id, day, model, currency)
+      ) STRICT;
+      INSERT INTO usage_days
+        SELECT account, key_id, settled_unix_ns / 86400000000000, model_used, currency, COUNT(*),
+          SUM(COALESCE(charge, 0)) FROM receipts GROUP BY 1, 2, 3, 4, 5;
+      CREATE TRIGGER receipts_summed AFTER INSERT ON receipts BEGIN
+        INSERT INTO usage_days VALUES (NEW.account, NEW.key_id,
+          NEW.settled_unix_ns / 86400000000000, NEW.model_used, NEW.currency, 1,
+          COALESCE(NEW.charge, 0))
+        ON CONFLICT (account, key_id, day, model, currency) DO UPDATE
+          SET requests = requests + 1, charge = charge + excluded.charge;
+      END;
+    )sql",
 };
 
 }  // namespace switchyard::store

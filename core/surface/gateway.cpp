@@ -15,6 +15,7 @@
 #include "core/surface/openai_error.hpp"
 #include "core/surface/openai_writer.hpp"
 #include "core/surface/realtime.hpp"
+#include "core/surface/self_service.hpp"
 #include "core/surface/surface.hpp"
 #include "core/surface/traceparent.hpp"
 #include "core/surface/videos.hpp"
@@ -198,7 +199,8 @@ Task<> Gateway::serve(Call& call) {
   }
   const Surface* const surface = find_surface(head);
   const bool videos = is_video_call(head);
-  if (!known_path(head.path) && !videos && surface == nullptr) {
+  const auto self = self_service_ == nullptr ? std::nullopt : self_service_kind(head.path);
+  if (!known_path(head.path) && !videos && surface == nullptr && !self) {
     co_await refuse(call, bad_request(404, "unknown_url",
                                       "Unknown request URL: " + std::string(head.method) + " " +
                                           std::string(head.path) + "."));
@@ -276,6 +278,10 @@ Task<> Gateway::serve(Call& call) {
     call.record->task = kRealtimeTask;
     call.record->surface = "openai";
     co_await serve_realtime(call);
+    co_return;
+  }
+  if (self) {
+    co_await serve_self(call, *self);
     co_return;
   }
   std::string body;

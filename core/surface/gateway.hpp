@@ -9,6 +9,7 @@
 
 #include "core/account/budgets.hpp"
 #include "core/account/directory.hpp"
+#include "core/account/self_service.hpp"
 #include "core/catalog/price_list.hpp"
 #include "core/exchange/exchange.hpp"
 #include "core/net/server.hpp"
@@ -18,12 +19,13 @@
 
 namespace switchyard::surface {
 
-struct Ask;        // surface.hpp
-struct Canonical;  // surface.hpp
-struct Endpoint;   // endpoints.hpp
-struct Form;       // form.hpp
-class Surface;     // surface.hpp
-struct VideoCall;  // videos.hpp
+struct Ask;                  // surface.hpp
+struct Canonical;            // surface.hpp
+struct Endpoint;             // endpoints.hpp
+struct Form;                 // form.hpp
+enum class SelfServiceKind;  // self_service.hpp
+class Surface;               // surface.hpp
+struct VideoCall;            // videos.hpp
 
 // What a worker publishes to its loops, at once and as a whole.
 struct Published {
@@ -41,6 +43,9 @@ class Gateway : public net::HttpHandler {
  public:
   // `store` holds the jobs; it is asked on the compute pool only.
   Gateway(exchange::LoopContext context, net::asio::thread_pool& compute, store::Store& store);
+
+  // Where key holders' questions are answered from; null, and such paths are not there.
+  void set_self_service(account::SelfService* service) { self_service_ = service; }
 
   // From the next request on. [loop]
   void publish(std::shared_ptr<const Published> published);
@@ -60,6 +65,7 @@ class Gateway : public net::HttpHandler {
                                                 std::string_view task, std::string_view key_hint);
   net::Task<> serve_task(Call& call);
   net::Task<> serve_realtime(Call& call);
+  net::Task<> serve_self(Call& call, SelfServiceKind kind);
   net::Task<> serve_surface(Call& call, const Surface& surface);
   net::Task<> serve_canonical(Call& call, const Surface& surface, const Ask& ask);
   static void keep_counting(const Call& call, const Surface& surface, const Canonical& canonical,
@@ -95,6 +101,7 @@ class Gateway : public net::HttpHandler {
   exchange::LoopContext context_;
   net::asio::thread_pool& compute_;
   store::Store* store_;
+  account::SelfService* self_service_ = nullptr;
   Pin current_;
   bool draining_ = false;
   std::uint64_t id_state_[2];

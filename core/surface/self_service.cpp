@@ -84,7 +84,7 @@ std::string balance_json(const account::Means& means) {
 }
 
 std::string usage_json(const SelfServiceFacts& facts) {
-  const auto write = [](const account::UsageLine& line) {
+  const auto write = [](const store::UsageDay& line) {
     return JsonObject()
         .text("date", day_text(line.day))
         .text("model", line.model)
@@ -117,15 +117,15 @@ std::string subscription_json(const SelfServiceFacts& facts) {
 }
 
 // The lines of one day, which are together, become one entry.
-std::string daily_costs(const std::vector<account::UsageLine>& usage, const std::string& currency) {
+std::string daily_costs(const std::vector<store::UsageDay>& usage, const std::string& currency) {
   std::string out = "[";
   for (std::size_t i = 0; i < usage.size();) {
     const std::uint64_t day = usage[i].day;
-    std::vector<account::UsageLine> lines;
+    std::vector<store::UsageDay> lines;
     for (; i < usage.size() && usage[i].day == day; ++i) {
       if (usage[i].currency == currency) lines.push_back(usage[i]);
     }
-    const auto write = [](const account::UsageLine& line) {
+    const auto write = [](const store::UsageDay& line) {
       return JsonObject().text("name", line.model).raw("cost", cents(line.charge)).take();
     };
     if (out.size() > 1) out += ',';

@@ -40,7 +40,7 @@ struct SelfServiceFacts {
   std::uint64_t access_until_unix_s = 0;  // of the key; 0: for ever
   Days days;
   account::Means means;
-  std::vector<account::UsageLine> usage;
+  std::vector<store::UsageDay> usage;
 };
 bool wants_usage(SelfServiceKind kind);
 // Of the whole account, not of the key alone.

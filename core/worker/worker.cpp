@@ -213,6 +213,8 @@ class Worker {
   store::State state_;
   std::unique_ptr<store::Accounts> accounts_;
   std::unique_ptr<account::Registry> registry_;
+  std::unique_ptr<account::SelfService> self_service_;
+  std::unique_ptr<store::Books> books_;
   std::unique_ptr<account::Loader> directory_;
   std::int64_t prices_version_ = 0;
   std::unique_ptr<account::Ledger> ledger_;
@@ -682,6 +684,8 @@ bool Worker::start() {
   accounts_ = std::make_unique<store::Accounts>(*database_);
   const account::Pepper pepper{Secret(state_.pepper)};
   registry_ = std::make_unique<account::Registry>(*accounts_, pepper);
+  self_service_ = std::make_unique<account::SelfService>(*database_);
+  books_ = std::make_unique<store::Books>(*database_);
   directory_ = std::make_unique<account::Loader>(*accounts_, pepper);
   price_lists_ = std::make_unique<store::Prices>(*database_);
   if (!open_ledger() || !open_billing()) return false;
@@ -736,6 +740,7 @@ void Worker::start_loops() {
     loops_.push_back(
         std::make_unique<LoopRuntime>(i, resolver_, metrics, compute_, *store_, *ledger_));
     LoopRuntime& runtime = *loops_.back();
+    runtime.gateway.set_self_service(self_service_.get());
     serving.push_back(
         {&runtime.loop, &runtime.server, &metrics.connections, &metrics.refused_connections});
   }
@@ -805,8 +810,12 @@ void Worker::start_admin() {
   add(admin::records_routes(records_directory()));
   add(billing_->routes());
   const auto document = data_directory() / "admin-openapi.json";
-  const auto is_within = [](const std::string& account, const std::string& above) {
-    return Result<bool>(account == above);
+  const auto is_within = [this](const std::string& account,
+                                const std::string& above) -> Result<bool> {
+    const auto lineage = accounts_->lineage(account);
+    if (!lineage) return lineage.error();
+    return std::any_of(lineage->begin(), lineage->end(),
+                       [&](const store::AccountRow& row) { return row.id == above; });
   };
   config::Listen listen = config_->admin;
   if (options_.admin_port != 0) listen.port = options_.admin_port;

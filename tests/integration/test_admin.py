@@ -286,6 +286,54 @@ class Configuration(unittest.TestCase):
             self.assertEqual((answer.status, answer.json()["error"]["code"]), (409, "no_config_file"))
 
 
+class KeyHolders(unittest.TestCase):
+    """What a key may ask of its own account, on the public listener."""
+
+    def test_balance_and_usage(self):
+        with Gateway(CONFIG) as gateway:
+            admin = Admin(gateway)
+            account = admin.post("/accounts", {"name": "shop", "mode": "unmetered", "currency": "USD"}).json()["id"]
+            key = admin.post("/keys", {"name": "till", "account": account}).json()["key"]
+
+            def ask(path, token=key, method="GET"):
+                return client.call(gateway.url, method, path, None, token)
+            balance = ask("/v1/balance").json()
+            self.assertEqual((balance["account"], balance["currency"], balance["limited"]), (account, "USD", False))
+            for prefix in ("/v1/dashboard/billing/", "/dashboard/billing/"):
+                subscription, usage = ask(prefix + "subscription").json(), ask(prefix + "usage").json()
+                self.assertEqual(subscription["object"], "billing_subscription")
+                self.assertEqual(subscription["hard_limit_usd"] - usage["total_usage"] / 100, 100000000)
+                self.assertEqual(ask(prefix + "credit_grants").json()["object"], "credit_summary")
+            self.assertEqual(ask("/v1/usage?start_date=2026-01-01&end_date=2026-01-02").json()["data"], [])
+            wrong = ask("/v1/usage?start_date=yesterday")
+            self.assertEqual((wrong.status, wrong.error["param"]), (400, "start_date"))
+            for path in ("/v1/balance", "/v1/usage", "/v1/dashboard/billing/subscription"):
+                self.assertEqual(ask(path, token="").status, 401)
+                self.assertEqual(ask(path, token="sy-wrong").status, 401)
+                self.assertEqual(ask(path, method="POST").status, 405)
+
+
+class Accounts(unittest.TestCase):
+    def test_a_scoped_token_reaches_what_is_below_its_account(self):
+        with Gateway(CONFIG) as gateway:
+            admin = Admin(gateway)
+
+            def account(name, **more):
+                return admin.post("/accounts", {"name": name, **more}).json()["id"]
+            org, other = account("org"), account("other")
+            team = account("team", parent=org)
+            _, scoped = admin.token("owner", account=org)
+
+            def made(of):
+                return admin.post("/tokens", {"name": "t", "role": "viewer", "account": of}, token=scoped).status
+            self.assertEqual([made(of) for of in (org, team, other, "acc_none")], [201, 201, 403, 403])
+            seen = [each["account"] for each in admin.get("/tokens", token=scoped).json()["data"]]
+            self.assertEqual(sorted(seen), sorted([org, org, team]))
+            listed = [each["id"] for each in admin.get("/accounts", token=scoped).json()["data"]]
+            self.assertEqual(sorted(listed), sorted([org, team]))
+            self.assertEqual(admin.get(f"/accounts/{other}", token=scoped).status, 404)
+
+
 class Live(unittest.TestCase):
     def test_providers_and_routes_tell_how_they_fare(self):
         config = {**CONFIG, "models": {"fast": {"candidates": ["demo/demo", "demo/demo-2"],

@@ -1,0 +1,18 @@
+#include "core/account/self_service.hpp"
+
+namespace switchyard::account {
+
+Result<Means> SelfService::means(const Account& payer) {
+  Means means{payer.id, payer.currency};
+  means.limited = payer.mode != store::AccountMode::kUnmetered;
+  const auto balance = books_.balance(store::account_name(payer.id), payer.currency);
+  if (!balance) return balance.error();
+  const auto used = days_.charged(payer.id, payer.currency);
+  if (!used) return used.error();
+  means.balance = *balance;
+  means.available = add_nano(*balance, payer.credit_limit_nano).value_or(INT64_MAX);
+  means.used = *used;
+  return means;
+}
+
+}  // namespace switchyard::account
