@@ -2,6 +2,7 @@
 
 #include <openssl/evp.h>
 
+#include <algorithm>
 #include <switchyard/json.hpp>
 
 namespace switchyard::surface {
@@ -29,9 +30,13 @@ std::string carry(std::string_view json) {
 std::optional<std::string> carried(std::string_view text) {
   if (!text.starts_with(kMark) || text.size() % 4 != 0) return std::nullopt;
   std::string decoded(text.size() / 4 * 3, '\0');
+  // Some clients write it back in the alphabet of URLs.
+  std::string plain(text);
+  std::replace(plain.begin(), plain.end(), '-', '+');
+  std::replace(plain.begin(), plain.end(), '_', '/');
   const int n = EVP_DecodeBlock(reinterpret_cast<unsigned char*>(decoded.data()),
-                                reinterpret_cast<const unsigned char*>(text.data()),
-                                static_cast<int>(text.size()));
+                                reinterpret_cast<const unsigned char*>(plain.data()),
+                                static_cast<int>(plain.size()));
   if (n < 0) return std::nullopt;
   // EVP_DecodeBlock counts the bytes of the padding, as zeros.
   std::size_t size = static_cast<std::size_t>(n);

@@ -2,14 +2,16 @@
 
 #include "core/net/text.hpp"
 #include "core/surface/anthropic_surface.hpp"
+#include "core/surface/gemini_surface.hpp"
 #include "core/surface/responses_surface.hpp"
 
 namespace switchyard::surface {
 
 const Surface* find_surface(const net::RequestHead& head) {
   static const AnthropicSurface anthropic;
+  static const GeminiSurface gemini;
   static const ResponsesSurface responses;
-  static const Surface* const all[] = {&anthropic, &responses};
+  static const Surface* const all[] = {&anthropic, &gemini, &responses};
   for (const Surface* const surface : all) {
     if (surface->serves(head)) return surface;
   }

@@ -61,11 +61,14 @@ class Surfaces(unittest.TestCase):
         cls.vendor = Upstream()
         cls.addClassCleanup(cls.vendor.close)
         vendors.add(cls.vendor)
-        common = {"models": ["*"], "credentials": [{"key": "${TEST_UPSTREAM_KEY}"}],
-                  "timeouts": TIMEOUTS}
-        cls.stage = Stage(providers={
-            "claude": {"plugin": "anthropic", "base_url": cls.vendor.origin + "/v1", **common},
-            "google": {"plugin": "gemini", "base_url": cls.vendor.origin + "/v1beta", **common}})
+        common = {"credentials": [{"key": "${TEST_UPSTREAM_KEY}"}], "timeouts": TIMEOUTS}
+        cls.stage = Stage(
+            providers={
+                "claude": {"plugin": "anthropic", "base_url": cls.vendor.origin + "/v1",
+                           "models": ["claude-opus-5-5", "native", "counting"], **common},
+                "google": {"plugin": "gemini", "base_url": cls.vendor.origin + "/v1beta",
+                           "models": ["gemini-3.8-flash"], **common}},
+            up={"models": ["good", "m", "e", "quota", "cut-between-events"]})
         cls.addClassCleanup(cls.stage.close)
 
     def post(self, path, body, headers=None, key="x-api-key"):
@@ -217,6 +220,119 @@ class Messages(Surfaces):
         self.ask(messages=[{"role": "user", "content": [{"type": "text", "text": text}]}])
         self.assertEqual(self.stage.upstream.requests[-1].json()["messages"][0]["content"],
                          [{"type": "text", "text": text}])
+
+
+class Responses(Surfaces):
+    def ask(self, status=200, **members):
+        body = {"model": "up/good", "input": "Hello?", **members}
+        answer = self.stage.call("POST", "/v1/responses", body)
+        self.assertEqual(answer.status, status, answer.text)
+        return answer
+
+    def test_whole_and_streamed_answers(self):
+        whole = self.ask(instructions="Be brief.", metadata={"a": "b"}).json()
+        self.assertEqual(self.stage.upstream.requests[-1].json(), {
+            "model": "good", "messages": [{"role": "system", "content": "Be brief."}, *MESSAGES]})
+        self.assertEqual((whole["status"], whole["metadata"], whole["store"]),
+                         ("completed", {"a": "b"}, False))
+        self.assertEqual(whole["output"][0]["content"][0]["text"], ANSWER)
+        answer = self.ask(stream=True, instructions="Be brief.", metadata={"a": "b"})
+        self.assertTrue(answer.clean)
+        found = [(name, json.loads(data)) for name, data in events(answer)]
+        self.assertEqual([data["sequence_number"] for _, data in found], list(range(len(found))))
+        last = found[-1][1]["response"]
+        self.assertEqual(last, whole)
+
+    def test_what_would_have_to_be_stored_is_refused_with_advice(self):
+        cases = [self.ask(400, previous_response_id="resp_1"), self.ask(400, background=True),
+                 self.stage.call("GET", "/v1/responses/resp_1"),
+                 self.stage.call("DELETE", "/v1/responses/resp_1"),
+                 self.stage.call("POST", "/v1/responses/resp_1/cancel", {})]
+        for answer in cases:
+            self.assertEqual((answer.status, answer.error["code"]), (400, "not_stored"))
+            self.assertIn("'store': false", answer.error["message"])
+
+    def test_errors_are_openais(self):
+        answer = self.ask(400, input=[{"role": "user"}])
+        self.assertEqual((answer.error["type"], answer.error["param"]),
+                         ("invalid_request_error", "input[0].content"))
+        self.assertEqual(self.stage.call("POST", "/v1/responses", {}, None).status, 401)
+        found = events(self.ask(model="up/cut-between-events", stream=True))
+        self.assertEqual([name for name, _ in found[-2:]], ["error", "response.failed"])
+        self.assertEqual(self.ask(400, input=json.loads('[{"role":"user","content":[]}]'),
+                                  tools=[{"type": "mcp"}]).error["param"], "tools[0].type")
+
+    def test_tokens_are_estimated(self):
+        answer = self.stage.call("POST", "/v1/responses/input_tokens",
+                                 {"model": "up/good", "input": "Hello?"})
+        self.assertGreater(answer.json()["input_tokens"], 5)
+
+
+class Gemini(Surfaces):
+    CONTENTS = [{"role": "user", "parts": [{"text": "Hello?"}]}]
+
+    def ask(self, method="generateContent", model="up/good", status=200, key="x-goog-api-key", **members):
+        body = {"contents": self.CONTENTS, **members}
+        answer = self.post(f"/v1beta/models/{model}:{method}", body, key=key)
+        self.assertEqual(answer.status, status, answer.text)
+        return answer
+
+    def test_whole_and_streamed_answers(self):
+        whole = self.ask(systemInstruction={"parts": [{"text": "Be brief."}]}).json()
+        self.assertEqual(self.stage.upstream.requests[-1].json()["messages"][0],
+                         {"role": "system", "content": "Be brief."})
+        self.assertEqual(whole["candidates"][0]["content"]["parts"], [{"text": ANSWER}])
+        self.assertEqual(whole["usageMetadata"]["totalTokenCount"], 16)
+        streamed = self.ask("streamGenerateContent?alt=sse")
+        self.assertEqual(streamed.header("content-type"), "text/event-stream")
+        array = self.ask("streamGenerateContent")
+        self.assertEqual(array.header("content-type"), "application/json")
+        for pieces in ([json.loads(text) for text in streamed.events()], array.json()):
+            text = "".join(part.get("text", "") for piece in pieces
+                           for part in piece["candidates"][0]["content"]["parts"])
+            self.assertEqual(text, ANSWER)
+            self.assertEqual(pieces[-1]["candidates"][0]["finishReason"], "STOP")
+            self.assertEqual(pieces[-1]["usageMetadata"], whole["usageMetadata"])
+            self.assertNotIn("usageMetadata", pieces[0])
+
+    def test_the_key_in_the_query_is_taken_and_told_to_nobody(self):
+        path = f"/v1beta/models/up/good:generateContent?key={self.stage.key}"
+        answer = self.stage.call("POST", path, {"contents": self.CONTENTS}, None)
+        self.assertEqual(answer.status, 200, answer.text)
+        record = self.stage.record(answer)
+        self.assertNotIn(self.stage.key, json.dumps(record.line))
+        self.assertNotIn(self.stage.key, self.stage.gateway.log())
+        sent = self.stage.upstream.requests[-1]
+        self.assertNotIn(self.stage.key, sent.head + sent.body.decode())
+
+    def test_errors_are_googles(self):
+        for answer, code, status, part in (
+                (self.ask(status=400, contents=[]), 400, "INVALID_ARGUMENT", "contents"),
+                (self.ask(status=400, model="up/m", generationConfig={"topP": "x"}), 400,
+                 "INVALID_ARGUMENT", "generationConfig.topP"),
+                (self.ask(status=404, model="nobody"), 404, "NOT_FOUND", "nobody"),
+                (self.ask(status=429, model="up/quota"), 429, "RESOURCE_EXHAUSTED", "quota"),
+                (self.ask(status=401, key="x-other"), 401, "UNAUTHENTICATED", "x-goog-api-key")):
+            self.assertEqual((answer.error["code"], answer.error["status"]), (code, status))
+            self.assertIn(part, answer.error["message"])
+        cut = self.ask("streamGenerateContent?alt=sse", "up/cut-between-events").events()
+        self.assertEqual(json.loads(cut[-1])["error"]["status"], "UNAVAILABLE")
+        cut = self.ask("streamGenerateContent", "up/cut-between-events").json()
+        self.assertEqual(cut[-1]["error"]["code"], 502)
+
+    def test_embeddings_tokens_and_models(self):
+        content = {"parts": [{"text": "a"}]}
+        one = self.post("/v1beta/models/up/e:embedContent", {"content": content}, key="x-goog-api-key")
+        self.assertEqual(one.json(), {"embedding": {"values": [0.5, -0.25, 1.0]}})
+        many = self.post("/v1beta/models/up/e:batchEmbedContents",
+                         {"requests": [{"content": content}] * 2}, key="x-goog-api-key")
+        self.assertEqual(many.json(), {"embeddings": [{"values": [0.5, -0.25, 1.0]}] * 2})
+        self.assertGreater(self.ask("countTokens").json()["totalTokens"], 5)
+        headers = {"x-goog-api-key": self.stage.key}
+        page = self.stage.call("GET", "/v1beta/models?pageSize=1", None, None, headers).json()
+        self.assertEqual((page["models"][0]["name"], page["nextPageToken"]), ("models/alias", "alias"))
+        one = self.stage.call("GET", "/v1beta/models/alias", None, None, headers).json()
+        self.assertEqual(one["name"], "models/alias")
 
 
 if __name__ == "__main__":

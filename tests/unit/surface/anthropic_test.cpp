@@ -1,9 +1,9 @@
+#include <catch2/catch.hpp>
+
 #include "core/surface/anthropic_answer.hpp"
 #include "core/surface/anthropic_request.hpp"
 #include "core/surface/anthropic_surface.hpp"
 #include "core/surface/carried.hpp"
-#include <catch2/catch.hpp>
-
 #include "tests/unit/surface/dialect.hpp"
 
 namespace switchyard::surface {

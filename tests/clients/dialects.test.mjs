@@ -1,0 +1,351 @@
+// The scenario book with SDKs of other dialects than OpenAI's chat, as applications would use them.
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import Anthropic from "@anthropic-ai/sdk";
+import { ApiError, GoogleGenAI } from "@google/genai";
+import OpenAI from "openai";
+
+const url = process.env.GATEWAY_URL;
+const apiKey = process.env.GATEWAY_KEY;
+const ANSWER = "Hello from the upstream.";
+const PICTURE = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJ";
+const schema = {
+  type: "object",
+  properties: { city: { type: "string" } },
+  required: ["city"],
+  additionalProperties: false,
+};
+const VENDORS = ["strict-claude/claude-opus-5-5", "strict-google/gemini-3.8-flash"];
+
+// -- Anthropic
+
+const anthropic = new Anthropic({ baseURL: url, apiKey });
+const ask = (content, more = {}) => ({
+  model: "up/book",
+  max_tokens: 1000,
+  messages: [{ role: "user", content }],
+  ...more,
+});
+
+test("anthropic: plain", async () => {
+  const message = await anthropic.messages.create(ask("hello"));
+  assert.equal(message.content[0].text, ANSWER);
+  assert.equal(message.stop_reason, "end_turn");
+  assert.deepEqual([message.usage.input_tokens, message.usage.output_tokens], [11, 5]);
+  assert.ok(message._request_id);
+});
+
+test("anthropic: a stream, and its usage", async () => {
+  const stream = anthropic.messages.stream(ask("hello"));
+  let text = "";
+  stream.on("text", (piece) => (text += piece));
+  const message = await stream.finalMessage();
+  assert.equal(text, ANSWER);
+  assert.equal(message.content[0].text, ANSWER);
+  assert.equal(message.usage.output_tokens, 5);
+});
+
+for (const model of ["up/book", ...VENDORS]) {
+  for (const streamed of [false, true]) {
+    test(`anthropic: two calls and thinking over two turns, ${model}, ${streamed}`, async () => {
+      const run = (body) =>
+        streamed
+          ? anthropic.messages.stream(body).finalMessage()
+          : anthropic.messages.create(body);
+      const body = ask("The weather?", {
+        model,
+        thinking: { type: "adaptive" },
+        tools: [{ name: "weather", input_schema: schema }],
+      });
+      const first = await run(body);
+      const calls = first.content.filter((block) => block.type === "tool_use");
+      assert.equal(first.stop_reason, "tool_use");
+      assert.deepEqual(
+        calls.map((call) => call.input),
+        [{ city: "Oslo" }, { city: "Rome" }],
+      );
+      const thinking = first.content.find((block) => block.type === "thinking");
+      assert.equal(thinking.thinking, "Two calls.");
+      const strip = ({ caller, citations, ...block }) => block;
+      body.messages.push(
+        { role: "assistant", content: first.content.map(strip) },
+        {
+          role: "user",
+          content: calls.map((call) => ({
+            type: "tool_result",
+            tool_use_id: call.id,
+            content: "rain",
+          })),
+        },
+      );
+      const second = await run(body);
+      assert.match(second.content.at(-1).text, /after 2 results/);
+      if (model === "up/book") assert.match(second.content.at(-1).text, /Two calls/);
+    });
+  }
+}
+
+test("anthropic: a picture, and a structured answer", async () => {
+  const source = { type: "base64", media_type: "image/png", data: PICTURE };
+  const seen = await anthropic.messages.create(ask([{ type: "image", source }]));
+  assert.equal(seen.content[0].text, "I see 1: data:image/png;");
+  const answer = await anthropic.messages.create(
+    ask("city?", { output_config: { format: { type: "json_schema", schema } } }),
+  );
+  assert.deepEqual(JSON.parse(answer.content[0].text), { city: "Oslo" });
+});
+
+test("anthropic: errors, before and within a stream", async () => {
+  const create = (more) => anthropic.messages.create(ask("hello", more));
+  await assert.rejects(create({ model: "nonesuch" }), Anthropic.NotFoundError);
+  await assert.rejects(create({ max_tokens: undefined }), (error) => {
+    assert.ok(error instanceof Anthropic.BadRequestError);
+    assert.match(error.error.error.message, /max_tokens/);
+    return true;
+  });
+  await assert.rejects(create({ model: "up/status-400" }), Anthropic.BadRequestError);
+  const stranger = new Anthropic({ baseURL: url, apiKey: "sy-unknown" });
+  await assert.rejects(stranger.messages.create(ask("hello")), Anthropic.AuthenticationError);
+  const cut = anthropic.messages.stream(ask("hello", { model: "up/cut-between-events" }));
+  await assert.rejects(cut.finalMessage(), Anthropic.APIError);
+});
+
+test("anthropic: abort, tokens, models", async () => {
+  const stream = anthropic.messages.stream(ask("hello", { model: "up/paced" }));
+  stream.on("text", () => stream.abort());
+  await assert.rejects(stream.finalMessage(), Anthropic.APIUserAbortError);
+  const { max_tokens, ...body } = ask("hello");
+  assert.ok((await anthropic.messages.countTokens(body)).input_tokens > 0);
+  const names = [];
+  for await (const model of anthropic.models.list({ limit: 2 })) names.push(model.id);
+  assert.ok(names.includes("alias") && names.length > 2);
+});
+
+// -- OpenAI's Responses
+
+const openai = new OpenAI({ baseURL: `${url}/v1`, apiKey });
+
+test("responses: plain, and a stream with its usage", async () => {
+  const body = { model: "up/book", input: "hello", instructions: "Be brief." };
+  const whole = await openai.responses.create(body);
+  assert.equal(whole.output_text, ANSWER);
+  assert.equal(whole.status, "completed");
+  assert.equal(whole.usage.total_tokens, 16);
+  const stream = openai.responses.stream(body);
+  let text = "";
+  stream.on("response.output_text.delta", (event) => (text += event.delta));
+  const last = await stream.finalResponse();
+  assert.equal(text, ANSWER);
+  assert.equal(last.output_text, ANSWER);
+  assert.equal(last.usage.total_tokens, 16);
+});
+
+for (const model of ["up/book", ...VENDORS]) {
+  for (const streamed of [false, true]) {
+    test(`responses: two calls and reasoning over two turns, ${model}, ${streamed}`, async () => {
+      const run = (body) =>
+        streamed ? openai.responses.stream(body).finalResponse() : openai.responses.create(body);
+      const body = {
+        model,
+        input: [{ role: "user", content: "The weather?" }],
+        reasoning: { effort: "low", summary: "auto" },
+        store: false,
+        include: ["reasoning.encrypted_content"],
+        tools: [{ type: "function", name: "weather", parameters: schema, strict: false }],
+      };
+      const first = await run(body);
+      const calls = first.output.filter((item) => item.type === "function_call");
+      assert.deepEqual(
+        calls.map((call) => JSON.parse(call.arguments)),
+        [{ city: "Oslo" }, { city: "Rome" }],
+      );
+      const reasoning = first.output.find((item) => item.type === "reasoning");
+      assert.equal(reasoning.summary[0].text, "Two calls.");
+      const strip = ({ parsed_arguments, ...item }) => item;
+      body.input.push(
+        ...first.output.map(strip),
+        ...calls.map((call) => ({
+          type: "function_call_output",
+          call_id: call.call_id,
+          output: "rain",
+        })),
+      );
+      const second = await run(body);
+      assert.match(second.output_text, /after 2 results/);
+      if (model === "up/book") assert.match(second.output_text, /Two calls/);
+    });
+  }
+}
+
+test("responses: a picture, and a structured answer", async () => {
+  const image_url = `data:image/png;base64,${PICTURE}`;
+  const content = [{ type: "input_image", image_url, detail: "auto" }];
+  const seen = await openai.responses.create({
+    model: "up/book",
+    input: [{ role: "user", content }],
+  });
+  assert.equal(seen.output_text, "I see 1: data:image/png;");
+  const format = { type: "json_schema", name: "place", schema, strict: true };
+  const answer = await openai.responses.create({
+    model: "up/book",
+    input: "city?",
+    text: { format },
+  });
+  assert.deepEqual(JSON.parse(answer.output_text), { city: "Oslo" });
+});
+
+test("responses: errors, abort, and what would have to be stored", async () => {
+  const create = (more) => openai.responses.create({ model: "up/book", input: "hello", ...more });
+  await assert.rejects(create({ model: "nonesuch" }), OpenAI.NotFoundError);
+  await assert.rejects(create({ model: "up/status-400" }), OpenAI.BadRequestError);
+  await assert.rejects(create({ previous_response_id: "resp_1" }), (error) => {
+    assert.equal(error.status, 400);
+    assert.equal(error.param, "previous_response_id");
+    assert.match(error.message, /store/);
+    return true;
+  });
+  for (const call of ["retrieve", "delete", "cancel"]) {
+    await assert.rejects(openai.responses[call]("resp_1"), OpenAI.BadRequestError);
+  }
+  const kinds = [];
+  for await (const event of await create({ model: "up/cut-between-events", stream: true })) {
+    kinds.push(event.type);
+  }
+  assert.deepEqual(kinds.slice(-2), ["error", "response.failed"]);
+  const stream = await create({ model: "up/paced", stream: true });
+  for await (const event of stream) if (event.type === "response.output_text.delta") break;
+  assert.ok(stream.controller.signal.aborted);
+});
+
+// -- Google
+
+const google = new GoogleGenAI({ apiKey, httpOptions: { baseUrl: url } });
+const generate = (contents, config = {}, model = "up/book") =>
+  google.models.generateContent({ model, contents, config });
+
+test("genai: plain, and a stream with its usage", async () => {
+  const whole = await generate("hello");
+  assert.equal(whole.text, ANSWER);
+  assert.equal(whole.candidates[0].finishReason, "STOP");
+  assert.equal(whole.usageMetadata.totalTokenCount, 16);
+  let text = "";
+  let last;
+  for await (const piece of await google.models.generateContentStream({
+    model: "up/book",
+    contents: "hello",
+  })) {
+    text += piece.text ?? "";
+    last = piece;
+  }
+  assert.equal(text, ANSWER);
+  assert.equal(last.candidates[0].finishReason, "STOP");
+  assert.equal(last.usageMetadata.totalTokenCount, 16);
+});
+
+for (const model of ["up/book", ...VENDORS]) {
+  for (const streamed of [false, true]) {
+    test(`genai: two calls and thoughts over two turns, ${model}, ${streamed}`, async () => {
+      const config = {
+        tools: [{ functionDeclarations: [{ name: "weather", parametersJsonSchema: schema }] }],
+        thinkingConfig: { includeThoughts: true, thinkingLevel: "LOW" },
+      };
+      const run = async (contents) => {
+        if (!streamed) return (await generate(contents, config, model)).candidates[0].content.parts;
+        const parts = [];
+        const stream = await google.models.generateContentStream({ model, contents, config });
+        for await (const piece of stream) parts.push(...piece.candidates[0].content.parts);
+        return parts;
+      };
+      const contents = [{ role: "user", parts: [{ text: "The weather?" }] }];
+      const parts = await run(contents);
+      const calls = parts.filter((part) => part.functionCall).map((part) => part.functionCall);
+      assert.deepEqual(
+        calls.map((call) => call.args),
+        [{ city: "Oslo" }, { city: "Rome" }],
+      );
+      const thoughts = parts.filter((part) => part.thought).map((part) => part.text);
+      assert.equal(thoughts.join(""), "Two calls.");
+      contents.push(
+        { role: "model", parts },
+        {
+          role: "user",
+          parts: calls.map(({ id, name }) => ({
+            functionResponse: { id, name, response: { output: "rain" } },
+          })),
+        },
+      );
+      const second = await run(contents);
+      const text = second.map((part) => part.text ?? "").join("");
+      assert.match(text, /after 2 results/);
+      if (model === "up/book") assert.match(text, /Two calls/);
+    });
+  }
+}
+
+test("genai: a picture, and a structured answer", async () => {
+  const inlineData = { mimeType: "image/png", data: PICTURE };
+  const seen = await generate([{ role: "user", parts: [{ inlineData }] }]);
+  assert.equal(seen.text, "I see 1: data:image/png;");
+  const answer = await generate("city?", {
+    responseMimeType: "application/json",
+    responseSchema: { type: "OBJECT", properties: { city: { type: "STRING" } } },
+  });
+  assert.deepEqual(JSON.parse(answer.text), { city: "Oslo" });
+});
+
+test("genai: errors, before and within a stream", async () => {
+  const rejects = (promise, status, pattern) =>
+    assert.rejects(promise, (error) => {
+      assert.ok(error instanceof ApiError, error);
+      assert.equal(error.status, status);
+      assert.match(error.message, pattern);
+      return true;
+    });
+  await rejects(generate("hello", {}, "nonesuch"), 404, /NOT_FOUND/);
+  await rejects(generate("hello", { temperature: "hot" }), 400, /generationConfig.temperature/);
+  await rejects(generate("hello", {}, "up/status-400"), 400, /INVALID_ARGUMENT/);
+  const stranger = new GoogleGenAI({ apiKey: "sy-unknown", httpOptions: { baseUrl: url } });
+  await rejects(
+    stranger.models.generateContent({ model: "up/book", contents: "hello" }),
+    401,
+    /UNAUTHENTICATED/,
+  );
+  const cut = await google.models.generateContentStream({
+    model: "up/cut-between-events",
+    contents: "hello",
+  });
+  await rejects(
+    (async () => {
+      for await (const piece of cut) void piece;
+    })(),
+    502,
+    /UNAVAILABLE/,
+  );
+});
+
+test("genai: abort, tokens, embeddings, models", async () => {
+  const abort = new AbortController();
+  const stream = await google.models.generateContentStream({
+    model: "up/paced",
+    contents: "hello",
+    config: { abortSignal: abort.signal },
+  });
+  await assert.rejects(async () => {
+    for await (const piece of stream) if (piece.text) abort.abort();
+  });
+  const count = await google.models.countTokens({ model: "up/book", contents: "hello" });
+  assert.ok(count.totalTokens > 0);
+  const embedded = await google.models.embedContent({ model: "up/e", contents: ["a", "b"] });
+  assert.deepEqual(
+    embedded.embeddings.map((one) => one.values),
+    [
+      [0.5, -0.25, 1],
+      [0.5, -0.25, 1],
+    ],
+  );
+  const names = [];
+  for await (const model of await google.models.list({ config: { pageSize: 2 } })) {
+    names.push(model.name);
+  }
+  assert.ok(names.includes("models/alias") && names.length > 2);
+});

@@ -1,0 +1,145 @@
+"""The scenario book with the Python SDKs of other dialects than OpenAI's chat."""
+
+import json
+import os
+import unittest
+
+import anthropic
+import openai
+
+URL = os.environ["GATEWAY_URL"]
+KEY = os.environ["GATEWAY_KEY"]
+ANSWER = "Hello from the upstream."
+PICTURE = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJ"
+SCHEMA = {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"],
+          "additionalProperties": False}
+MODELS = ["up/book", "strict-claude/claude-opus-5-5", "strict-google/gemini-3.8-flash"]
+
+
+class Anthropic(unittest.TestCase):
+    def setUp(self):
+        self.client = anthropic.Anthropic(base_url=URL, api_key=KEY)
+        self.addCleanup(self.client.close)
+
+    def body(self, content="hello", **more):
+        return {"model": "up/book", "max_tokens": 1000,
+                "messages": [{"role": "user", "content": content}], **more}
+
+    def run_once(self, streamed, body):
+        if not streamed:
+            return self.client.messages.create(**body)
+        with self.client.messages.stream(**body) as stream:
+            return stream.get_final_message()
+
+    def test_plain_and_streamed_with_usage(self):
+        for streamed in (False, True):
+            message = self.run_once(streamed, self.body())
+            self.assertEqual(message.content[0].text, ANSWER)
+            self.assertEqual(message.stop_reason, "end_turn")
+            self.assertEqual(message.usage.output_tokens, 5)
+        with self.client.messages.stream(**self.body()) as stream:
+            self.assertEqual("".join(stream.text_stream), ANSWER)
+
+    def test_two_calls_and_thinking_over_two_turns(self):
+        for model in MODELS:
+            for streamed in (False, True):
+                with self.subTest(model=model, streamed=streamed):
+                    body = self.body("The weather?", model=model, thinking={"type": "adaptive"},
+                                     tools=[{"name": "weather", "input_schema": SCHEMA}])
+                    first = self.run_once(streamed, body)
+                    calls = [block for block in first.content if block.type == "tool_use"]
+                    self.assertEqual([call.input for call in calls],
+                                     [{"city": "Oslo"}, {"city": "Rome"}])
+                    said = [block.to_dict() for block in first.content]
+                    for block in said:
+                        block.pop("caller", None)
+                        block.pop("citations", None)
+                    body["messages"] += [
+                        {"role": "assistant", "content": said},
+                        {"role": "user", "content": [
+                            {"type": "tool_result", "tool_use_id": call.id, "content": "rain"}
+                            for call in calls]}]
+                    second = self.run_once(streamed, body)
+                    self.assertIn("after 2 results", second.content[-1].text)
+
+    def test_a_picture_and_a_structured_answer(self):
+        source = {"type": "base64", "media_type": "image/png", "data": PICTURE}
+        seen = self.client.messages.create(**self.body([{"type": "image", "source": source}]))
+        self.assertEqual(seen.content[0].text, "I see 1: data:image/png;")
+        answer = self.client.messages.create(**self.body(
+            output_config={"format": {"type": "json_schema", "schema": SCHEMA}}))
+        self.assertEqual(json.loads(answer.content[0].text), {"city": "Oslo"})
+
+    def test_errors(self):
+        with self.assertRaises(anthropic.NotFoundError):
+            self.client.messages.create(**self.body(model="nonesuch"))
+        with self.assertRaises(anthropic.BadRequestError) as caught:
+            self.client.messages.create(**self.body([{"type": "image"}]))
+        self.assertIn("messages.0.content.0.source", str(caught.exception))
+        with self.assertRaises(anthropic.AuthenticationError):
+            anthropic.Anthropic(base_url=URL, api_key="sy-unknown").messages.create(**self.body())
+        with self.assertRaises(anthropic.APIError):
+            self.run_once(True, self.body(model="up/cut-between-events"))
+
+    def test_abort_tokens_and_models(self):
+        with self.client.messages.stream(**self.body(model="up/paced")) as stream:
+            next(iter(stream.text_stream))
+        body = self.body()
+        del body["max_tokens"]
+        self.assertGreater(self.client.messages.count_tokens(**body).input_tokens, 0)
+        names = [model.id for model in self.client.models.list(limit=2)]
+        self.assertIn("alias", names)
+        self.assertGreater(len(names), 2)
+
+
+class Responses(unittest.TestCase):
+    def setUp(self):
+        self.client = openai.OpenAI(base_url=URL + "/v1", api_key=KEY)
+        self.addCleanup(self.client.close)
+
+    def run_once(self, streamed, body):
+        if not streamed:
+            return self.client.responses.create(**body)
+        with self.client.responses.stream(**body) as stream:
+            for _ in stream:
+                pass
+            return stream.get_final_response()
+
+    def test_plain_and_streamed_with_usage(self):
+        for streamed in (False, True):
+            answer = self.run_once(streamed, {"model": "up/book", "input": "hello"})
+            self.assertEqual((answer.output_text, answer.status), (ANSWER, "completed"))
+            self.assertEqual(answer.usage.total_tokens, 16)
+
+    def test_two_calls_and_reasoning_over_two_turns(self):
+        for model in MODELS:
+            for streamed in (False, True):
+                with self.subTest(model=model, streamed=streamed):
+                    body = {"model": model, "input": [{"role": "user", "content": "The weather?"}],
+                            "store": False, "reasoning": {"effort": "low", "summary": "auto"},
+                            "tools": [{"type": "function", "name": "weather", "parameters": SCHEMA,
+                                       "strict": False}]}
+                    first = self.run_once(streamed, body)
+                    calls = [item for item in first.output if item.type == "function_call"]
+                    self.assertEqual([json.loads(call.arguments)["city"] for call in calls],
+                                     ["Oslo", "Rome"])
+                    said = [item.to_dict() for item in first.output]
+                    for item in said:
+                        item.pop("parsed_arguments", None)
+                    body["input"] += said + [
+                        {"type": "function_call_output", "call_id": call.call_id, "output": "rain"}
+                        for call in calls]
+                    self.assertIn("after 2 results", self.run_once(streamed, body).output_text)
+
+    def test_errors_and_what_would_have_to_be_stored(self):
+        with self.assertRaises(openai.NotFoundError):
+            self.client.responses.create(model="nonesuch", input="hello")
+        with self.assertRaises(openai.BadRequestError) as caught:
+            self.client.responses.create(model="up/book", input="a", previous_response_id="resp_1")
+        self.assertEqual(caught.exception.param, "previous_response_id")
+        with self.assertRaises(openai.BadRequestError):
+            self.client.responses.retrieve("resp_1")
+
+
+if __name__ == "__main__":
+    unittest.main()
