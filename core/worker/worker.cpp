@@ -620,8 +620,6 @@ bool Worker::start() {
 bool Worker::open_billing() {
   account::LedgerOptions options;
   options.state = state_.directory;
-  options.durable = config_->ledger.durable;
-  options.serve_without_disk = config_->ledger.serve_without_disk;
   auto ledger = account::Ledger::open(std::move(options));
   if (!ledger) {
     spdlog::error("ledger_not_opened reason={}", observe::quote(ledger.error().message));
