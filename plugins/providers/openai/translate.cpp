@@ -100,6 +100,7 @@ swy::Next Operation::start(swy::Out& out) {
 
 swy::Next Operation::on_head(const swy::Event& event, swy::Out& out) {
   status_ = event.status();
+  document_ = streaming_ && event.header("content-type").starts_with("application/json");
   if (settings_->dialect.completes) {
     scanner_.identity().created = std::max<std::int64_t>(0, swy::http_date(event.header("date")));
   }
@@ -113,6 +114,7 @@ swy::Next Operation::on_data(const swy::Event& event, swy::Out& out) {
   const std::string_view data = event.data();
   if (status_ >= 300) return refuse(data, out);
   if (!streaming_) return on_whole(data, out);
+  if (document_) return on_document(data, out);
   if (data == "[DONE]") {
     if (!any_chunk_) return bad_answer("the stream ended before any chunk");
     if (settings_->dialect.completes && !finished_) put_finish(out);
@@ -120,6 +122,15 @@ swy::Next Operation::on_data(const swy::Event& event, swy::Out& out) {
   }
   if (event.name() == "error") return refuse(data, out);
   return on_chunk(data, out);
+}
+
+// A document where a stream was asked for tells of a fault.
+swy::Next Operation::on_document(std::string_view body, swy::Out& out) {
+  const Answer answer = scanner_.scan(body);
+  if (!answer.error.empty() || answer.object == "error" || says_fault(settings_->dialect, body)) {
+    return refuse(body, out);
+  }
+  return bad_answer("the upstream answered a request for a stream with a document");
 }
 
 swy::Next Operation::on_end(swy::Out& out) {

@@ -37,6 +37,7 @@ class Operation {
   swy::Next on_end(swy::Out& out);
   swy::Next on_chunk(std::string_view chunk, swy::Out& out);
   swy::Next on_whole(std::string_view body, swy::Out& out);
+  swy::Next on_document(std::string_view body, swy::Out& out);
   swy::Next end_stream(swy::Out& out);
   void put_finish(swy::Out& out);
   swy::Next refuse(std::string_view body, swy::Out& out);
@@ -58,6 +59,7 @@ class Operation {
   std::string usage_;       // the last usage, where the client wants to see it
   std::string usage_said_;  // the same where a finish reason has to be found
   std::string identity_;    // id, created and model of the stream, as members
+  bool document_ = false;   // came instead of a stream
   bool any_chunk_ = false, finished_ = false, usage_shown_ = false;
 };
 
