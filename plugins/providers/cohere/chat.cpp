@@ -192,7 +192,7 @@ void ChatBody::write_part(std::string_view part, const Place& place) {
     json_.open_object().key("type").text("text").key("text");
     writer_.string_of(json::inside(read.type == "text" ? read.text : read.refusal));
     json_.close_object();
-  } else if (read.type == "image_url") {
+  } else if (read.type == "image_url" && json::type_of(read.image) == 'o') {
     json_.open_object().key("type").text("image_url").key("image_url");
     writer_.value(read.image);
     json_.close_object();

@@ -156,7 +156,7 @@ swy::Next Operation::on_data(std::string_view data, swy::Out& out) {
 }
 
 swy::Next Operation::on_embeddings(std::string_view body, swy::Out& out) {
-  if (!embeddings_->take(body)) {
+  if (!embeddings_ || !embeddings_->take(body)) {
     return bad_answer("the answer has not one embedding for each text");
   }
   if (!embeddings_->complete()) return send_batch(out);

@@ -85,7 +85,10 @@ void AnswerScanner::complete(std::string_view text, std::size_t inside) {
   add("object", json::quoted(identity_.object));
   add("created", std::to_string(identity_.created));
   add("model", json::quoted(identity_.model));
-  if (!members.empty()) insert(inside, std::move(members));
+  if (members.empty()) return;
+  const std::size_t next = text.find_first_not_of(" \t\r\n", inside);
+  if (next != std::string_view::npos && text[next] == '}') members.pop_back();  // its comma
+  insert(inside, std::move(members));
 }
 
 void AnswerScanner::scan_choice(json::Cursor& cursor, Answer& answer) {

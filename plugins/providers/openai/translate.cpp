@@ -180,6 +180,7 @@ swy::Next Operation::on_whole(std::string_view body, swy::Out& out) {
   note_usage(body, answer, out);
   if (!note_finish(answer.finish, out)) return ended_with_error();
   if (request_.task() == "rerank") {
+    if (!json::valid(body)) return bad_answer("the upstream's answer is broken JSON");
     out.whole(canonical_rerank(body, request_.model()), emit_flags_);
     return swy::Next::done();
   }
