@@ -164,7 +164,8 @@ swy::Next Operation::on_chunk(std::string_view chunk, swy::Out& out) {
 
 swy::Next Operation::on_whole(std::string_view body, swy::Out& out) {
   std::string list;
-  if (request_.task() == "models" && json::type_of(body) == 'a') {  // some leave the list bare
+  if (request_.task() == "models" &&
+      !json::find(json::at(body, 0), "id").empty()) {  // some leave the list bare
     list.append(R"({"object":"list","data":)").append(body).append("}");
     body = list;
   }
