@@ -26,6 +26,16 @@ bool is_content_name(std::string_view name) {
          json::is(name, "reasoning_details");
 }
 
+// An id for a call that came without: another one in each request.
+std::string call_id(std::string_view request, std::size_t number) {
+  static constexpr char kHex[] = "0123456789abcdef";
+  std::uint64_t hash = 14695981039346656037ULL;  // FNV-1a, 64 bits
+  for (const char c : request) hash = (hash ^ static_cast<unsigned char>(c)) * 1099511628211ULL;
+  std::string out = "call_";
+  for (int i = 0; i < 16; ++i, hash >>= 4) out += kHex[hash & 15];
+  return out + "_" + std::to_string(number);
+}
+
 // Some servers write the word where there is no id.
 bool is_id(std::string_view value) {
   return json::type_of(value) == 's' && value.size() > 2 && value != R"("null")";
@@ -81,7 +91,7 @@ void AnswerScanner::complete(std::string_view text, std::size_t inside) {
   };
   const std::string_view own_id = json::find_path(text, dialect_->id_path);
   if (json::type_of(own_id) == 's') identity_.id = json::to_text(own_id).value_or("");
-  add("id", json::quoted(identity_.id));
+  add("id", json::quoted(identity_.id.empty() ? identity_.request : identity_.id));
   add("object", json::quoted(identity_.object));
   add("created", std::to_string(identity_.created));
   add("model", json::quoted(identity_.model));
@@ -288,8 +298,7 @@ void AnswerScanner::name_call(const Fragment& fragment, bool delta) {
   }
   if (fresh && fragment.function) {
     if (!is_id(fragment.id)) {
-      const std::string id =
-          json::quoted("call_" + identity_.call_prefix + std::to_string(calls_.size() - 1));
+      const std::string id = json::quoted(call_id(identity_.request, calls_.size() - 1));
       if (fragment.id.empty()) {
         add("id", id);
       } else {

@@ -27,12 +27,13 @@ struct Answer {
   bool content = false;     // text, reasoning, a refusal or a tool call
 };
 
-// What answers are completed with where the upstream leaves it out.
+// What answers are completed with where the upstream leaves it out. The views live as long as the
+// operation's request.
 struct Identity {
-  std::string id, object, model;
+  std::string_view request, object, model;
+  std::string id;               // the upstream's own, once it is known
   std::int64_t created = 0;     // seconds since 1970
   std::int64_t tokens_max = 0;  // the answer's limit; 0: none was asked for
-  std::string call_prefix;      // of the ids of tool calls
 };
 
 // Reads answers, one after the other of one operation, and notes what has to be changed in them for

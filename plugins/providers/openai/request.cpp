@@ -136,8 +136,10 @@ void UpstreamBody::look_around() {
                                                      " answer(s) to a request: lower n"};
     }
   }
-  no_tools_ = rules_.tool_choice.none == "no_tools" &&
-              json::inside(request_.value("tool_choice")) == "none";
+  if (rules_.tool_choice.none == "no_tools") {
+    no_tools_ = json::inside(request_.value("tool_choice")) == "none";
+  }
+  if (!rules_.tool_choice.when_thinking) return;
   thinking_off_ = says_off(request_.value("thinking"), request_.value("enable_thinking"));
   const Named<Pairs>* const efforts = look_up(rules_.instead, "reasoning_effort");
   const Pairs* const effort =

@@ -12,16 +12,6 @@ namespace json = swy::json;
 
 namespace {
 
-// A short text of its own for a request: ids of tool calls that an upstream leaves out begin so.
-std::string digest(std::string_view text) {
-  static constexpr char kHex[] = "0123456789abcdef";
-  std::uint64_t hash = 14695981039346656037ULL;  // FNV-1a, 64 bits
-  for (const char c : text) hash = (hash ^ static_cast<unsigned char>(c)) * 1099511628211ULL;
-  std::string out;
-  for (int i = 0; i < 16; ++i, hash >>= 4) out += kHex[hash & 15];
-  return out + '_';
-}
-
 std::int64_t tokens_max(const swy::Request& request) {
   auto limit = json::to_integer(request.value("max_completion_tokens"));
   if (!limit) limit = json::to_integer(request.value("max_tokens"));
@@ -41,11 +31,10 @@ Operation::Operation(const Settings& settings, const swy::Request& request)
       // Only a stream hides it: a whole answer always has usage.
       scanner_(settings.dialect, streaming_ && !want_usage_) {
   Identity& identity = scanner_.identity();
-  identity.id = request.id();
+  identity.request = request.id();
   identity.object = streaming_ ? "chat.completion.chunk" : "chat.completion";
   identity.model = request.model();
-  identity.tokens_max = tokens_max(request);
-  identity.call_prefix = digest(request.id());
+  if (settings.dialect.completes) identity.tokens_max = tokens_max(request);
 }
 
 swy::Next Operation::step(const swy::Event& event, swy::Out& out) {
