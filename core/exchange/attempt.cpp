@@ -562,7 +562,10 @@ Task<Attempt::Next> Attempt::exchange() {
   }
   if (next.act != SWY_ACT_FEED) co_return next;
 
-  if (failed || token || outgoing_.framing() == SWY_FRAME_WHOLE) {
+  // Some vendors answer a request for a stream with a document that tells of a fault.
+  const bool document = outgoing_.framing() == SWY_FRAME_SSE &&
+                        answer.find("content-type").starts_with("application/json");
+  if (failed || token || document || outgoing_.framing() == SWY_FRAME_WHOLE) {
     next = co_await feed_whole(failed);
   } else {
     next = co_await feed_events();

@@ -10,6 +10,7 @@ constexpr Endpoint kEndpoints[] = {
     {"/v1/completions", "completions", "", "", true},
     {"/v1/embeddings", "embeddings", "input", "", false},
     {"/v1/moderations", "moderations", "input", "omni-moderation-latest", false},
+    {"/v1/rerank", "rerank", "documents", "", false},
     {"/v1/images/generations", "images.generations", "prompt", "dall-e-2", false, BodyForm::kJson,
      true},
     {"/v1/images/edits", "images.edits", "image", "dall-e-2", false, BodyForm::kForm, true},

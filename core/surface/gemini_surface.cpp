@@ -1,3 +1,4 @@
+#include "core/surface/admission.hpp"
 #include "core/surface/gemini_surface.hpp"
 
 #include <algorithm>

@@ -214,7 +214,6 @@ class Worker {
   std::unique_ptr<store::Accounts> accounts_;
   std::unique_ptr<account::Registry> registry_;
   std::unique_ptr<account::SelfService> self_service_;
-  std::unique_ptr<store::Books> books_;
   std::unique_ptr<account::Loader> directory_;
   std::int64_t prices_version_ = 0;
   std::unique_ptr<account::Ledger> ledger_;

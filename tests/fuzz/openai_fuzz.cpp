@@ -1,5 +1,5 @@
 // What an upstream answers to the openai provider: the input's lines are the events of a stream,
-// the whole of it an answer, an error's body and a dialect file.
+// the whole of it an answer, an error's body, a dialect file and a client's request.
 #include <switchyard/testing.hpp>
 
 #include "fuzz.hpp"
@@ -55,6 +55,49 @@ void whole(const openai::Settings& settings, std::string_view input, std::uint32
   }
 }
 
+openai::Settings with(const char* dialect) {
+  auto parsed = openai::parse_settings(std::string(R"({"dialect":)") + dialect + "}");
+  return *std::move(parsed);
+}
+
+// What leaves for the client of an answer that was JSON is JSON.
+void answered(const openai::Settings& settings, std::string_view input, const char* task) {
+  const FakeRequest request(task, "m", R"({"model":"m"})");
+  Recorder recorder;
+  swy::Out out = recorder.out();
+  openai::Operation operation(settings, request.get());
+  operation.step(FakeEvent(SWY_EV_HEAD).status(200).get(), out);
+  operation.step(FakeEvent(SWY_EV_DATA, std::string(input)).get(), out);
+  if (!swy::json::valid(input)) return;
+  for (const std::string& whole : recorder.all(SWY_EMIT_WHOLE)) {
+    fuzz::require(swy::json::valid(whole, 80), "an answer is JSON");
+  }
+}
+
+// A request is valid JSON before a provider sees it, and after it was changed.
+void ask(const openai::Settings& settings, std::string_view input) {
+  swy::json::Cursor cursor(input);
+  if (cursor.type() != 'o' || !swy::json::valid(input)) return;
+  const FakeRequest request("chat", "m", std::string(input));
+  const openai::UpstreamBody body(settings.dialect, request.get());
+  if (body.refusal()) return;
+  fuzz::require(swy::json::valid(body.pieces().joined(), 80), "a body is JSON");
+  if (!body.losses().empty()) fuzz::require(swy::json::valid(body.losses().array()), "losses");
+}
+
+constexpr char kEverything[] =
+    R"({"name":"y","stream":{"usage":"always"},"answer":{"reasoning":"reasoning","content_chunks":true,)"
+    R"("complete":true,"id_path":"sid","errors":[{"path":"code","fine":"0","message":"message"}],)"
+    R"("finish_members":[{"member":"flag","fine":"0","finish":"content_filter"}]},)"
+    R"("paths":{"chat":"/c","rerank":"/r","embeddings":"/e","models":"/m"},)"
+    R"("request":{"roles":{"developer":"system"},"message_drop":["name"],"function_drop":["strict"],)"
+    R"("calls_need":{"content":"","reasoning_content":""},"call_ids":"nine","content":"needed",)"
+    R"("between":[{"after":"tool","before":"user","insert":{"role":"assistant"}}],)"
+    R"("mistral_parts":true,"reasoning_details":true,"schema_as_prompt":true,"drop":["seed"],)"
+    R"("rename":{"a":"b"},"as_list":["stop"],"minimum":{"top_p":0.5},"maximum":{"top_p":0.9},)"
+    R"("words":{"logprobs":{"true":1,"false":null}},"tool_choice":{"required":"auto","named":"auto","none":"no_tools"},)"
+    R"("instead":{"reasoning_effort":{"none":{"thinking":{"type":"disabled"}}}}}})";
+
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
@@ -69,6 +112,13 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   stream(settings, input, SWY_REQ_WANT_USAGE);
   whole(settings, input, 200);
   whole(settings, input, 429);
+  static const openai::Settings everything = with(kEverything);
+  stream(everything, input, 0);
+  stream(everything, input, SWY_REQ_WANT_USAGE);
+  for (const char* task : {"chat", "rerank", "embeddings", "models"}) {
+    answered(everything, input, task);
+  }
+  ask(everything, input);
   (void)openai::parse_dialect(input);
   (void)openai::duration_ms(input);
   return 0;

@@ -84,7 +84,7 @@ WHOLE = {
 
 # Streams that broke before their first content: nothing of them has gone out.
 STREAMS_BEFORE_CONTENT = {
-    "error-in-200": (BAD_ANSWER, 1),  # where a stream was asked for, one document is none
+    "error-in-200": (ERROR, 3),  # the document tells why there is no stream
     "stream-as-json": (BAD_ANSWER, 1),
     "cut-before-content": (CLOSED, 3),
     "stall-before-content": (TIMEOUT, 1),

@@ -38,6 +38,10 @@ class Request:
         self.path = handler.path.partition("?")[0]
         self.headers = {name.lower(): value for name, value in handler.headers.items()}
         self.body = body
+        self._fields = handler.headers.items()
+
+    def header_values(self, name):
+        return [value for field, value in self._fields if field.lower() == name]
 
     def json(self):
         return json.loads(self.body)

@@ -5,7 +5,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
-#include <switchyard/chat_request.hpp>
+#include <switchyard/chat_readers.hpp>
 #include <switchyard/fault.hpp>
 #include <unordered_set>
 #include <vector>
@@ -16,6 +16,9 @@ namespace anthropic {
 
 // Marks reasoning blocks of this upstream; only those go back to it.
 constexpr char kFormat[] = "anthropic-claude-v1";
+
+// Schemas by Anthropic's structured outputs.
+extern const swy::SchemaRules kStrict;
 
 // What one instance was configured with.
 struct Settings {
@@ -53,7 +56,6 @@ class UpstreamBody {
   void check_unsupported();
   void note_unknown();
 
-  void read_choice();
   void read_thinking();
   bool lacks_thinking();
   std::int64_t max_tokens() const;
@@ -75,7 +77,6 @@ class UpstreamBody {
   void write_cache(std::string_view cache);
   void write_call(std::string_view call, const Place& place);
   void write_id(std::string_view value);
-  void write_arguments(std::string_view arguments, const Place& place);
   std::vector<Replay> read_replays(const Message& message);
   bool read_replay(std::string_view entry, Replay& replay);
   void write_replay(const Replay& replay);
@@ -111,10 +112,8 @@ class UpstreamBody {
   std::size_t first_turn_ = 0;  // messages before it are the system prompt
   bool any_block_ = false;      // the open turn has one
 
-  enum class Mode { kUnsaid, kNone, kAuto, kAny, kTool };
-  Mode mode_ = Mode::kUnsaid;
-  std::string_view tool_name_;
-  std::string_view allowed_tools_;  // the array, where the client named some
+  using Mode = swy::ChatChoice::Mode;
+  swy::ChatChoice choice_;
   bool any_tool_ = false;
 
   swy::ChatReasoning reasoning_;

@@ -5,7 +5,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
-#include <switchyard/chat_request.hpp>
+#include <switchyard/chat_readers.hpp>
 #include <switchyard/fault.hpp>
 #include <unordered_map>
 #include <unordered_set>
@@ -17,6 +17,9 @@ namespace gemini {
 
 // Marks reasoning blocks of this upstream; only those go back to it.
 constexpr char kFormat[] = "google-gemini-v1";
+
+// What of JSON Schema Google does not know.
+extern const swy::SchemaRules kSchemaRules;
 
 // What one instance was configured with.
 struct Settings {

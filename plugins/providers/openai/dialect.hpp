@@ -5,15 +5,11 @@
 #include <string>
 #include <string_view>
 #include <switchyard/plugin.hpp>
-#include <utility>
 #include <vector>
 
+#include "providers/openai/rules.hpp"
+
 namespace openai {
-
-using Pairs = std::vector<std::pair<std::string, std::string>>;
-
-// The second of the pair whose first is `key`, or nullptr.
-const std::string* look_up(const Pairs& pairs, std::string_view key);
 
 // One way in which this upstream names a fault: everything that is given must fit.
 struct ErrorRule {
@@ -21,6 +17,24 @@ struct ErrorRule {
   std::string code, type;
   std::string text;  // part of the message, compared without case; in lower case here
   int cls = SWY_CLS_SERVER;
+};
+
+// A member of an answer that tells of a fault although the status is 200.
+struct ErrorPlace {
+  std::string path;     // of the fault's code
+  std::string fine;     // its text where there is none
+  std::string message;  // path of the words
+};
+
+// A member of a choice that says how it ended, whatever its finish_reason says.
+struct FinishMember {
+  std::string member, fine, finish;
+};
+
+// What differs in some models of the upstream.
+struct ModelRules {
+  std::vector<std::string> models;  // names; a * at the end stands for any rest
+  Rules rules;                      // the dialect's own with the changes
 };
 
 // How a stream's usage is got.
@@ -48,13 +62,10 @@ struct Dialect {
                  {"realtime", "/realtime"}};
   Pairs headers;
 
-  Pairs rename;
-  std::vector<std::string> drop;
-  std::vector<std::string> message_drop;
-  Pairs roles;
-  std::vector<std::pair<std::string, Pairs>> set_default;  // task -> member -> JSON
-  std::vector<std::pair<std::string, Pairs>> values;       // member -> string -> string
-  std::vector<std::pair<std::string, double>> maximum;
+  Pairs query;
+
+  Rules request;
+  std::vector<ModelRules> models;
 
   StreamUsage stream_usage = StreamUsage::kOnRequest;
   std::vector<std::string> usage_paths;  // besides the top-level "usage"
@@ -63,8 +74,20 @@ struct Dialect {
   Pairs finish_reasons;
   bool finish_tool_calls = false;
   std::vector<ErrorRule> errors;
+  std::vector<ErrorPlace> error_places;
+  std::vector<FinishMember> finish_members;
+  std::string reasoning;        // member of messages with the thinking, besides reasoning_content
+  bool content_chunks = false;  // content may be a list, with the thinking in it
+  bool skip_bare = false;       // chunks of a stream without a delta are not for the client
+  bool completes = false;       // answers lack id, object, model or finish_reason
+  std::string id_path;          // where they have an id then
   std::vector<std::string> retry_after_headers = {"retry-after-ms", "retry-after"};
+
+  const Rules& rules_for(std::string_view model) const;
 };
+
+// True where they are the same, or the pattern ends in a * behind which anything may come.
+bool name_fits(std::string_view pattern, std::string_view name);
 
 swy::Result<Dialect> parse_dialect(std::string_view json);
 

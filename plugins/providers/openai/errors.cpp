@@ -80,8 +80,22 @@ void read_detail(std::string_view detail, Said& said) {
   if (!said.param.empty()) said.message += " (" + said.param + ")";
 }
 
-Said read_body(std::string_view body) {
+// The place of those that the dialect names where this text tells of a fault.
+const ErrorPlace* find_fault(const Dialect& dialect, std::string_view text) {
+  for (const ErrorPlace& place : dialect.error_places) {
+    const std::string_view code = json::find_path(text, place.path);
+    if (!json::is_null(code) && as_text(code) != place.fine) return &place;
+  }
+  return nullptr;
+}
+
+Said read_body(const Dialect& dialect, std::string_view body) {
   Said said;
+  if (const ErrorPlace* const place = find_fault(dialect, body)) {
+    said.code = as_text(json::find_path(body, place->path));
+    said.message = as_text(json::find_path(body, place->message));
+    return said;
+  }
   if (json::Cursor cursor(body); cursor.type() == 'a') body = json::at(body, 0);  // Google wraps it
   const std::string_view error = json::find(body, "error");
   const std::string_view detail = json::find(body, "detail");
@@ -117,7 +131,7 @@ bool is_any(std::string_view text, std::initializer_list<std::string_view> names
 
 bool fits(const ErrorRule& rule, unsigned status, const Said& said, std::string_view message) {
   return (rule.status == 0 || rule.status == status) &&
-         (rule.code.empty() || rule.code == said.code) &&
+         (rule.code.empty() || name_fits(rule.code, said.code)) &&
          (rule.type.empty() || rule.type == said.type) &&
          (rule.text.empty() || message.find(rule.text) != std::string_view::npos);
 }
@@ -208,6 +222,10 @@ double decimal(std::string_view text) {
 
 }  // namespace
 
+bool says_fault(const Dialect& dialect, std::string_view text) {
+  return find_fault(dialect, text) != nullptr;
+}
+
 std::int64_t duration_ms(std::string_view text) {
   double total = 0;
   if (text.empty()) return -1;
@@ -288,7 +306,7 @@ std::string read_limits(std::span<const swy_kv> headers) {
 
 Fault read_fault(const Dialect& dialect, unsigned status, std::uint32_t retry_after_ms,
                  std::string_view body) {
-  const Said said = read_body(body);
+  const Said said = read_body(dialect, body);
   const unsigned meant = status_of(status, said);
   const int cls = classify(dialect, meant, said);
 

@@ -21,6 +21,10 @@ struct Fault {
 Fault read_fault(const Dialect& dialect, unsigned status, std::uint32_t retry_after_ms,
                  std::string_view body);
 
+// True where an answer with status 200, or a chunk of it, tells of a fault in this dialect's own
+// way.
+bool says_fault(const Dialect& dialect, std::string_view text);
+
 // A length of time as vendors write it ("12ms", "1s", "6m0s", "1.5s", "1h2m"), in milliseconds; -1
 // where it is none.
 std::int64_t duration_ms(std::string_view text);

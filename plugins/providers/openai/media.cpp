@@ -1,6 +1,7 @@
 #include "providers/openai/media.hpp"
 
 #include <algorithm>
+#include <optional>
 #include <switchyard/json.hpp>
 
 #include "providers/openai/errors.hpp"
@@ -54,26 +55,28 @@ const swy_blob* blob_of(const swy::Request& request, std::string_view value) {
 // Writes the members of a canonical body as the parts of a form.
 class FormWriter {
  public:
-  FormWriter(const Dialect& dialect, const swy::Request& request, swy::Out& out)
-      : dialect_(dialect), request_(request), out_(out) {}
+  FormWriter(const Rules& rules, const swy::Request& request, swy::Out& out)
+      : rules_(rules), request_(request), out_(out) {}
 
   void write() {
     bool model = false;
     for (std::size_t i = 0; i < request_.member_count(); ++i) {
       const swy_member& member = request_.member(i);
       const std::string_view name = swy::view(member.name);
-      if (std::find(dialect_.drop.begin(), dialect_.drop.end(), name) != dialect_.drop.end()) {
+      if (std::find(rules_.drop.begin(), rules_.drop.end(), name) != rules_.drop.end()) {
+        if (!asks_for_nothing(name, request_.value(member))) losses_.add(name);
         continue;
       }
       if (name == "model") {
         model = true;
         put_text("model", request_.model());
       } else {
-        const std::string* const renamed = look_up(dialect_.rename, name);
+        const std::string* const renamed = look_up(rules_.rename, name);
         put_member(renamed != nullptr ? *renamed : std::string(name), request_.value(member));
       }
     }
     if (!model) put_text("model", request_.model());
+    losses_.emit(out_);
   }
 
  private:
@@ -110,9 +113,10 @@ class FormWriter {
     out_.raw().req_body(out_.raw().ctx, &piece, 1);
   }
 
-  const Dialect& dialect_;
+  const Rules& rules_;
   const swy::Request& request_;
   swy::Out& out_;
+  swy::Losses losses_;
 };
 
 // In the terms of the record: tokens, or seconds of sound; empty where neither was counted. Details
@@ -194,16 +198,21 @@ swy::Next MediaOperation::start(swy::Out& out) {
     return swy::Next::fail(
         {SWY_CLS_NOT_OFFERED, dialect.name + " does not offer " + std::string(request_.task())});
   }
-  out.begin("POST", *path, relays_ ? SWY_FRAME_RAW : SWY_FRAME_WHOLE);
+  const bool form = is_form(request_.task());
+  std::optional<UpstreamBody> body;
+  if (!form) body.emplace(dialect, request_);
+  if (body && body->refusal()) return swy::Next::fail(*body->refusal());
+  if (body) body->losses().emit(out);
+  out.begin("POST", upstream_path(dialect, settings_->query, *path, request_),
+            relays_ ? SWY_FRAME_RAW : SWY_FRAME_WHOLE);
   out.auth(dialect.auth_scheme, dialect.auth_name);
   for (const auto& [name, value] : dialect.headers) out.header(name, value);
   for (const auto& [name, value] : settings_->headers) out.header(name, value);
-  if (is_form(request_.task())) {
-    FormWriter(dialect, request_, out).write();
+  if (form) {
+    FormWriter(dialect.rules_for(request_.model()), request_, out).write();
   } else {
     out.header("content-type", "application/json");
-    const UpstreamBody body(dialect, request_);
-    out.body(body.pieces());
+    out.body(body->pieces());
   }
   return swy::Next::send();
 }
@@ -250,7 +259,7 @@ swy::Next MediaOperation::on_whole(std::string_view body, swy::Out& out) {
     return swy::Next::fail(
         {SWY_CLS_BAD_ANSWER, "the upstream's answer is not a JSON object", status_});
   }
-  if (!error.empty()) return refuse(body, out);
+  if (!error.empty() || says_fault(settings_->dialect, body)) return refuse(body, out);
   std::string counted = canonical_usage(usage);
   if (counted.empty() && request_.task().starts_with("images.")) counted = count_images(data);
   if (!counted.empty()) out.usage(counted);

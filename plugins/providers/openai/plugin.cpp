@@ -46,7 +46,7 @@ class Provider {
 constexpr char kCaps[] =
     R"({"tasks":["chat","completions","embeddings","moderations","models","images.generations",)"
     R"("images.edits","images.variations","audio.speech","audio.transcriptions",)"
-    R"("audio.translations","realtime"],"dialects":["openai"]})";
+    R"("audio.translations","realtime","rerank"],"dialects":["openai"]})";
 
 // The dialect's own schema is config/dialect.schema.json.
 constexpr char kSchema[] = R"({
@@ -62,6 +62,11 @@ constexpr char kSchema[] = R"({
         "headers": {
           "type": "object",
           "description": "Headers for each request, such as OpenAI-Organization.",
+          "additionalProperties": {"type": "string"}
+        },
+        "query": {
+          "type": "object",
+          "description": "Parameters for each request's query, such as api-version.",
           "additionalProperties": {"type": "string"}
         }
       }

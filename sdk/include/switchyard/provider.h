@@ -121,7 +121,7 @@ typedef struct swy_next {
 } swy_next;
 
 /* How the host cuts an answer into DATA events. An answer of status 400 or above always comes
- * whole. */
+ * whole, and so does one of content-type application/json where SSE was asked for: HEAD tells. */
 #define SWY_FRAME_WHOLE 0u /* one event with the whole body */
 #define SWY_FRAME_RAW 1u   /* bytes as they come */
 #define SWY_FRAME_SSE \

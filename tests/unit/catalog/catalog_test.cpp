@@ -82,8 +82,10 @@ TEST_CASE("catalog: what is shipped loads, and chat models with a price have bot
       CHECK(*model.price.cached_input < *model.price.input);
     }
   }
-  CHECK(families == std::set<std::string>{"anthropic", "bedrock", "deepseek", "demo", "gemini",
-                                          "glm", "grok", "groq", "kling", "mistral", "moonshot",
-                                          "openai", "qwen"});
+  CHECK(families == std::set<std::string>{"anthropic", "bedrock", "cohere", "deepseek", "demo",
+                                          "doubao",    "gemini",  "glm",    "grok",     "groq",
+                                          "hunyuan",   "jina",    "kling",  "minimax",  "mistral",
+                                          "moonshot",  "openai",  "qwen",   "spark",    "stepfun",
+                                          "together",  "voyage",  "wenxin"});
   CHECK(loaded->find("openai", "gpt-6-luna")->price.output == 500'000'000);
 }

@@ -570,10 +570,11 @@ TEST_CASE("openai: tool calls without an index get one, each its own", "[unit][o
       ran, {},
       {call(R"({"id":"a","function":{}},{"id":"b"})"), call(R"({"function":{"arguments":"x"}})"),
        call(R"({"id":"c"})"), call(R"({"index":3,"id":"d"})")});
-  REQUIRE(ran.deltas() == std::vector<std::string>{
-                              call(R"({"index":0,"id":"a","function":{}},{"index":1,"id":"b"})"),
-                              call(R"({"index":1,"function":{"arguments":"x"}})"),
-                              call(R"({"index":2,"id":"c"})"), call(R"({"index":3,"id":"d"})")});
+  REQUIRE(ran.deltas() ==
+          std::vector<std::string>{
+              call(R"({"index":0,"type":"function","id":"a","function":{}},{"index":1,"id":"b"})"),
+              call(R"({"index":1,"function":{"arguments":"x"}})"), call(R"({"index":2,"id":"c"})"),
+              call(R"({"index":3,"id":"d"})")});
   for (const Recorder::Emit& emit : ran.recorder.emits) {
     REQUIRE(emit.flags == (SWY_EMIT_NATIVE | SWY_EMIT_CONTENT));
   }

@@ -1,0 +1,237 @@
+#include "providers/openai/messages.hpp"
+
+#include <algorithm>
+#include <cstdint>
+#include <switchyard/json.hpp>
+
+namespace openai {
+
+namespace json = swy::json;
+
+namespace {
+
+bool contains(const std::vector<std::string>& list, std::string_view name) {
+  return std::any_of(list.begin(), list.end(), [name](const std::string& s) { return name == s; });
+}
+
+bool is_plain(char c) {
+  return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
+}
+
+}  // namespace
+
+std::string nine_characters(std::string_view id) {
+  if (id.size() == 9 && std::all_of(id.begin(), id.end(), is_plain)) return std::string(id);
+  static constexpr std::string_view kLetters =
+      "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
+  std::uint64_t hash = 14695981039346656037ULL;  // FNV-1a, 64 bits
+  for (const char c : id) hash = (hash ^ static_cast<unsigned char>(c)) * 1099511628211ULL;
+  std::string out;
+  for (int i = 0; i < 9; ++i, hash /= kLetters.size()) out += kLetters[hash % kLetters.size()];
+  return out;
+}
+
+void MessageEditor::replace(std::size_t from, std::size_t size, std::string with) {
+  own_.push_front(std::move(with));
+  edits_.push_back({from, from + size, own_.front()});
+}
+
+void MessageEditor::instruct(const std::string& words) {
+  json::Cursor cursor(messages_);
+  if (!cursor.array()) return;
+  const std::size_t inside = cursor.offset();
+  const bool empty = !cursor.element();
+  replace(inside, 0, R"({"role":"system","content":)" + json::quoted(words) + (empty ? "}" : "},"));
+}
+
+// Most conversations need nothing, which a look for the words tells.
+bool MessageEditor::has_work() const {
+  const auto mentioned = [this](std::string_view word) {
+    return messages_.find(word) != std::string_view::npos;
+  };
+  if (rules_.text_only || rules_.content_needed || rules_.mistral_parts) return true;
+  if (!rules_.between.empty() || rules_.reasoning_details) return true;
+  if ((!rules_.calls_need.empty() || !rules_.call_ids.empty()) && mentioned("tool_call")) {
+    return true;
+  }
+  return std::any_of(rules_.roles.begin(), rules_.roles.end(),
+                     [&](const auto& role) { return mentioned(role.first); }) ||
+         std::any_of(rules_.message_drop.begin(), rules_.message_drop.end(), mentioned);
+}
+
+void MessageEditor::edit() {
+  if (!has_work()) return;
+  json::Cursor cursor(messages_);
+  if (!cursor.array()) return;
+  for (std::int64_t i = 0; cursor.element(); ++i) {
+    const std::string_view message = cursor.value();
+    if (json::type_of(message) == 'o') edit_message(message, i);
+  }
+}
+
+bool MessageEditor::makes_calls(const Message& message) {
+  return message.role == "assistant" && !json::at(message.calls, 0).empty();
+}
+
+MessageEditor::Message MessageEditor::read(std::string_view message) {
+  Message result;
+  json::Cursor cursor(message);
+  std::string_view name;
+  cursor.object();
+  while (cursor.member(name)) {
+    const std::string_view value = cursor.value();
+    if (json::same(name, "role")) {
+      result.role = json::inside(value);
+    } else if (json::same(name, "content")) {
+      result.content = value;
+    } else if (json::same(name, "tool_calls")) {
+      result.calls = value;
+    } else if (json::same(name, "reasoning_content")) {
+      result.reasoning = value;
+    } else if (json::same(name, "reasoning_details")) {
+      result.details = value;
+    }
+  }
+  return result;
+}
+
+void MessageEditor::edit_message(std::string_view message, std::int64_t index) {
+  const Message read_message = read(message);
+  const swy::Place list{nullptr, "messages"}, place{&list, {}, index};
+  put_between(read_message.role, at(message));
+  MemberRemoval removal(edits_);
+  json::Cursor cursor(message);
+  std::string_view name;
+  cursor.object();
+  while (cursor.member(name)) {
+    const std::size_t name_at = at(message) + cursor.name_offset();
+    removal.begin(name_at);
+    const std::string_view value = cursor.value();
+    const std::size_t end = at(message) + cursor.offset();
+    const bool rebuilt = rules_.reasoning_details && json::same(name, "reasoning_content") &&
+                         json::type_of(value) == 's';
+    if (contains(rules_.message_drop, name) || rebuilt) {
+      const bool nothing = json::is_null(value) || value.size() == 2;
+      if (!nothing && !rebuilt) losses_.add(place, name);
+      removal.remove(name_at, end);
+      continue;
+    }
+    edit_member(name, value, read_message, place);
+    removal.keep(end);
+  }
+  const std::string more = missing_members(message, read_message);
+  if (!more.empty()) {
+    replace(at(message) + message.size() - 1, 0, removal.kept() ? more : more.substr(1));
+  }
+}
+
+void MessageEditor::put_between(std::string_view before, std::size_t at) {
+  const std::string* const renamed = look_up(rules_.roles, before);
+  const std::string role = renamed != nullptr ? *renamed : std::string(before);
+  for (const Between& rule : rules_.between) {
+    if (rule.after == previous_ && rule.before == role) replace(at, 0, rule.insert + ",");
+  }
+  previous_ = role;
+}
+
+void MessageEditor::edit_member(std::string_view name, std::string_view value,
+                                const Message& message, const swy::Place& place) {
+  const std::string* const needed = look_up(rules_.calls_need, name);
+  if (needed != nullptr && json::is_null(value) && makes_calls(message)) {
+    return replace(value, *needed);
+  }
+  if (json::same(name, "role")) {
+    const std::string* const role = look_up(rules_.roles, json::inside(value));
+    if (role != nullptr) edits_.push_back({at(value) + 1, at(value) + value.size() - 1, *role});
+  } else if (json::same(name, "content")) {
+    edit_content(value, message, place);
+  } else if (!rules_.call_ids.empty() && json::same(name, "tool_calls")) {
+    edit_calls(value);
+  } else if (!rules_.call_ids.empty() && json::same(name, "tool_call_id")) {
+    put_call_id(value);
+  }
+}
+
+void MessageEditor::edit_content(std::string_view content, const Message& message,
+                                 const swy::Place& place) {
+  if (rules_.content_needed && json::is_null(content)) return replace(content, "\"\"");
+  if (json::type_of(content) != 'a') return;
+  if (rules_.text_only) return join_text(content, place);
+  if (rules_.mistral_parts && message.role == "user") edit_parts(content);
+}
+
+// A model that takes a string only reads the parts one after the other; what is no text it can't
+// have at all.
+void MessageEditor::join_text(std::string_view parts, const swy::Place& place) {
+  std::string joined = "\"";
+  json::Cursor cursor(parts);
+  cursor.array();
+  while (cursor.element()) {
+    const std::string_view part = cursor.value();
+    const std::string_view type = json::inside(json::find(part, "type"));
+    if (type != "text" && !refusal_) {
+      swy::Losses where;
+      where.add(place, "content");
+      refusal_ = swy::Error{SWY_CLS_NOT_OFFERED,
+                            "the model takes text only, and " +
+                                json::to_text(json::at(where.array(), 0)).value_or("content") +
+                                " has a part of type \"" + std::string(type) + "\""};
+    }
+    if (joined.size() > 1) joined += "\\n";
+    joined += json::inside(json::find(part, "text"));
+  }
+  replace(parts, joined + '"');
+}
+
+// Mistral takes sound as a string, and a file as a document.
+void MessageEditor::edit_parts(std::string_view parts) {
+  json::Cursor cursor(parts);
+  cursor.array();
+  while (cursor.element()) {
+    const std::string_view part = cursor.value();
+    const std::string_view type = json::inside(json::find(part, "type"));
+    if (type == "input_audio") {
+      const std::string_view sound = json::find(part, "input_audio");
+      const std::string_view data = json::find(sound, "data");
+      if (json::type_of(data) == 's') replace(sound, std::string(data));
+    } else if (type == "file") {
+      const std::string_view file = json::find(part, "file");
+      const std::string_view data = json::find(file, "file_data");
+      const std::string_view name = json::find(file, "filename");
+      if (json::type_of(data) != 's') continue;
+      std::string document = R"({"type":"document_url","document_url":)" + std::string(data);
+      if (json::type_of(name) == 's') document.append(R"(,"document_name":)").append(name);
+      replace(part, document + "}");
+    }
+  }
+}
+
+void MessageEditor::edit_calls(std::string_view calls) {
+  json::Cursor cursor(calls);
+  if (!cursor.array()) return;
+  while (cursor.element()) put_call_id(json::find(cursor.value(), "id"));
+}
+
+void MessageEditor::put_call_id(std::string_view id) {
+  const auto text = json::to_text(id);
+  if (!text) return;
+  const std::string nine = nine_characters(*text);
+  if (nine != *text) replace(id, json::quoted(nine));
+}
+
+// Members that the upstream wants to see, each with a comma before it.
+std::string MessageEditor::missing_members(std::string_view message, const Message& read) const {
+  std::string out;
+  if (rules_.reasoning_details && json::type_of(read.reasoning) == 's' && read.details.empty()) {
+    out.append(R"(,"reasoning_details":[{"type":"reasoning.text","text":)")
+        .append(read.reasoning)
+        .append("}]");
+  }
+  if (!makes_calls(read)) return out;
+  for (const auto& [name, value] : rules_.calls_need) {
+    if (json::find(message, name).empty()) out += "," + json::quoted(name) + ":" + value;
+  }
+  return out;
+}
+
+}  // namespace openai

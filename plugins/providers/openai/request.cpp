@@ -1,0 +1,424 @@
+#include "providers/openai/request.hpp"
+
+#include <algorithm>
+#include <charconv>
+#include <switchyard/json.hpp>
+
+#include "providers/openai/edits.hpp"
+#include "providers/openai/messages.hpp"
+
+namespace openai {
+
+namespace json = swy::json;
+
+namespace {
+
+constexpr std::string_view kIncludeUsage = R"("include_usage":true)";
+
+bool contains(const std::vector<std::string>& list, std::string_view name) {
+  return std::any_of(list.begin(), list.end(), [name](const std::string& s) { return name == s; });
+}
+
+bool is_one_of(std::string_view name, std::initializer_list<std::string_view> names) {
+  return std::find(names.begin(), names.end(), name) != names.end();
+}
+
+// What a map's key stands for: the text of a string, a literal as it is written.
+std::string as_key(std::string_view value) {
+  const char type = json::type_of(value);
+  if (type == 's') return json::to_text(value).value_or("");
+  return type == 't' || type == 'f' ? std::string(value) : std::string();
+}
+
+// The two ways in which vendors have thinking switched off.
+bool says_off(std::string_view thinking, std::string_view enabled) {
+  return enabled == "false" || json::inside(json::find(thinking, "type")) == "disabled";
+}
+
+std::string percent_encoded(std::string_view text) {
+  static constexpr char kHex[] = "0123456789ABCDEF";
+  std::string out;
+  for (const char c : text) {
+    const auto byte = static_cast<unsigned char>(c);
+    const bool plain = (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
+                       c == '-' || c == '.' || c == '_' || c == '~';
+    if (plain) {
+      out += c;
+    } else {
+      out += '%';
+      out += kHex[byte >> 4];
+      out += kHex[byte & 15];
+    }
+  }
+  return out;
+}
+
+}  // namespace
+
+bool asks_for_nothing(std::string_view name, std::string_view value) {
+  switch (json::type_of(value)) {
+    case 't':
+      return name == "parallel_tool_calls";
+    case 'f':
+      return name != "parallel_tool_calls";
+    case 'n':
+      if (name == "n") return value == "1";
+      return is_one_of(name, {"presence_penalty", "frequency_penalty", "top_logprobs"}) &&
+             value.find_first_not_of("0.") == std::string_view::npos;
+    case 's':
+      return value.size() == 2 ||
+             (name == "service_tier" && is_one_of(json::inside(value), {"auto", "default"}));
+    case 'a':
+      if (name == "modalities")
+        return json::inside(json::at(value, 0)) == "text" && json::at(value, 1).empty();
+      return json::at(value, 0).empty();
+    case 'o': {
+      json::Cursor cursor(value);
+      std::string_view member;
+      cursor.object();
+      return name == "stream_options" || !cursor.member(member);
+    }
+    default:
+      return true;
+  }
+}
+
+std::string upstream_path(const Dialect& dialect, const Pairs& query, const std::string& path,
+                          const swy::Request& request) {
+  const Rules& rules = dialect.rules_for(request.model());
+  std::string out = !rules.path.empty() && request.task() == "chat" ? rules.path : path;
+  if (const std::size_t at = out.find("{model}"); at != std::string::npos) {
+    out.replace(at, 7, percent_encoded(request.model()));
+  }
+  char mark = out.find('?') == std::string::npos ? '?' : '&';
+  Pairs all = dialect.query;
+  for (const auto& [name, value] : query) set(all, name, value);
+  for (const auto& [name, value] : all) {
+    out += mark + percent_encoded(name) + "=" + percent_encoded(value);
+    mark = '&';
+  }
+  return out;
+}
+
+UpstreamBody::UpstreamBody(const Dialect& dialect, const swy::Request& request)
+    : dialect_(dialect), rules_(dialect.rules_for(request.model())), request_(request) {
+  const std::string_view body = request.body();
+  const std::size_t n = request.member_count();
+  if (n == 0) {
+    put_own("{");
+    put_missing();
+    put_own("}");
+    return;
+  }
+  look_around();
+  pieces_.add(body.substr(0, request.member(0).at));
+  std::size_t previous_end = 0;
+  for (std::size_t i = 0; i < n; ++i) {
+    const swy_member& member = request.member(i);
+    if (!leaves_out(member)) {
+      if (any_) pieces_.add(body.substr(previous_end, member.at - previous_end));
+      put_member(member);
+      any_ = true;
+    }
+    previous_end = member.value_at + member.value_n;
+  }
+  put_missing();
+  pieces_.add(body.substr(previous_end));
+}
+
+// What members say of others that may stand before them.
+void UpstreamBody::look_around() {
+  if (rules_.choices_max > 0) {
+    const auto n = json::to_integer(request_.value("n"));
+    if (n && *n > rules_.choices_max) {
+      refusal_ = swy::Error{SWY_CLS_NOT_OFFERED, dialect_.name + " gives at most " +
+                                                     std::to_string(rules_.choices_max) +
+                                                     " answer(s) to a request: lower n"};
+    }
+  }
+  if (rules_.tool_choice.none == "no_tools") {
+    no_tools_ = json::inside(request_.value("tool_choice")) == "none";
+  }
+  if (!rules_.tool_choice.when_thinking) return;
+  thinking_off_ = says_off(request_.value("thinking"), request_.value("enable_thinking"));
+  const Named<Pairs>* const efforts = look_up(rules_.instead, "reasoning_effort");
+  const Pairs* const effort =
+      efforts != nullptr ? look_up(*efforts, as_key(request_.value("reasoning_effort"))) : nullptr;
+  if (effort == nullptr) return;
+  const std::string* const thinking = look_up(*effort, "thinking");
+  const std::string* const enabled = look_up(*effort, "enable_thinking");
+  thinking_off_ |= says_off(thinking != nullptr ? std::string_view(*thinking) : "",
+                            enabled != nullptr ? std::string_view(*enabled) : "");
+}
+
+bool UpstreamBody::leaves_out(const swy_member& member) {
+  const std::string_view name = swy::view(member.name);
+  const std::string_view value = request_.value(member);
+  if (no_tools_ && is_one_of(name, {"tools", "tool_choice", "parallel_tool_calls"})) return true;
+  if (const std::string* header = look_up(rules_.to_header, name)) {
+    headers_.emplace_back(*header, json::to_text(value).value_or(""));
+    return true;
+  }
+  const auto loses = [&] {
+    if (!asks_for_nothing(name, value)) losses_.add(name);
+    return true;
+  };
+  if (contains(rules_.drop, name)) return loses();
+  for (const Named<Pairs>* maps : {&rules_.values, &rules_.words}) {
+    const Pairs* const map = look_up(*maps, name);
+    const std::string* const mapped = map != nullptr ? look_up(*map, as_key(value)) : nullptr;
+    if (mapped != nullptr && *mapped == "null") return maps == &rules_.values ? loses() : true;
+  }
+  if (stands_instead(name, value)) return true;
+  if (name == "tool_choice" && leaves_out_choice(value)) return loses();
+  // A member that another one is renamed to gives way to it.
+  return std::any_of(rules_.rename.begin(), rules_.rename.end(), [&](const auto& pair) {
+    return pair.second == name && request_.find(pair.first) != nullptr;
+  });
+}
+
+bool UpstreamBody::stands_instead(std::string_view name, std::string_view value) {
+  const Named<Pairs>* const map = look_up(rules_.instead, name);
+  const Pairs* const members = map != nullptr ? look_up(*map, as_key(value)) : nullptr;
+  if (members == nullptr) return false;
+  extra_.insert(extra_.end(), members->begin(), members->end());
+  return true;
+}
+
+bool UpstreamBody::leaves_out_choice(std::string_view value) {
+  if (json::type_of(value) != 's' || json::inside(value) != "none") return false;
+  return rules_.tool_choice.none == "omit";
+}
+
+void UpstreamBody::put_member(const swy_member& member) {
+  if (const std::string* renamed = look_up(rules_.rename, swy::view(member.name))) {
+    put_own(json::quoted(*renamed) + ":");
+  } else {
+    pieces_.add(request_.body().substr(member.at, member.value_at - member.at));
+  }
+  put_value(member);
+}
+
+void UpstreamBody::put_value(const swy_member& member) {
+  const std::string_view name = swy::view(member.name);
+  const std::string_view value = request_.value(member);
+  if (name == "model") {
+    return put_own(json::quoted(rules_.model.empty() ? request_.model() : rules_.model));
+  }
+  if (name == "stream_options" && asks_for_usage()) return put_stream_options(value);
+  if (name == "messages") return put_messages(value);
+  if (name == "tools" && !rules_.function_drop.empty()) return put_tools(value);
+  if (name == "tool_choice" && put_tool_choice(value)) return;
+  if (name == "documents" && rules_.string_documents) return put_documents(value);
+  if (name == "response_format" && rules_.schema_as_prompt &&
+      json::inside(json::find(value, "type")) == "json_schema") {
+    losses_.add(name);
+    return put_own(R"({"type":"json_object"})");
+  }
+  if (json::type_of(value) == 's' && contains(rules_.as_list, name)) {
+    return put_own("[" + std::string(value) + "]");
+  }
+  if (!put_mapped(name, value)) pieces_.add(value);
+}
+
+bool UpstreamBody::put_mapped(std::string_view name, std::string_view value) {
+  return put_word(rules_.words, name, value, false) || put_word(rules_.values, name, value, true) ||
+         put_limited(name, value);
+}
+
+bool UpstreamBody::put_word(const Named<Pairs>& maps, std::string_view name, std::string_view value,
+                            bool loses) {
+  const Pairs* const map = look_up(maps, name);
+  const std::string* const mapped = map != nullptr ? look_up(*map, as_key(value)) : nullptr;
+  if (mapped == nullptr) return false;
+  if (loses) losses_.add(name);
+  put_own(*mapped);
+  return true;
+}
+
+bool UpstreamBody::put_limited(std::string_view name, std::string_view value) {
+  const double* const maximum = look_up(rules_.maximum, name);
+  const double* const minimum = look_up(rules_.minimum, name);
+  double number = 0;
+  if ((maximum == nullptr && minimum == nullptr) || json::type_of(value) != 'n') return false;
+  const auto read = std::from_chars(value.data(), value.data() + value.size(), number);
+  if (read.ec != std::errc()) return false;
+  double limited = number;
+  if (maximum != nullptr) limited = std::min(limited, *maximum);
+  if (minimum != nullptr) limited = std::max(limited, *minimum);
+  if (limited == number) return false;
+  losses_.add(name);
+  char digits[32];
+  const auto written = std::to_chars(digits, digits + sizeof digits, limited);
+  put_own(std::string(digits, written.ptr));
+  return true;
+}
+
+// A forced choice that this API does not know, or not while the model thinks.
+bool UpstreamBody::put_tool_choice(std::string_view value) {
+  const ToolChoice& rule = rules_.tool_choice;
+  if (rule.when_thinking && thinking_off_) return false;
+  const bool named = json::type_of(value) == 'o';
+  const std::string& word = named ? rule.named : rule.required;
+  if (word.empty() || (!named && json::inside(value) != "required")) return false;
+  losses_.add("tool_choice");
+  put_own(json::quoted(word));
+  return true;
+}
+
+bool UpstreamBody::asks_for_usage() const {
+  return request_.stream() && dialect_.stream_usage == StreamUsage::kOnRequest &&
+         (request_.task() == "chat" || request_.task() == "completions");
+}
+
+void UpstreamBody::put_stream_options(std::string_view value) {
+  if (json::type_of(value) != 'o') {
+    put_own("{" + std::string(kIncludeUsage) + "}");
+    return;
+  }
+  json::Cursor cursor(value);
+  std::string_view name;
+  bool empty = true;
+  cursor.object();
+  while (cursor.member(name)) {
+    empty = false;
+    const std::string_view option = cursor.value();
+    if (!json::same(name, "include_usage")) continue;
+    const auto at = static_cast<std::size_t>(option.data() - value.data());
+    pieces_.add(value.substr(0, at));
+    pieces_.add(json::is_true(option) ? option : std::string_view("true"));
+    pieces_.add(value.substr(at + option.size()));
+    return;
+  }
+  put_own("{" + std::string(kIncludeUsage) + (empty ? "" : ","));
+  pieces_.add(value.substr(1));
+}
+
+void UpstreamBody::put_messages(std::string_view messages) {
+  MessageEditor editor(rules_, messages, losses_);
+  if (rules_.schema_as_prompt) {
+    const std::string_view format = request_.value("response_format");
+    if (json::inside(json::find(format, "type")) == "json_schema") {
+      editor.instruct(
+          "Answer with one JSON value only, without any words around it, that fits this "
+          "JSON schema: " +
+          std::string(json::find_path(format, "json_schema.schema")));
+    }
+  }
+  editor.edit();
+  if (editor.refusal() && !refusal_) refusal_ = editor.refusal();
+  put_edited(messages, editor.edits());
+  own_.splice_after(own_.before_begin(), editor.texts());
+}
+
+void UpstreamBody::put_edited(std::string_view text, const std::vector<Edit>& edits) {
+  std::size_t at = 0;
+  for (const Edit& edit : edits) {
+    pieces_.add(text.substr(at, edit.from - at));
+    pieces_.add(edit.with);
+    at = edit.to;
+  }
+  pieces_.add(text.substr(at));
+}
+
+void UpstreamBody::put_tools(std::string_view tools) {
+  std::vector<Edit> edits;
+  json::Cursor cursor(tools);
+  std::string_view name;
+  const swy::Place place{nullptr, "tools"};
+  cursor.array();
+  for (std::int64_t i = 0; cursor.element(); ++i) {
+    if (!cursor.object()) {
+      cursor.skip();
+      continue;
+    }
+    const swy::Place tool{&place, {}, i};
+    while (cursor.member(name)) {
+      if (!json::same(name, "function") || !cursor.object()) {
+        cursor.skip();
+        continue;
+      }
+      const swy::Place function{&tool, "function"};
+      MemberRemoval removal(edits);
+      while (cursor.member(name)) {
+        removal.begin(cursor.name_offset());
+        const std::string_view value = cursor.value();
+        if (contains(rules_.function_drop, name)) {
+          if (!asks_for_nothing(name, value) || json::is_true(value)) losses_.add(function, name);
+          removal.remove(cursor.name_offset(), cursor.offset());
+        } else {
+          removal.keep(cursor.offset());
+        }
+      }
+    }
+  }
+  put_edited(tools, edits);
+}
+
+void UpstreamBody::put_documents(std::string_view documents) {
+  json::Cursor cursor(documents);
+  if (!cursor.array()) return pieces_.add(documents);
+  std::string out = "[";
+  while (cursor.element()) {
+    const std::string_view document = cursor.value();
+    const std::string_view text = json::find(document, "text");
+    if (out.size() > 1) out += ',';
+    out += json::type_of(text) == 's' ? text : document;
+  }
+  put_own(out + "]");
+}
+
+bool UpstreamBody::given(std::string_view name) const {
+  return request_.find(name) != nullptr ||
+         std::any_of(rules_.rename.begin(), rules_.rename.end(), [&](const auto& pair) {
+           return pair.second == name && request_.find(pair.first) != nullptr;
+         });
+}
+
+// conditions: a task, then any of "stream", "whole", "tools".
+bool UpstreamBody::applies(std::string_view conditions) const {
+  const std::size_t end = std::min(conditions.find(' '), conditions.size());
+  if (conditions.substr(0, end) != request_.task()) return false;
+  conditions.remove_prefix(end);
+  const auto wants = [conditions](std::string_view word) {
+    return conditions.find(word) != std::string_view::npos;
+  };
+  return (!wants(" stream") || request_.stream()) && (!wants(" whole") || !request_.stream()) &&
+         (!wants(" tools") || (request_.find("tools") != nullptr && !no_tools_));
+}
+
+void UpstreamBody::put_missing() {
+  if (request_.find("model") == nullptr) {
+    put_own_member("model", json::quoted(rules_.model.empty() ? request_.model() : rules_.model));
+  }
+  if (asks_for_usage() && request_.find("stream_options") == nullptr) {
+    put_own_member("stream_options", "{" + std::string(kIncludeUsage) + "}");
+  }
+  for (const auto& [name, value] : extra_) put_missing(name, value);
+  for (const auto& [conditions, members] : rules_.set_default) {
+    if (!applies(conditions)) continue;
+    for (const auto& [name, value] : members) {
+      if (look_up(extra_, name) == nullptr) put_missing(name, value);
+    }
+  }
+}
+
+void UpstreamBody::put_missing(std::string_view name, std::string_view value) {
+  if (!given(name)) put_own_member(name, value);
+}
+
+void UpstreamBody::put_own_member(std::string_view name, std::string_view value) {
+  std::string text = any_ ? "," : "";
+  json::append_string(text, name);
+  text += ':';
+  text += value;
+  any_ = true;
+  put_own(std::move(text));
+}
+
+void UpstreamBody::put_own(std::string text) {
+  own_.push_front(std::move(text));
+  pieces_.add(own_.front());
+}
+
+}  // namespace openai

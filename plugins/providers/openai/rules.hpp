@@ -1,0 +1,70 @@
+// What a dialect changes in a request's body, as data. The members' meaning is described in
+// config/dialect.schema.json.
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+namespace openai {
+
+using Pairs = std::vector<std::pair<std::string, std::string>>;
+template <class T>
+using Named = std::vector<std::pair<std::string, T>>;
+
+template <class T>
+const T* look_up(const Named<T>& pairs, std::string_view key) {
+  for (const auto& [first, second] : pairs) {
+    if (first == key) return &second;
+  }
+  return nullptr;
+}
+template <class T>
+void set(Named<T>& pairs, const std::string& key, T value) {
+  for (auto& [first, second] : pairs) {
+    if (first != key) continue;
+    second = std::move(value);
+    return;
+  }
+  pairs.emplace_back(key, std::move(value));
+}
+
+// A word of OpenAI's tool_choice becomes another one; empty: it passes.
+struct ToolChoice {
+  std::string required, named, none;
+  bool when_thinking = false;  // only where the request does not switch thinking off
+};
+
+// A message that has to stand between those of two roles.
+struct Between {
+  std::string after, before, insert;
+};
+
+struct Rules {
+  Pairs rename;
+  std::vector<std::string> drop, message_drop, function_drop;
+  std::vector<std::string> as_list;  // a string becomes a list of it
+  Pairs roles;
+  Named<Pairs> set_default;     // task and conditions -> member -> JSON
+  Named<Pairs> values;          // member -> value -> JSON; null leaves the member out
+  Named<Pairs> words;           // the same, meaning the same
+  Named<Named<Pairs>> instead;  // member -> value -> members and their JSON
+  Named<double> minimum, maximum;
+  Pairs to_header;  // member -> header
+  ToolChoice tool_choice;
+  Pairs calls_need;      // of a message with tool calls: member -> JSON
+  std::string call_ids;  // "nine": ids of tool calls are nine letters and digits
+  std::vector<Between> between;
+  bool text_only = false;          // content is a string
+  bool content_needed = false;     // content must not be null
+  bool string_documents = false;   // of a rerank request
+  bool reasoning_details = false;  // reasoning_content goes back as reasoning_details
+  bool schema_as_prompt = false;   // json_schema is JSON mode and an instruction
+  bool mistral_parts = false;      // sound and files in Mistral's form
+  std::int64_t choices_max = 0;    // 0: as many as one likes
+  std::string path;                // instead of the task chat's
+  std::string model;               // what the upstream calls it
+};
+
+}  // namespace openai
