@@ -214,7 +214,6 @@ class Worker {
   std::unique_ptr<store::Accounts> accounts_;
   std::unique_ptr<account::Registry> registry_;
   std::unique_ptr<account::SelfService> self_service_;
-  std::unique_ptr<store::Books> books_;
   std::unique_ptr<account::Loader> directory_;
   std::int64_t prices_version_ = 0;
   std::unique_ptr<account::Ledger> ledger_;
@@ -685,7 +684,6 @@ bool Worker::start() {
   const account::Pepper pepper{Secret(state_.pepper)};
   registry_ = std::make_unique<account::Registry>(*accounts_, pepper);
   self_service_ = std::make_unique<account::SelfService>(*database_);
-  books_ = std::make_unique<store::Books>(*database_);
   directory_ = std::make_unique<account::Loader>(*accounts_, pepper);
   price_lists_ = std::make_unique<store::Prices>(*database_);
   if (!open_ledger() || !open_billing()) return false;
