@@ -17,14 +17,15 @@ constexpr std::uint64_t kSecondNs = 1'000'000'000, kDayNs = 86'400 * kSecondNs;
 
 // On the compute pool.
 Result<void> ask_books(account::SelfService& service, const account::GatewayKey& key,
-                       SelfServiceKind kind, SelfServiceFacts& facts) {
-  const account::Account& payer = key.account->payer();
+                       const account::Account& owner, SelfServiceKind kind,
+                       SelfServiceFacts& facts) {
+  const account::Account& payer = owner.payer();
   auto means = service.means(payer);
   if (!means) return std::move(means).error();
   facts.means = std::move(*means);
   if (!wants_usage(kind)) return {};
   const bool whole = wants_whole_account(kind);
-  auto usage = service.usage(whole ? payer.id : key.account->id, whole ? std::string() : key.id,
+  auto usage = service.usage(whole ? payer.id : owner.id, whole ? std::string() : key.id,
                              facts.days.first, facts.days.last);
   if (!usage) return std::move(usage).error();
   facts.usage = std::move(*usage);
@@ -50,7 +51,7 @@ Task<> Gateway::serve_self(Call& call, SelfServiceKind kind) {
   facts.access_until_unix_s = call.key->expires_unix_s;
   facts.days = *days;
   Result<void> asked;
-  auto ask = [&] { asked = ask_books(*self_service_, *call.key, kind, facts); };
+  auto ask = [&] { asked = ask_books(*self_service_, *call.key, *call.account, kind, facts); };
   co_await net::offload(compute_, std::move(ask));
   if (!asked) {
     spdlog::error("self_service_failed reason={}", observe::quote(asked.error().message));
