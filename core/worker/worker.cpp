@@ -684,7 +684,6 @@ bool Worker::start() {
   const account::Pepper pepper{Secret(state_.pepper)};
   registry_ = std::make_unique<account::Registry>(*accounts_, pepper);
   self_service_ = std::make_unique<account::SelfService>(*database_);
-  books_ = std::make_unique<store::Books>(*database_);
   directory_ = std::make_unique<account::Loader>(*accounts_, pepper);
   price_lists_ = std::make_unique<store::Prices>(*database_);
   if (!open_ledger() || !open_billing()) return false;
