@@ -12,6 +12,7 @@
 #include <thread>
 
 #include "core/account/ledger.hpp"
+#include "core/observe/log.hpp"
 
 using namespace switchyard;
 
@@ -57,6 +58,8 @@ void spend(account::Ledger& ledger, account::LoopLedger& loop, const std::string
 int main(int argc, char** argv) {
   if (argc < 3) die("usage: switchyard_spender STATE RUN|--pay AMOUNT|--recover");
   const std::string what = argv[2];
+  // To standard error: the other output is the test's.
+  if (const auto ready = observe::init_log("warn"); !ready) die(ready.error().message);
   account::LedgerOptions options;
   options.state = argv[1];
   options.segment_bytes = 256 * 1024;
