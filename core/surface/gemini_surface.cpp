@@ -1,9 +1,9 @@
-#include "core/surface/admission.hpp"
 #include "core/surface/gemini_surface.hpp"
 
 #include <algorithm>
 
 #include "core/net/text.hpp"
+#include "core/surface/admission.hpp"
 #include "core/surface/gemini_answer.hpp"
 #include "core/surface/gemini_request.hpp"
 
