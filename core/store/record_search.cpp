@@ -79,10 +79,12 @@ Conditions conditions_of(const RecordFilter& filter) {
   all.add("start_ns < ?", to_number(filter.to_ns));
   all.add_any("account", filter.accounts);
   all.add_equal("key_id", filter.key_id);
-  all.add_equal("feature", filter.feature);
-  all.add_equal("model_used", filter.model_used);
+  // What is rarer than the rest has the index to itself: a column behind + is not looked up.
+  const std::string rest = filter.accounts.empty() && filter.key_id.empty() ? "" : "+";
+  all.add_equal(rest + "feature", filter.feature);
+  all.add_equal(rest + "model_used", filter.model_used);
   all.add_equal("model_asked", filter.model_asked);
-  all.add_equal("provider", filter.provider);
+  all.add_equal(rest + "provider", filter.provider);
   all.add_equal("task", filter.task);
   all.add_equal("final_status", filter.final_status);
   all.add_equal("error_code", filter.error_code);
@@ -95,7 +97,7 @@ Conditions conditions_of(const RecordFilter& filter) {
   // In these words the index of failures is found.
   const bool failed = filter.failed || !filter.error.empty() ||
                       (!filter.final_status.empty() && filter.final_status != "ok");
-  if (failed) all.add("final_status <> 'ok'");
+  if (failed) all.add(rest + "final_status <> 'ok'");
   if (!filter.error.empty())
     all.add("error_text LIKE ? ESCAPE '\\'", std::string_view(pattern_of(filter.error)));
   return all;

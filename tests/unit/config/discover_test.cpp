@@ -266,6 +266,7 @@ TEST_CASE("config: describe says who is served, by whom, with what", "[unit][con
 aliases
   smart       -> deepseek/pro, own/x
 0 gateway keys configured
+records kept for 30 days and up to 10000 MB, their sums for 400 days
 1 logger
   jsonl       {"path":"/r"}
 )");
