@@ -15,7 +15,8 @@ int run_check(std::span<const std::string> args);
 // gateway that runs.
 int run_account(std::span<const std::string> args);
 int run_key(std::span<const std::string> args);
-// ledger verify | balance [ACCOUNT] | export [--from TIME] [--to TIME] [--format csv|json]; each with
+// ledger verify | balance [ACCOUNT] | export [--from TIME] [--to TIME] [--format csv|json]; each
+// with
 // [--state DIR | --config FILE] [--json]. `verify`: 1 where anything is wrong.
 int run_ledger(std::span<const std::string> args);
 // plugin list | swap FILE.so | rollback NAME.so: asks the running gateway; each with [--state DIR |

@@ -22,7 +22,7 @@ const ApiNoun kOrder{
     "usage: switchyard order create --account ID --amount 25 --currency USD [--provider NAME]\n"
     "           [--reference TEXT]\n"
     "       switchyard order create --account ID --kind plan --plan ID [--provider NAME]\n"
-    "       switchyard order list [--account ID] [--state STATE] [--after ID] [--limit N]\n"
+    "       switchyard order list [--account ID] [--status STATE] [--after ID] [--limit N]\n"
     "       switchyard order show ID\n"
     "       switchyard order pay ID [--payment TEXT]      the money came\n"
     "       switchyard order cancel ID\n"
@@ -42,7 +42,7 @@ const ApiNoun kOrder{
         {"list",
          "GET",
          "/admin/v1/orders",
-         {kAccount, {"--state", "state"}, kAfter, kLimit},
+         {kAccount, {"--status", "state"}, kAfter, kLimit},
          {"id", "account", "kind", "provider", "reference", "amount", "currency", "state",
           "alarm"}},
         {"show", "GET", "/admin/v1/orders/{}", {}, {}},

@@ -26,7 +26,7 @@ struct Published {
   std::shared_ptr<const account::Directory> directory;
   std::shared_ptr<observe::LoggerFanout> loggers;
   TakeWebhook stripe_webhook;  // empty: there is no such URL
-  bool open_access = false;  // no key exists: everybody on this machine may call
+  bool open_access = false;    // no key exists: everybody on this machine may call
 };
 
 class Gateway : public net::HttpHandler {
