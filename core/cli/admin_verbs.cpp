@@ -17,7 +17,7 @@ namespace switchyard::cli {
 namespace {
 
 using Json = rapidjson::Value;
-using Kind = VerbOption::Kind;
+using Kind = ApiOption::Kind;
 
 struct Streams {
   std::ostream& out;
@@ -40,15 +40,15 @@ std::string percent_encode(std::string_view text) {
   return encoded;
 }
 
-bool takes_word(const Verb& verb) { return std::strchr(verb.path, '{') != nullptr; }
+bool takes_word(const ApiVerb& verb) { return std::strchr(verb.path, '{') != nullptr; }
 
-std::string path_of(const Verb& verb, const Arguments& args) {
+std::string path_of(const ApiVerb& verb, const Arguments& args) {
   std::string path = verb.path;
   const std::size_t place = path.find("{}");
   if (place != std::string::npos) path.replace(place, 2, percent_encode(args.words.front()));
   if (std::strcmp(verb.method, "GET") != 0) return path;
   char before = '?';
-  for (const VerbOption& option : verb.options) {
+  for (const ApiOption& option : verb.options) {
     if (!args.has(option.name)) continue;
     path += before + percent_encode(option.member) + "=" + percent_encode(args.value(option.name));
     before = '&';
@@ -69,7 +69,7 @@ std::string list_json(const std::string& text) {
   return json + "]";
 }
 
-Result<std::string> value_json(const VerbOption& option, const Arguments& args) {
+Result<std::string> value_json(const ApiOption& option, const Arguments& args) {
   const std::string text = args.value(option.name);
   std::string json;
   switch (option.kind) {
@@ -96,9 +96,9 @@ Result<std::string> value_json(const VerbOption& option, const Arguments& args) 
   }
 }
 
-Result<std::string> body_of(const Verb& verb, const Arguments& args) {
+Result<std::string> body_of(const ApiVerb& verb, const Arguments& args) {
   std::string body = "{";
-  for (const VerbOption& option : verb.options) {
+  for (const ApiOption& option : verb.options) {
     if (!args.has(option.name)) continue;
     const auto value = value_json(option, args);
     if (!value) return value;
@@ -125,7 +125,7 @@ std::string heading(std::string name) {
   return name;
 }
 
-void tell_table(const Verb& verb, const Json& rows, std::ostream& out) {
+void tell_table(const ApiVerb& verb, const Json& rows, std::ostream& out) {
   std::vector<std::vector<std::string>> lines(1);
   for (const char* const column : verb.columns) lines[0].push_back(heading(column));
   for (const Json& row : rows.GetArray()) {
@@ -148,7 +148,7 @@ void tell_table(const Verb& verb, const Json& rows, std::ostream& out) {
   }
 }
 
-void tell(const Verb& verb, const Json& answer, std::ostream& out) {
+void tell(const ApiVerb& verb, const Json& answer, std::ostream& out) {
   const char* const data = verb.columns.empty() ? "" : "data";
   if (answer.HasMember(data) && answer[data].IsArray()) {
     tell_table(verb, answer[data], out);
@@ -165,7 +165,8 @@ void tell(const Verb& verb, const Json& answer, std::ostream& out) {
   for (const Json& each : answer[verb.text_member].GetArray()) out << shown(each) << '\n';
 }
 
-int tell_answer(const Verb& verb, const AdminAnswer& answer, bool as_json, const Streams& streams) {
+int tell_answer(const ApiVerb& verb, const AdminAnswer& answer, bool as_json,
+                const Streams& streams) {
   const bool good = answer.status >= 200 && answer.status < 300;
   if (!good && !as_json) {
     streams.err << error_message(answer) << '\n';
@@ -182,12 +183,12 @@ int tell_answer(const Verb& verb, const AdminAnswer& answer, bool as_json, const
   return good ? 0 : 1;
 }
 
-int misuse(const Noun& noun, const std::string& message, const Streams& streams) {
+int misuse(const ApiNoun& noun, const std::string& message, const Streams& streams) {
   streams.err << message << '\n' << noun.usage;
   return 2;
 }
 
-Result<AdminAnswer> ask(const AdminClient& client, const Verb& verb, const std::string& path,
+Result<AdminAnswer> ask(const AdminClient& client, const ApiVerb& verb, const std::string& path,
                         const std::string& body) {
   const std::string_view method = verb.method;
   if (method == "GET") return client.get(path);
@@ -195,11 +196,11 @@ Result<AdminAnswer> ask(const AdminClient& client, const Verb& verb, const std::
   return client.post(path, body);
 }
 
-int run_verb(const Noun& noun, const Verb& verb, std::span<const std::string> words,
+int run_verb(const ApiNoun& noun, const ApiVerb& verb, std::span<const std::string> words,
              const Streams& streams) {
   std::vector<std::string> with_value{"--state", "--config", "--ca-file"};
   std::vector<std::string> flags{"--json", "--help"};
-  for (const VerbOption& option : verb.options) {
+  for (const ApiOption& option : verb.options) {
     (option.kind == Kind::kFlag ? flags : with_value).push_back(option.name);
   }
   const auto args = parse_arguments(words, with_value, flags);
@@ -231,7 +232,7 @@ int run_verb(const Noun& noun, const Verb& verb, std::span<const std::string> wo
 
 }  // namespace
 
-int run_noun(const Noun& noun, std::span<const std::string> args, std::ostream& out,
+int run_noun(const ApiNoun& noun, std::span<const std::string> args, std::ostream& out,
              std::ostream& err) {
   const Streams streams{out, err};
   if (args.empty()) return misuse(noun, std::string(noun.name) + ": what is to be done?", streams);
@@ -239,7 +240,7 @@ int run_noun(const Noun& noun, std::span<const std::string> args, std::ostream& 
     out << noun.usage;
     return 0;
   }
-  for (const Verb& verb : noun.verbs) {
+  for (const ApiVerb& verb : noun.verbs) {
     if (args[0] == verb.name) return run_verb(noun, verb, args.subspan(1), streams);
   }
   return misuse(noun, std::string(noun.name) + ": there is no \"" + args[0] + "\"", streams);

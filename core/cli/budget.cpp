@@ -6,16 +6,16 @@
 namespace switchyard::cli {
 namespace {
 
-using Kind = VerbOption::Kind;
+using Kind = ApiOption::Kind;
 
-const VerbOption kName{"--name", "name"};
-const VerbOption kAmount{"--amount", "amount"};
-const VerbOption kThresholds{"--thresholds", "thresholds", Kind::kJson};
-const VerbOption kHard{"--hard", "hard", Kind::kJson};
-const VerbOption kAfter{"--after", "after"};
-const VerbOption kLimit{"--limit", "limit"};
+const ApiOption kName{"--name", "name"};
+const ApiOption kAmount{"--amount", "amount"};
+const ApiOption kThresholds{"--thresholds", "thresholds", Kind::kJson};
+const ApiOption kHard{"--hard", "hard", Kind::kJson};
+const ApiOption kAfter{"--after", "after"};
+const ApiOption kLimit{"--limit", "limit"};
 
-const Noun kBudget{
+const ApiNoun kBudget{
     "budget",
     "usage: switchyard budget create --name NAME --amount 100 --currency USD\n"
     "           [--period day|week|month] [--zone Europe/Berlin] [--hard true|false]\n"

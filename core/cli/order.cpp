@@ -6,23 +6,23 @@
 namespace switchyard::cli {
 namespace {
 
-using Kind = VerbOption::Kind;
+using Kind = ApiOption::Kind;
 
-const VerbOption kAccount{"--account", "account"};
-const VerbOption kAmount{"--amount", "amount"};
-const VerbOption kCurrency{"--currency", "currency"};
-const VerbOption kReference{"--reference", "reference"};
-const VerbOption kAfter{"--after", "after"};
-const VerbOption kLimit{"--limit", "limit"};
+const ApiOption kAccount{"--account", "account"};
+const ApiOption kAmount{"--amount", "amount"};
+const ApiOption kCurrency{"--currency", "currency"};
+const ApiOption kReference{"--reference", "reference"};
+const ApiOption kAfter{"--after", "after"};
+const ApiOption kLimit{"--limit", "limit"};
 
 #define EACH_WITH "each with [--state DIR | --config FILE] [--ca-file FILE] [--json]\n"
 
-const Noun kOrder{
+const ApiNoun kOrder{
     "order",
     "usage: switchyard order create --account ID --amount 25 --currency USD [--provider NAME]\n"
     "           [--reference TEXT]\n"
     "       switchyard order create --account ID --kind plan --plan ID [--provider NAME]\n"
-    "       switchyard order list [--account ID] [--state STATE] [--after ID] [--limit N]\n"
+    "       switchyard order list [--account ID] [--status STATE] [--after ID] [--limit N]\n"
     "       switchyard order show ID\n"
     "       switchyard order pay ID [--payment TEXT]      the money came\n"
     "       switchyard order cancel ID\n"
@@ -42,7 +42,7 @@ const Noun kOrder{
         {"list",
          "GET",
          "/admin/v1/orders",
-         {kAccount, {"--state", "state"}, kAfter, kLimit},
+         {kAccount, {"--status", "state"}, kAfter, kLimit},
          {"id", "account", "kind", "provider", "reference", "amount", "currency", "state",
           "alarm"}},
         {"show", "GET", "/admin/v1/orders/{}", {}, {}},
@@ -51,7 +51,7 @@ const Noun kOrder{
         {"refund", "POST", "/admin/v1/orders/{}/refund", {kAmount, kReference}, {}},
     }};
 
-const Noun kCode{
+const ApiNoun kCode{
     "code",
     "usage: switchyard code create --name NAME --amount 5 --currency USD [--count N] [--uses N]\n"
     "           [--expires 2030-01-31T00:00:00Z]          the codes are shown once\n"
@@ -79,7 +79,7 @@ const Noun kCode{
         {"redeem", "POST", "/admin/v1/redemptions", {kAccount, {"--code", "code"}}, {}},
     }};
 
-const Noun kInvoice{
+const ApiNoun kInvoice{
     "invoice",
     "usage: switchyard invoice issue --account ID --month 2026-10\n"
     "       switchyard invoice preview --account ID --month 2026-11 [--format json|csv]\n"

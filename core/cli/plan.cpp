@@ -6,22 +6,22 @@
 namespace switchyard::cli {
 namespace {
 
-using Kind = VerbOption::Kind;
+using Kind = ApiOption::Kind;
 
-const VerbOption kName{"--name", "name"};
-const VerbOption kPrice{"--price", "price"};
-const VerbOption kCurrency{"--currency", "currency"};
-const VerbOption kPeriod{"--period", "period"};
-const VerbOption kQuota{"--quota", "quota"};
-const VerbOption kTokens{"--tokens", "quota_tokens", Kind::kJson};
-const VerbOption kLimits{"--limits", "limits", Kind::kJson};
-const VerbOption kModels{"--models", "models", Kind::kList};
-const VerbOption kAfter{"--after", "after"};
-const VerbOption kLimit{"--limit", "limit"};
-const VerbOption kOffered{"--offered", "offered", Kind::kJson};
-const VerbOption kWhen{"--when", "when"};
+const ApiOption kName{"--name", "name"};
+const ApiOption kPrice{"--price", "price"};
+const ApiOption kCurrency{"--currency", "currency"};
+const ApiOption kPeriod{"--period", "period"};
+const ApiOption kQuota{"--quota", "quota"};
+const ApiOption kTokens{"--tokens", "quota_tokens", Kind::kJson};
+const ApiOption kLimits{"--limits", "limits", Kind::kJson};
+const ApiOption kModels{"--models", "models", Kind::kList};
+const ApiOption kAfter{"--after", "after"};
+const ApiOption kLimit{"--limit", "limit"};
+const ApiOption kOffered{"--offered", "offered", Kind::kJson};
+const ApiOption kWhen{"--when", "when"};
 
-const Noun kPlan{
+const ApiNoun kPlan{
     "plan",
     "usage: switchyard plan create --name NAME --price 20 --currency USD --period "
     "day|week|month|year\n"

@@ -154,7 +154,8 @@ void warn_of_destinations(const Config& config, std::vector<std::string>& found)
           const auto& names = logger.destinations;
           return std::find(names.begin(), names.end(), destination.name) != names.end();
         });
-    if (!used) found.push_back("destination " + destination.name + ": no logger lists it");
+    const bool told = config.alerts.destination == destination.name;
+    if (!used && !told) found.push_back("destination " + destination.name + ": no logger lists it");
   }
 }
 

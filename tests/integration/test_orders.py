@@ -4,6 +4,7 @@ import datetime
 import hashlib
 import hmac
 import json
+import subprocess
 import threading
 import time
 import unittest
@@ -26,6 +27,14 @@ def signature(body, secret=SECRET, at=None):
     return f"t={at},v1={digest}"
 
 
+def new_account(admin, **members):
+    """The id of a prepaid one."""
+    made = client.call(admin.gateway.admin_url, "POST", "/admin/v1/accounts",
+                       {"name": "buyer", "mode": "prepaid", "currency": "USD", **members}, admin.owner)
+    assert made.status == 201, made.text
+    return made.json()["id"]
+
+
 def session(event, order, cents, currency="usd"):
     return json.dumps({
         "id": event, "object": "event", "type": "checkout.session.completed",
@@ -42,10 +51,7 @@ class Orders(unittest.TestCase):
         cls.admin = Admin(cls.gateway)
 
     def account(self, **members):
-        made = self.admin.post("/accounts", {"name": "buyer", "mode": "prepaid", "currency": "USD",
-                                             **members})
-        self.assertEqual(made.status, 201, made.text)
-        return made.json()["id"]
+        return new_account(self.admin, **members)
 
     def order(self, account, amount="25", **members):
         made = self.admin.post("/orders", {"account": account, "provider": "stripe",
@@ -142,8 +148,9 @@ class Orders(unittest.TestCase):
         self.assertEqual(self.webhook(session("evt_g", order, 2000)).json(), {"outcome": "paid"})
         self.assertEqual(self.balance(account), "5")
         rows = self.admin.get(f"/subscriptions?account={account}").json()["data"]
-        self.assertEqual([row["state"] for row in rows], ["active"])
-        ended = self.admin.post(f"/subscriptions/{rows[0]['id']}/cancel", {"when": "now"}).json()
+        self.assertEqual(sorted(row["state"] for row in rows), ["active", "ended"])
+        active = [row["id"] for row in rows if row["state"] == "active"][0]
+        ended = self.admin.post(f"/subscriptions/{active}/cancel", {"when": "now"}).json()
         self.assertEqual(ended["state"], "ended")
         kinds = [line["kind"] for line in self.month(account)["lines"]]
         self.assertEqual(kinds[:4], ["top_up", "plan_fee", "grant", "grant_return"])
@@ -174,6 +181,49 @@ class Orders(unittest.TestCase):
         self.assertEqual((self.balance(account), self.balance(other)), ("5", "0"))
         self.assertNotIn(code, self.admin.get("/codes").text)
         self.assertNotIn(code, self.gateway.log())
+
+    def command(self, *words, code=0):
+        done = subprocess.run([self.gateway.binary, *words, "--state", str(self.gateway.state)],
+                              env=self.gateway.env, capture_output=True, text=True, timeout=60)
+        self.assertEqual(done.returncode, code, done.stdout + done.stderr)
+        return done.stdout if code == 0 else done.stderr
+
+    def test_commands(self):
+        account = self.account()
+        made = self.command("order", "create", "--account", account, "--amount", "12.5",
+                            "--currency", "USD", "--reference", "by hand", "--json")
+        order = json.loads(made)["id"]
+        self.assertIn("state: applied", self.command("order", "pay", order, "--payment", "bank 7"))
+        table = self.command("order", "list", "--account", account).splitlines()
+        self.assertTrue(table[0].startswith("ID  "), table)
+        self.assertIn("by hand", table[1])
+        self.assertIn("no more than what is left",
+                      self.command("order", "refund", order, "--amount", "13", code=1))
+        plan = "cli_" + account[-6:]
+        self.command("plan", "create", "--id", plan, "--name", "By hand", "--price", "10",
+                     "--currency", "USD", "--period", "week", "--models", "gpt-*,o3",
+                     "--limits", '{"rpm":60}')
+        self.assertIn('models: ["gpt-*","o3"]', self.command("plan", "show", plan))
+        self.assertIn("version: 2", self.command("plan", "set", plan, "--price", "11"))
+        self.command("plan", "subscribe", "--account", account, "--plan", plan)
+        self.assertIn("active", self.command("plan", "subscriptions", "--account", account))
+        self.assertEqual(self.balance(account), "1.5")
+        month = datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m")
+        csv = self.command("invoice", "preview", "--account", account, "--month", month,
+                           "--format", "csv")
+        self.assertTrue(csv.startswith("kind,model,price_version,requests,input,"), csv)
+        self.assertIn("not over", self.command("invoice", "issue", "--account", account, "--month",
+                                               month, code=1))
+        code = self.command("code", "create", "--name", "n", "--amount", "2", "--currency",
+                            "USD").splitlines()[-1]
+        self.command("code", "redeem", "--account", account, "--code", code.lower())
+        self.assertEqual(self.balance(account), "3.5")
+        budget = json.loads(self.command("budget", "create", "--name", "b", "--amount", "5",
+                                         "--currency", "USD", "--account", account, "--zone",
+                                         "Europe/Berlin", "--json"))
+        self.assertEqual((budget["spent"], budget["hard"]), ("0", True))
+        self.assertIn("amount: 6", self.command("budget", "set", budget["id"], "--amount", "6"))
+        self.assertIn("unknown option", self.command("budget", "list", "--limt", "1", code=2))
 
     def test_bad_bodies(self):
         for path, body, word in (("/orders", {"amount": 5}, "amount"),
@@ -222,8 +272,7 @@ class Told(unittest.TestCase):
 
     def check(self, gateway, config, receiver):
         admin = Admin(gateway)
-        account = admin.post("/accounts", {"name": "low", "mode": "prepaid",
-                                           "currency": "USD"}).json()["id"]
+        account = new_account(admin)
         order = admin.post("/orders", {"account": account, "amount": "0.5",
                                        "currency": "USD"}).json()["id"]
         self.assertEqual(admin.post(f"/orders/{order}/pay").status, 200)

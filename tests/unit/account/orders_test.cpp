@@ -279,7 +279,10 @@ TEST_CASE("account: a code is worth what its batch says, once an account", "[uni
   CHECK(redeem(shop, "a", twice[0]) == "code_used");
   const auto batches = shop.order_rows->batches("", 10);
   REQUIRE(batches);
-  CHECK(batches->front().used == 2);
+  REQUIRE(batches->size() == 2);
+  const bool first = (*batches)[0].count == 2;
+  CHECK((*batches)[first ? 0 : 1].used == 2);
+  CHECK((*batches)[first ? 1 : 0].used == 1);
 }
 
 TEST_CASE("account: a code that expired or was withdrawn is worth nothing", "[unit][orders]") {
