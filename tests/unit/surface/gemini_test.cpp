@@ -67,6 +67,9 @@ TEST_CASE("surface: what a path of the Gemini API asks for") {
   CHECK(model.what == Ask::What::kModel);
   CHECK(model.model == "a:b");
   CHECK_FALSE(kSurface.serves(head("/v1beta/modelsx")));
+  CHECK(kSurface.serves(head("/v1/models/m:generateContent")));
+  CHECK_FALSE(kSurface.serves(head("/v1/models/m:latest")));
+  CHECK(kSurface.ask(head("/v1/models/m:embedContent")).model == "m");
   CHECK(kSurface.key(head("/v1beta/models", "x=1&key=sy%2D1")) == "sy-1");
 }
 
