@@ -22,4 +22,12 @@ config::Faults check_configuration(const Kind& kind, std::string_view config_jso
   return faults;
 }
 
+std::string configuration_fault(const Kind& kind, std::string_view config_json) {
+  std::string text;
+  for (const config::Fault& fault : check_configuration(kind, config_json)) {
+    text += (text.empty() ? "config" : "; config") + fault.pointer + ": " + fault.message;
+  }
+  return text;
+}
+
 }  // namespace switchyard::plugin

@@ -1,7 +1,7 @@
 #include "core/plugin/logger.hpp"
 
 #include "core/base/json_scan.hpp"
-#include "core/config/schema.hpp"
+#include "core/plugin/configuration.hpp"
 #include "core/plugin/http.hpp"
 #include "core/plugin/table.hpp"
 #include "core/store/call_note.hpp"
@@ -13,24 +13,6 @@ swy_err empty_err() {
   swy_err err{};
   err.size = sizeof err;
   return err;
-}
-
-// The configuration against the schema that the plugin brings; empty where nothing is wrong.
-std::string config_fault(const Kind& kind, std::string_view config_json) {
-  if (kind.schema.empty()) return {};
-  rapidjson::Document schema, document;
-  schema.Parse(kind.schema.data(), kind.schema.size());
-  document.Parse(config_json.data(), config_json.size());
-  const auto rules = config::Schema::make(std::move(schema));
-  if (!rules) return "its schema: " + rules.error().front().message;
-  config::Faults faults;
-  // What a reference became may be nobody's business.
-  rules->check(document, [](const std::string&, std::string_view) { return "a text"; }, faults);
-  std::string text;
-  for (const config::Fault& fault : faults) {
-    text += (text.empty() ? "config" : "; config") + fault.pointer + ": " + fault.message;
-  }
-  return text;
 }
 
 }  // namespace
@@ -61,7 +43,7 @@ Result<std::unique_ptr<LoggerInstance>> LoggerInstance::open(
   if (!found.kind) {
     return Error{"logger \"" + std::string(kind_name) + "\": no plugin of that name is loaded"};
   }
-  if (const std::string wrong = config_fault(*found.kind, config_json); !wrong.empty()) {
+  if (const std::string wrong = configuration_fault(*found.kind, config_json); !wrong.empty()) {
     return Error{"logger \"" + std::string(kind_name) + "\": " + wrong};
   }
   const store::CallNote note(found.library->note(), store::Call::kOpen);

@@ -7,6 +7,7 @@
 
 #include "core/base/clock.hpp"
 #include "core/base/json_scan.hpp"
+#include "core/plugin/configuration.hpp"
 #include "core/plugin/host.hpp"
 #include "core/plugin/sign.hpp"
 #include "core/plugin/table.hpp"
@@ -191,6 +192,9 @@ Result<std::unique_ptr<ProviderInstance>> ProviderInstance::open(const Libraries
   }
   Result<ProviderCaps> caps = parse_provider_caps(found.kind->caps);
   if (!caps) return std::move(caps).error();
+  if (const std::string wrong = configuration_fault(*found.kind, config_json); !wrong.empty()) {
+    return Error{"provider \"" + instance_id + "\": " + wrong};
+  }
 
   std::unique_ptr<ProviderInstance> instance(new ProviderInstance);
   instance->library_ = found.library;

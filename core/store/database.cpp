@@ -79,12 +79,12 @@ class SqliteStatement : public Statement {
   }
 
  private:
-  template <class Bind, class... Rest>
-  Statement& bound(Bind bind, std::string_view bytes, Rest... rest) {
+  template <class Set, class... Rest>
+  Statement& bound(Set set, std::string_view bytes, Rest... rest) {
     // A null pointer would bind NULL.
     const char* const data = bytes.data() == nullptr ? "" : bytes.data();
     if (code_ == SQLITE_OK) {
-      code_ = bind(statement_, ++bound_, data, bytes.size(), SQLITE_TRANSIENT, rest...);
+      code_ = set(statement_, ++bound_, data, bytes.size(), SQLITE_TRANSIENT, rest...);
     }
     return *this;
   }

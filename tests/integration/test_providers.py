@@ -165,5 +165,19 @@ class Providers(unittest.TestCase):
             self.assertNotIn(UPSTREAM_KEY, request.target)
 
 
+class Settings(unittest.TestCase):
+    def test_settings_are_held_against_the_plugins_schema(self):
+        cases = (({"max_tokens": "many"}, "max_tokens: found a string, expected an integer"),
+                 ({"beta": []}, "beta: unknown key; did you mean"))
+        for settings, fault in cases:
+            with self.subTest(fault):
+                with self.assertRaises(RuntimeError) as raised:
+                    Stage(providers={"claude": {"plugin": "anthropic", "settings": settings,
+                                                "base_url": "http://127.0.0.1:1",
+                                                "credentials": [{"key": "${TEST_UPSTREAM_KEY}"}]}})
+                self.assertIn(f'at=/providers/claude reason="provider \\"claude\\": config/settings/{fault}',
+                              str(raised.exception))
+
+
 if __name__ == "__main__":
     unittest.main()
