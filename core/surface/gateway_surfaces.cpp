@@ -120,7 +120,14 @@ Task<> Gateway::serve_canonical(Call& call, const Surface& surface, const Ask& a
   Canonical canonical;
   auto translate = [&] {
     canonical = surface.to_canonical(ask, given);
-    if (!canonical.refusal) (void)index.scan(canonical.body, JsonIndex::kDepthCap).has_value();
+    if (canonical.refusal) return;
+    // Whatever a client wrapped up itself, no provider gets what is not sound.
+    if (!index.scan(canonical.body, JsonIndex::kDepthCap)) {
+      canonical.refusal =
+          bad_request(400, "invalid_value", "The request holds a block that is broken.");
+    } else {
+      canonical.refusal = check_duplicates(index);
+    }
   };
   if (text.size() <= kScanOnLoopMax) {
     translate();

@@ -1,6 +1,7 @@
 #include "core/surface/gemini_surface.hpp"
 
 #include <algorithm>
+#include <optional>
 
 #include "core/net/text.hpp"
 #include "core/surface/admission.hpp"
@@ -13,7 +14,25 @@ namespace json = swy::json;
 
 namespace {
 
-constexpr std::string_view kModels = "/v1beta/models";
+// Its SDKs know both; the second is OpenAI's and Anthropic's too.
+constexpr std::string_view kPrefixes[] = {"/v1beta/models", "/v1/models"};
+
+// What stands behind a prefix; nothing where the path has none.
+std::optional<std::string_view> below_models(std::string_view path) {
+  for (const std::string_view prefix : kPrefixes) {
+    if (!path.starts_with(prefix)) continue;
+    path.remove_prefix(prefix.size());
+    if (path.empty() || path.front() == '/') return path;
+    return std::nullopt;
+  }
+  return std::nullopt;
+}
+
+// The part behind the last colon: models' names may hold colons too.
+std::string_view method_of(std::string_view path) {
+  const std::size_t colon = path.rfind(':');
+  return colon == std::string_view::npos ? std::string_view() : path.substr(colon + 1);
+}
 
 // Ask::form
 enum Form : unsigned { kWhole, kEvents, kArray, kEmbed, kEmbedBatch };
@@ -32,23 +51,24 @@ void write_model(json::Writer& json, std::string_view name) {
 }  // namespace
 
 bool GeminiSurface::serves(const net::RequestHead& head) const {
-  return head.path == kModels || head.path.starts_with("/v1beta/models/");
+  if (!below_models(head.path)) return false;
+  if (head.path.starts_with(kPrefixes[0]) || !head.find("x-goog-api-key").empty()) return true;
+  const std::string_view method = method_of(head.path);
+  return method == "streamGenerateContent" || method == "generateContent" ||
+         method == "countTokens" || method == "embedContent" || method == "batchEmbedContents";
 }
 
 Ask GeminiSurface::ask(const net::RequestHead& head) const {
   Ask ask;
-  std::string_view path = head.path.substr(kModels.size());
+  std::string_view path = below_models(head.path).value_or("");
   if (path.size() <= 1) {
     ask.what = Ask::What::kModels;
     ask.allowed = "GET, HEAD";
     return ask;
   }
   path.remove_prefix(1);
-  // Models' names may hold colons too.
-  const std::size_t colon = path.rfind(':');
-  const std::string_view method =
-      colon == std::string_view::npos ? std::string_view() : path.substr(colon + 1);
-  ask.model = net::percent_decode(path.substr(0, colon));
+  const std::string_view method = method_of(path);
+  ask.model = net::percent_decode(path.substr(0, path.rfind(':')));
   ask.what = Ask::What::kTask;
   ask.task = "chat";
   if (method == "generateContent") {

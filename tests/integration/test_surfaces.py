@@ -1,5 +1,6 @@
 """Dialects beside OpenAI's chat: what their clients see, whatever the upstream speaks."""
 
+import base64
 import json
 import unittest
 
@@ -153,6 +154,11 @@ class Messages(Surfaces):
             ("{", 400, "invalid_request_error", "JSON"),
             ({"model": "up/good", "model ": 1, "messages": MESSAGES}, 400, "invalid_request_error",
              "max_tokens"),
+            # A wrapping of the client's own making.
+            ({"model": "up/good", "max_tokens": 1, "messages": [{"role": "assistant", "content": [
+                {"type": "thinking", "thinking": "x", "signature":
+                 base64.b64encode(b'{"swy":1,"is":{}}').decode()}]}]},
+             400, "invalid_request_error", "broken"),
             ({"model": "nobody", "max_tokens": 1, "messages": MESSAGES}, 404, "not_found_error",
              "nobody"),
             ({"model": "up/quota", "max_tokens": 1, "messages": MESSAGES}, 429, "rate_limit_error",
@@ -310,6 +316,8 @@ class Gemini(Surfaces):
                 (self.ask(status=400, contents=[]), 400, "INVALID_ARGUMENT", "contents"),
                 (self.ask(status=400, model="up/m", generationConfig={"topP": "x"}), 400,
                  "INVALID_ARGUMENT", "generationConfig.topP"),
+                (self.ask(status=400, generationConfig={"maxOutputTokens": 1, "max_output_tokens": 9}),
+                 400, "INVALID_ARGUMENT", "max_completion_tokens"),
                 (self.ask(status=404, model="nobody"), 404, "NOT_FOUND", "nobody"),
                 (self.ask(status=429, model="up/quota"), 429, "RESOURCE_EXHAUSTED", "quota"),
                 (self.ask(status=401, key="x-other"), 401, "UNAUTHENTICATED", "x-goog-api-key")):

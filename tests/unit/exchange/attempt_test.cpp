@@ -1,4 +1,5 @@
 #include "core/exchange/attempt.hpp"
+#include "core/exchange/payment.hpp"
 
 #include <catch2/catch.hpp>
 
@@ -38,7 +39,7 @@ struct Scene {
     request.stream = stream;
     request.body = R"({"model":"m"})";
     request.record = &record;
-    attempt.emplace(context, snapshot, request, target, client);
+    attempt.emplace(context, snapshot, request, target, client, payment);
   }
 
   net::Loop loop{0};
@@ -52,6 +53,7 @@ struct Scene {
   Request request;
   routing::Target target;
   Client client;
+  Payment payment{context, snapshot, request};
   std::optional<Attempt> attempt;
 };
 

@@ -366,6 +366,13 @@ TEST_CASE("surface: what is carried through a client is known again, and nothing
   for (const char* json : {"{}", R"({"a":1})", R"({"a":12})", R"({"a":123})"}) {
     CHECK(carried(carry(json)) == json);
   }
+  // Some clients write it back in the alphabet of URLs.
+  std::string url = carry(R"({"a":">>>>>?????"})");
+  REQUIRE(url.find('+') != std::string::npos);
+  REQUIRE(url.find('/') != std::string::npos);
+  std::replace(url.begin(), url.end(), '+', '-');
+  std::replace(url.begin(), url.end(), '/', '_');
+  CHECK(carried(url) == R"({"a":">>>>>?????"})");
   const std::string good = carry(R"({"a":1})");
   CHECK_FALSE(carried(""));
   CHECK_FALSE(carried("c2ln"));

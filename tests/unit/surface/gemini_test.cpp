@@ -67,6 +67,9 @@ TEST_CASE("surface: what a path of the Gemini API asks for") {
   CHECK(model.what == Ask::What::kModel);
   CHECK(model.model == "a:b");
   CHECK_FALSE(kSurface.serves(head("/v1beta/modelsx")));
+  CHECK(kSurface.serves(head("/v1/models/m:generateContent")));
+  CHECK_FALSE(kSurface.serves(head("/v1/models/m:latest")));
+  CHECK(kSurface.ask(head("/v1/models/m:embedContent")).model == "m");
   CHECK(kSurface.key(head("/v1beta/models", "x=1&key=sy%2D1")) == "sy-1");
 }
 
@@ -190,9 +193,8 @@ TEST_CASE("surface: a Gemini stream has text as it comes, and calls whole at its
   CHECK(json::find_path(said[2], "candidates.0.content.parts.1") ==
         R"({"functionCall":{"id":"b","name":"g","args":{}}})");
 
-  // What the vendor wants back comes back, also in the alphabet of URLs.
-  std::string parts(json::find_path(said[2], "candidates.0.content.parts"));
-  std::replace(parts.begin(), parts.end(), '+', '-');
+  // What the vendor wants back comes back.
+  const std::string parts(json::find_path(said[2], "candidates.0.content.parts"));
   CHECK(
       messages_of(R"([{"role":"model","parts":)" + parts + "}]") ==
       R"([{"role":"assistant","content":null,)"
