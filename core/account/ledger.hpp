@@ -135,7 +135,7 @@ struct LedgerOptions {
   bool durable = false;             // durability `disk`
   bool serve_without_disk = false;  // on_journal_fault `serve`: what can't be written to a file
                                     // is kept in memory until it is in the books
-  std::uint64_t segment_bytes = 8u << 20;
+  std::uint64_t segment_bytes = 4u << 20;
   JournalOs* os = nullptr;  // for tests; outlives the ledger
   std::uint64_t (*now_unix_ns)() = unix_ns;
   bool background = true;  // false: nothing is synced or booked but by work()

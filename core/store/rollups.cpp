@@ -1,9 +1,12 @@
 #include "core/store/rollups.hpp"
 
 #include <spdlog/spdlog.h>
+#include <sys/stat.h>
 
 #include <algorithm>
 #include <bit>
+#include <cerrno>
+#include <cstring>
 
 #include "core/store/records.hpp"
 
@@ -385,6 +388,11 @@ std::uint64_t Histogram::quantile_us(unsigned per_mille) const {
 Rollups::Rollups(std::unique_ptr<Database> database) : database_(std::move(database)) {}
 
 Result<std::unique_ptr<Rollups>> Rollups::open(const std::filesystem::path& file) {
+  // Whoever asks before the first record finds nothing, which is no fault.
+  const std::string directory = file.parent_path();
+  if (mkdir(directory.c_str(), 0700) != 0 && errno != EEXIST) {
+    return Error{directory + ": " + std::strerror(errno)};
+  }
   auto opened = Database::open_sqlite(file, kMigrations);
   if (!opened && says_damaged(opened.error())) {
     // What there are details of is added again.

@@ -50,7 +50,7 @@ class Case(unittest.TestCase):
 
 class Keys(Case):
     def test_a_minted_key_works_at_once(self):
-        account = self.api("POST", "/accounts", {"name": "Acme", "mode": "prepaid", "currency": "EUR"})
+        account = self.api("POST", "/accounts", {"name": "Acme", "currency": "EUR"})
         minted = self.mint(account=account["id"])
         self.assertRegex(minted["key"], r"^sy-[\w-]{49}$")
         answer = self.ask(minted["key"])

@@ -115,8 +115,8 @@ class Providers(unittest.TestCase):
                     self.assertEqual(answer.header("x-switchyard-dropped"),
                                      "/temperature, /logit_bias, /odd%2C%20n%C3%A4me")
                     self.assertEqual(
-                        self.stage.record(answer).line["switchyard.facts"],
-                        {"switchyard.dropped": "/temperature, /logit_bias, /odd%2C%20n%C3%A4me"})
+                        self.stage.record(answer).line["switchyard.facts"]["switchyard.dropped"],
+                        "/temperature, /logit_bias, /odd%2C%20n%C3%A4me")
                     plain, *_ = self.ask(model, stream, [{"role": "user", "content": "x"}])
                     self.assertIsNone(plain.header("x-switchyard-dropped"))
 

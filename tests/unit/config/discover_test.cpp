@@ -144,7 +144,8 @@ TEST_CASE("config: the shipped file holds with its samples switched on", "[unit]
   world.scratch().write("tls/cert.pem", "c");
   world.scratch().write("tls/key.pem", "k");
   world.scratch().write("deepseek.key", "k2");
-  world.environment = {"HOME=/h", "OPENAI_API_KEY=k1", "APP_KEY=k3", "OTLP_TOKEN=k4"};
+  world.environment = {"HOME=/h",       "OPENAI_API_KEY=k1", "APP_KEY=k3",
+                       "OTLP_TOKEN=k4", "ALERT_SECRET=k5",   "STRIPE_SIGNING_SECRET=k6"};
   const auto text = std::ifstream(fs::path(SWITCHYARD_SOURCE_DIR) / "config" / "switchyard.json");
   std::stringstream all;
   all << text.rdbuf();

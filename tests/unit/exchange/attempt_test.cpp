@@ -1,8 +1,8 @@
 #include "core/exchange/attempt.hpp"
-#include "core/exchange/payment.hpp"
 
 #include <catch2/catch.hpp>
 
+#include "core/exchange/payment.hpp"
 #include "core/net/dns.hpp"
 
 namespace switchyard::exchange {
@@ -108,7 +108,7 @@ TEST_CASE("exchange: a report out of all proportion is billed by what was sent a
   CHECK_FALSE(usage.reported);
   CHECK(usage.told_in == 99'000'000'000);
   CHECK(usage.told_out == 98'000'000'000);
-  CHECK(usage.tok_in == 3);   // {"model":"m"}
+  CHECK(usage.tok_in == 4);   // {"model":"m"}
   CHECK(usage.tok_out == 3);  // {"text":"x"}
 }
 
