@@ -169,7 +169,7 @@ std::optional<Nano> bound_by(const Rates& rates, const Multipliers& times, const
     if (!listed) return std::nullopt;
     const auto price = times.apply(*listed);
     sum.add(price ? scale_nano(*price, most[i], kMillion) : std::nullopt);
-    if (price && *price != 0) sum.add(kRounding);
+    if (price && *price != 0 && is_by_million(meter_at(i))) sum.add(kRounding);
   }
   return sum.total().value_or(std::numeric_limits<Nano>::max());
 }

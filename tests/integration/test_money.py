@@ -1,0 +1,320 @@
+"""What requests cost, from the hold to the books: nobody overdraws, nothing is charged twice or lost, whatever dies."""
+
+import collections
+import json
+import os
+import random
+import signal
+import threading
+import time
+import unittest
+from decimal import Decimal
+
+from stage import PATIENT, Stage, provider, wait_for  # first: it says where the others are
+import client
+from admin import Admin
+from upstream import Upstream, chat, chunk_of, error_body, usage_chunk
+
+BY_CALL = {"input": "0", "output": "0", "call": "0.01"}
+OUTPUT = 4  # which of a receipt's quantities counts tokens generated
+BY_TOKEN = {"input": "1000", "output": "2000"}  # 0.001 and 0.002 a token
+
+
+def random_usage(exchange):
+    """A good answer that cost something else each time, and fails now and then."""
+    seed = random.Random(time.monotonic_ns())
+    if seed.random() < 0.2:
+        return exchange.answer(500, error_body("down", "server_error", "down"))
+    usage = {"prompt_tokens": seed.randint(1, 30), "completion_tokens": seed.randint(1, 60)}
+    usage["total_tokens"] = sum(usage.values())
+    if not exchange.request.streams:
+        return exchange.answer(body=chat(usage=usage))
+    exchange.start_stream()
+    for _ in range(seed.randint(1, 8)):
+        exchange.event(chunk_of({"content": "word "}))
+    exchange.event(chunk_of({}, "stop"))
+    exchange.event(usage_chunk(usage))
+    exchange.event("[DONE]")
+    exchange.last_chunk()
+    return True
+
+
+def greedy(exchange):
+    """Reports more than anybody could have foreseen."""
+    usage = {"prompt_tokens": 100_000, "completion_tokens": 100_000, "total_tokens": 200_000}
+    return exchange.answer(body=chat(usage=usage))
+
+
+def endless(exchange):
+    exchange.start_stream()
+    for _ in range(6000):
+        exchange.event(chunk_of({"content": "w "}))
+    exchange.event(chunk_of({}, "stop"))
+    exchange.event("[DONE]")
+    exchange.last_chunk()
+    return True
+
+
+class Shop:
+    """A gateway with prices, and accounts with money."""
+
+    def __init__(self, **config):
+        self.dear = Upstream()
+        self.stage = Stage(providers={"dear": provider(self.dear.url)},
+                           models={"either": ["up/random", "dear/random"]}, up=PATIENT, **config)
+        for upstream in (self.stage.upstream, self.dear):
+            for name, function in (("random", random_usage), ("greedy", greedy), ("endless", endless)):
+                upstream.add(name, function)
+        self.admin = Admin(self.stage.gateway)
+        prices = [{"model": "up/good", "price": BY_CALL}]
+        prices += [{"model": f"up/{name}", "price": BY_TOKEN} for name in ("random", "greedy", "endless")]
+        prices += [{"model": "either", "price": BY_TOKEN}]
+        self.must(201, self.admin.post("/prices", {"name": "retail", "book": "sale", "currency": "USD",
+                                                   "prices": prices}))
+        wait_for(lambda: "prices_loaded" in self.stage.gateway.log(), what="the prices")
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.stage.close()
+        self.dear.close()
+
+    @staticmethod
+    def must(status, answer):
+        assert answer.status == status, answer.text
+        return answer.json()
+
+    def customer(self, money, **members):
+        """(account, key) of a prepaid account with so much."""
+        account = self.must(201, self.admin.post("/accounts", {"name": "c", "mode": "prepaid",
+                                                               "currency": "USD", **members}))["id"]
+        key = self.must(201, self.admin.post("/keys", {"name": "k", "account": account}))["key"]
+        if money:
+            order = self.must(201, self.admin.post("/orders", {"account": account, "provider": "manual",
+                                                               "amount": money, "currency": "USD"}))["id"]
+            self.must(200, self.admin.post(f"/orders/{order}/pay", {"payment": "cash"}))
+            wait_for(lambda: self.balance(account) == Decimal(money), what="the money")
+        return account, key
+
+    def balance(self, account):
+        found = self.must(200, self.admin.get(f"/ledger/balances?account={account}"))["data"]
+        return sum((Decimal(row["balance"]) for row in found), Decimal(0))
+
+    def available(self, key):
+        answer = client.call(self.stage.url, "GET", "/v1/balance", None, key)
+        return Decimal(str(self.must(200, answer)["available"]))
+
+    def receipts(self, account):
+        found, after = [], ""
+        while True:
+            page = self.must(200, self.admin.get(f"/ledger/receipts?account={account}&limit=1000{after}"))
+            found += page["data"]
+            if page["next"] is None:
+                return found
+            after = f"&after={page['next']}"
+
+    def settled(self):
+        """Once no hold is open and the books are up to the journal."""
+        def still():
+            text = client.call(self.stage.gateway.admin_url, "GET", "/metrics").text
+            values = dict(line.rsplit(" ", 1) for line in text.splitlines() if not line.startswith("#"))
+            return float(values["switchyard_ledger_holds_open"]) == 0 and \
+                float(values["switchyard_ledger_lag_entries"]) == 0
+        wait_for(still, 20, "the books to be up to date")
+
+    def proven(self, case):
+        proof = self.must(200, self.admin.get("/ledger/verify"))
+        case.assertEqual(proof, {"proven": True, "violations": []})
+
+
+def ask(url, key, model, stream=False, **members):
+    body = {"model": model, "messages": client.MESSAGES, "stream": stream, **members}
+    return client.call(url, "POST", "/v1/chat/completions", body, key, timeout=30)
+
+
+class Money(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.shop = Shop()
+        cls.addClassCleanup(cls.shop.__exit__)
+        cls.url = cls.shop.stage.url
+
+    def test_money_for_so_many_calls_serves_exactly_so_many(self):
+        account, key = self.shop.customer("1")
+        before = len(self.shop.stage.upstream.requests)
+        connections = [client.Connection(self.url, timeout=60) for _ in range(400)]
+        body = {"model": "up/good", "messages": client.MESSAGES}
+        statuses = []
+        for _ in range(5):  # 2,000 in all, 400 at once
+            for connection in connections:
+                connection.send_request("POST", "/v1/chat/completions", body, key)
+            for connection in connections:
+                answer = connection.receive_answer()
+                statuses.append(answer.status)
+                if answer.status != 200:
+                    error = json.loads(answer.text)["error"]
+                    self.assertEqual((answer.status, error["type"], error["code"]),
+                                     (402, "insufficient_quota", "insufficient_quota"))
+        for connection in connections:
+            connection.close()
+        self.assertEqual(statuses.count(200), 100, (collections.Counter(statuses), self.shop.balance(account)))
+        self.assertEqual(len(self.shop.stage.upstream.requests) - before, 100)
+        self.shop.settled()
+        self.assertEqual(self.shop.balance(account), 0)
+        self.assertEqual(len([r for r in self.shop.receipts(account) if r["charge"] == "0.01"]), 100)
+        self.shop.proven(self)
+
+    def test_nobody_overdraws_with_streams_faults_and_clients_that_leave(self):
+        account, key = self.shop.customer("5")
+        stopped, below = threading.Event(), []
+
+        def watch():
+            while not stopped.is_set():
+                if self.shop.available(key) < 0 or self.shop.balance(account) < 0:
+                    below.append(True)
+
+        def spend(number):
+            seed = random.Random(number)
+            for _ in range(400):
+                if stopped.is_set():
+                    return
+                model = seed.choice(["up/random", "either"])
+                stream = seed.random() < 0.5
+                if seed.random() < 0.1:
+                    with client.Connection(self.url) as connection:
+                        connection.send_request("POST", "/v1/chat/completions", {
+                            "model": model, "messages": client.MESSAGES, "stream": True,
+                            "max_tokens": 60}, key)
+                    continue
+                answer = ask(self.url, key, model, stream, max_tokens=60)
+                if answer.status == 402:
+                    return
+
+        watcher = threading.Thread(target=watch)
+        spenders = [threading.Thread(target=spend, args=(number,)) for number in range(16)]
+        watcher.start()
+        for thread in spenders:
+            thread.start()
+        for thread in spenders:
+            thread.join()
+        stopped.set()
+        watcher.join()
+        self.assertEqual(below, [])
+        self.shop.settled()
+        spent = sum(Decimal(receipt["charge"] or "0") for receipt in self.shop.receipts(account))
+        self.assertEqual(self.shop.balance(account), Decimal("5") - spent)
+        # The prompt's bound and 60 tokens of answer: what one hold takes.
+        self.assertLess(self.shop.balance(account), Decimal("0.5"))
+        self.shop.proven(self)
+
+    def test_usage_above_the_hold_is_a_shortfall(self):
+        account, key = self.shop.customer("10")
+        answer = ask(self.url, key, "up/greedy")
+        self.assertEqual(answer.status, 200, answer.text)
+        self.shop.settled()
+        self.assertEqual(self.shop.balance(account), 0)
+        (receipt,) = self.shop.receipts(account)
+        self.assertEqual((Decimal(receipt["charge"]), Decimal(receipt["shortfall"])), (10, 290))
+        self.shop.proven(self)
+
+    def test_a_stream_ends_where_the_money_does(self):
+        account, key = self.shop.customer("3")
+        answer = ask(self.url, key, "up/endless", True)
+        self.assertEqual((answer.status, answer.clean), (200, True))
+        events = answer.events()
+        self.assertEqual(events[-1], "[DONE]")
+        last = json.loads(events[-2])
+        self.assertEqual(last["choices"][0]["finish_reason"], "length")
+        self.assertEqual(last["switchyard"]["code"], "balance_exhausted")
+        words = sum(json.loads(event)["choices"][0]["delta"].get("content") == "w "
+                    for event in events[:-1])
+        self.shop.settled()
+        (receipt,) = self.shop.receipts(account)
+        self.assertEqual(receipt["ended"], "balance_exhausted")
+        self.assertEqual(receipt["quantities"][OUTPUT], words)
+        self.assertGreaterEqual(self.shop.balance(account), 0)
+        self.shop.proven(self)
+
+    def test_what_fails_is_not_charged_and_what_has_no_price_not_begun(self):
+        account, key = self.shop.customer("1")
+        self.assertEqual(ask(self.url, key, "up/status-400").json()["error"]["code"], "model_unpriced")
+        self.shop.must(201, self.shop.admin.post("/prices", {
+            "name": "faulty", "book": "sale", "currency": "USD",
+            "prices": [{"model": "up/status-400", "price": BY_CALL}]}))
+        wait_for(lambda: ask(self.url, key, "up/status-400").status == 400, what="the price")
+        self.shop.settled()
+        self.assertEqual(self.shop.balance(account), 1)
+        self.shop.proven(self)
+
+    def test_a_hard_budget_refuses_and_a_soft_one_does_not(self):
+        account, key = self.shop.customer("1")
+        for name, hard in (("soft", False), ("hard", True)):
+            self.shop.must(201, self.shop.admin.post("/budgets", {
+                "name": f"{name} {account}", "account": account, "period": "day", "currency": "USD",
+                "amount": "0.01" if not hard else "0.05", "hard": hard}))
+        served = []
+
+        def refused():
+            answer = ask(self.url, key, "up/good")
+            served.append(answer.status)
+            return answer.status == 402 and answer
+        error = wait_for(refused, 20, "the budget to be used up").json()["error"]
+        self.assertEqual(error["code"], "budget_exceeded")
+        # It may have begun a moment before the budget was in force.
+        self.assertGreaterEqual(served.count(200), 5)
+        self.assertLess(served.count(200), 100)
+        self.shop.settled()
+        self.assertEqual(self.shop.balance(account), 1 - Decimal("0.01") * served.count(200))
+
+
+class Crashes(unittest.TestCase):
+    def test_a_killed_worker_loses_nothing_and_doubles_nothing(self):
+        with Shop() as shop:
+            account, key = shop.customer("1000")
+            got, lock, stopped = [], threading.Lock(), threading.Event()
+
+            def spend(number):
+                while not stopped.is_set():
+                    name = f"crash-{number}-{time.monotonic_ns()}"
+                    stream = number % 2 == 0
+                    body = {"model": "up/random", "messages": client.MESSAGES, "stream": stream,
+                            "max_tokens": 60}
+                    try:
+                        answer = client.call(shop.stage.url, "POST", "/v1/chat/completions", body, key,
+                                             {"X-Request-Id": name}, timeout=10)
+                    except OSError:
+                        continue
+                    whole = answer.status == 200 and answer.clean and (
+                        not stream or answer.events()[-1:] == ["[DONE]"])
+                    if whole:
+                        with lock:
+                            got.append(name)
+
+            threads = [threading.Thread(target=spend, args=(number,)) for number in range(6)]
+            for thread in threads:
+                thread.start()
+            seed = random.Random(20)
+            for _ in range(20):
+                count = len(got)
+                wait_for(lambda: len(got) >= count + seed.randint(1, 12), 20, "answers")
+                for pid in shop.stage.gateway.workers():
+                    os.kill(pid, signal.SIGKILL)
+            count = len(got)
+            wait_for(lambda: len(got) > count, 20, "answers after the last crash")
+            stopped.set()
+            for thread in threads:
+                thread.join()
+            shop.settled()
+            receipts = [receipt for receipt in shop.receipts(account) if receipt["ended"] != "failed"]
+            names = [receipt["request_id"] for receipt in receipts]
+            self.assertEqual(len(names), len(set(names)), "a request was charged twice")
+            self.assertEqual(set(got) - set(names), set(), "an answer was not charged")
+            spent = sum(Decimal(receipt["charge"] or "0") for receipt in receipts)
+            self.assertEqual(shop.balance(account), 1000 - spent)
+            self.assertEqual(shop.available(key), shop.balance(account))
+            shop.proven(self)
+
+
+if __name__ == "__main__":
+    unittest.main()
