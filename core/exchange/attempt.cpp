@@ -23,6 +23,7 @@ constexpr std::uint64_t kDrainPiecesMax = 4096;
 constexpr std::size_t kJobBytesMax = 64 * 1024;
 // What an operation has for its last request once the client left.
 constexpr std::chrono::seconds kCancelMax{10};
+constexpr char kBalanceExhausted[] = "balance_exhausted";
 
 // What is left of an answer whose end the plugin has seen: read it so that the connection can serve
 // again.
@@ -199,17 +200,28 @@ swy_rc Attempt::emit_delta(bool content, std::string_view data) {
 void Attempt::exhaust() {
   exhausted_ = aborted_ = true;
   --content_pieces_;  // the one that nobody pays for
+  if (native_ != nullptr) {
+    // What would end it as at a limit is its dialect's own; an error every surface can say.
+    fault_.cls = SWY_CLS_QUOTA;
+    fault_.code = kBalanceExhausted;
+    fault_.unpaid = true;
+    fault_.message = "The balance of this account is used up; the answer ends here.";
+    return;
+  }
   observe::Record& record = *request_.record;
-  record.error_code = "balance_exhausted";
+  record.error_code = kBalanceExhausted;
   record.finish_reason = "length";
   emitted_ = true;
+  const bool legacy = request_.task == "completions";
   std::string last = R"({"id":)";
   append_json_string(last, record.id);
-  last += R"(,"object":"chat.completion.chunk","created":)" +
-          std::to_string(record.start_unix_ns / 1'000'000'000u) + R"(,"model":)";
+  last += legacy ? R"(,"object":"text_completion")" : R"(,"object":"chat.completion.chunk")";
+  last += R"(,"created":)" + std::to_string(record.start_unix_ns / 1'000'000'000u) + R"(,"model":)";
   append_json_string(last, record.model_asked);
-  last += R"(,"choices":[{"index":0,"delta":{},"finish_reason":"length"}],)"
-          R"("switchyard":{"code":"balance_exhausted"}})";
+  last += legacy ? R"(,"choices":[{"index":0,"text":"",)" : R"(,"choices":[{"index":0,"delta":{},)";
+  last += R"("finish_reason":"length"}],"switchyard":{"code":")";
+  last += kBalanceExhausted;
+  last += R"("}})";
   writer_.delta(last, true);
 }
 
@@ -399,6 +411,7 @@ Task<Attempt::Outcome> Attempt::run() {
   Next next = step(SWY_EV_START);
   for (;;) {
     if (!flushed()) co_await writer_.flush();
+    if (exhausted_ && native_ != nullptr) co_return Outcome::kFailed;
     if (exhausted_) break;
     if (given_up()) {
       co_await cancel();

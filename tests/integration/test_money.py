@@ -55,19 +55,38 @@ def endless(exchange):
     return True
 
 
+def endless_message(exchange):
+    """The same from Anthropic."""
+    exchange.start_stream()
+    exchange.event({"type": "message_start", "message": {
+        "id": "msg_1", "type": "message", "role": "assistant", "model": "m", "content": [],
+        "stop_reason": None, "usage": {"input_tokens": 3, "output_tokens": 1}}})
+    exchange.event({"type": "content_block_start", "index": 0,
+                    "content_block": {"type": "text", "text": ""}})
+    for _ in range(6000):
+        exchange.event({"type": "content_block_delta", "index": 0,
+                        "delta": {"type": "text_delta", "text": "w "}})
+    exchange.last_chunk()
+    return True
+
+
 class Shop:
     """A gateway with prices, and accounts with money."""
 
     def __init__(self, **config):
         self.dear = Upstream()
-        self.stage = Stage(providers={"dear": provider(self.dear.url)},
+        claude = {**provider(self.dear.url), "plugin": "anthropic"}
+        del claude["dialect"]
+        self.stage = Stage(providers={"dear": provider(self.dear.url), "claude": {**claude, **PATIENT}},
                            models={"either": ["up/random", "dear/random"]}, up=PATIENT, **config)
         for upstream in (self.stage.upstream, self.dear):
-            for name, function in (("random", random_usage), ("greedy", greedy), ("endless", endless)):
+            for name, function in (("random", random_usage), ("greedy", greedy), ("endless", endless),
+                                   ("message", endless_message)):
                 upstream.add(name, function)
         self.admin = Admin(self.stage.gateway)
         prices = [{"model": "up/good", "price": BY_CALL}]
         prices += [{"model": f"up/{name}", "price": BY_TOKEN} for name in ("random", "greedy", "endless")]
+        prices += [{"model": "claude/message", "price": BY_TOKEN}]
         prices += [{"model": "either", "price": BY_TOKEN}]
         self.must(201, self.admin.post("/prices", {"name": "retail", "book": "sale", "currency": "USD",
                                                    "prices": prices}))
@@ -234,6 +253,21 @@ class Money(unittest.TestCase):
         self.assertEqual(receipt["ended"], "balance_exhausted")
         self.assertEqual(receipt["quantities"][OUTPUT], words)
         self.assertGreaterEqual(self.shop.balance(account), 0)
+        self.shop.proven(self)
+
+    def test_a_native_stream_ends_there_with_an_error_of_its_dialect(self):
+        account, key = self.shop.customer("3")
+        body = {"model": "claude/message", "messages": client.MESSAGES, "stream": True}
+        answer = client.call(self.url, "POST", "/v1/messages", {**body, "max_tokens": 0}, None,
+                             {"x-api-key": key}, timeout=30)
+        del body
+        self.assertEqual((answer.status, answer.clean), (200, True), answer.text)
+        last = json.loads(answer.events()[-1])
+        self.assertEqual(last["type"], "error")
+        self.assertIn("used up", last["error"]["message"])
+        self.shop.settled()
+        self.assertGreaterEqual(self.shop.balance(account), 0)
+        self.assertLess(self.shop.balance(account), 3)
         self.shop.proven(self)
 
     def test_what_fails_is_not_charged_and_what_has_no_price_not_begun(self):
