@@ -6,6 +6,7 @@
 #include <map>
 
 #include "core/account/purse.hpp"
+#include "core/base/pattern.hpp"
 #include "core/observe/log.hpp"
 
 namespace switchyard::account {
@@ -59,25 +60,6 @@ Budget budget_of(const store::BudgetRow& row, const UtcOffset& offset, std::int6
 }
 
 }  // namespace
-
-bool matches_pattern(std::string_view pattern, std::string_view text) {
-  std::size_t p = 0, t = 0, star = std::string_view::npos, resume = 0;
-  while (t < text.size()) {
-    if (p < pattern.size() && pattern[p] == '*') {
-      star = p++;
-      resume = t;
-    } else if (p < pattern.size() && pattern[p] == text[t]) {
-      ++p;
-      ++t;
-    } else if (star != std::string_view::npos) {
-      p = star + 1;
-      t = ++resume;
-    } else {
-      return false;
-    }
-  }
-  return pattern.find_first_not_of('*', p) == std::string_view::npos;
-}
 
 bool Budget::applies(const Spender& spender) const {
   return (account.empty() || account == spender.account) && (key.empty() || key == spender.key) &&

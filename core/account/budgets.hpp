@@ -82,9 +82,6 @@ class BudgetTable {
   std::int64_t good_until_unix_s_ = INT64_MAX;
 };
 
-// Any text against a pattern in which '*' stands for any characters.
-bool matches_pattern(std::string_view pattern, std::string_view text);
-
 // Budgets as operators change them, and what the books say was spent. Blocking. [any thread]
 class Budgets {
  public:

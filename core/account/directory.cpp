@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <cstring>
 
+#include "core/base/pattern.hpp"
+
 namespace switchyard::account {
 
 // One way to a key: a MAC, and until when it is good. A cache line, for memory is what a search
@@ -32,31 +34,10 @@ bool same(const KeyMac& a, const KeyMac& b) {
   return CRYPTO_memcmp(a.data(), b.data(), a.size()) == 0;
 }
 
-// Any text against a pattern where '*' stands for any characters; linear in practice, never
-// exponential.
-bool matches(std::string_view pattern, std::string_view text) {
-  std::size_t p = 0, t = 0, star = std::string_view::npos, resume = 0;
-  while (t < text.size()) {
-    if (p < pattern.size() && pattern[p] == '*') {
-      star = p++;
-      resume = t;
-    } else if (p < pattern.size() && pattern[p] == text[t]) {
-      ++p;
-      ++t;
-    } else if (star != std::string_view::npos) {
-      p = star + 1;
-      t = ++resume;
-    } else {
-      return false;
-    }
-  }
-  return pattern.find_first_not_of('*', p) == std::string_view::npos;
-}
-
 bool allowed(const std::vector<std::string>& patterns, std::string_view text) {
   return patterns.empty() ||
          std::any_of(patterns.begin(), patterns.end(),
-                     [&](const std::string& pattern) { return matches(pattern, text); });
+                     [&](const std::string& pattern) { return matches_pattern(pattern, text); });
 }
 
 }  // namespace
