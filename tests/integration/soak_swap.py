@@ -200,11 +200,21 @@ class Soak(Setting):
     # -- the process
 
     def rss_kib(self):
+        """Its own: the journal's files are mapped, and how many there are depends on the load."""
         status = pathlib.Path(f"/proc/{self.worker}/status").read_text()
-        return int(re.search(r"VmRSS:\s+(\d+) kB", status).group(1))
+        return int(re.search(r"RssAnon:\s+(\d+) kB", status).group(1))
 
     def descriptors(self):
-        return len(os.listdir(f"/proc/{self.worker}/fd"))
+        """Those of swaps and requests; the journal and the day's records have theirs as they need them."""
+        folder = pathlib.Path(f"/proc/{self.worker}/fd")
+        count = 0
+        for name in os.listdir(folder):
+            try:
+                target = os.readlink(folder / name)
+            except FileNotFoundError:
+                continue
+            count += "/journal/" not in target and "/records/" not in target
+        return count
 
     def at_rest(self):
         """Nothing runs: of each file one generation serves, and at most one is kept for a rollback."""
