@@ -285,7 +285,7 @@ int list_records(Arguments args, const Streams& streams) {
 }
 
 int show_record(Arguments args, const Streams& streams) {
-  const std::string path = "/admin/v1/records/" + escaped(args.words[1]);
+  const std::string path = "/admin/v1/records/" + percent_encoded(args.words[1]);
   auto asked = ask_and_check(std::move(args), path, streams);
   if (!asked) return asked.error();
   tell_pretty(asked->document, streams.out);
