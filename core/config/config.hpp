@@ -133,6 +133,9 @@ struct Records {
   std::uint64_t size_max = 10'000'000'000;                 // bytes of the details
   // A request's plan is kept of one in so many, and of each that failed; 0: of those alone.
   std::uint32_t plans_one_in = 100;
+  // Of keys that have what they send and get kept: how long, how much of one body, how much of all.
+  std::chrono::hours bodies_keep{7 * 24};
+  std::uint64_t body_size_max = 1'000'000, bodies_size_max = 1'000'000'000;
 };
 
 struct Plugins {

@@ -778,6 +778,11 @@ class Reader {
     read_days(value, "usage_keep", records.usage_keep);
     read_size(value, "size_max", records.size_max);
     read_number(value, "plans_one_in", records.plans_one_in);
+    if (const Json* bodies = member(value, "bodies")) {
+      read_days(*bodies, "keep", records.bodies_keep);
+      read_size(*bodies, "size_max", records.bodies_size_max);
+      read_size(*bodies, "body_size_max", records.body_size_max);
+    }
     if (records.usage_keep < records.keep) {
       fault("/records/usage_keep", "shorter than records.keep; sums are kept at least as long");
     }

@@ -8,6 +8,7 @@
 #include "core/exchange/choice.hpp"
 #include "core/net/offload.hpp"
 #include "core/net/text.hpp"
+#include "core/observe/body_keeper.hpp"
 #include "core/surface/admission.hpp"
 #include "core/surface/endpoints.hpp"
 #include "core/surface/form.hpp"
@@ -144,9 +145,31 @@ void Gateway::finish(Call& call) {
     record.final_status = observe::FinalStatus::kClientLeft;
   }
   context_.metrics.add(record);
+  if (call.answer && call.recorded) keep_bodies(call);
   if (call.published.loggers && !call.published.loggers->empty()) {
     call.published.loggers->publish(std::move(call.record));
   }
+}
+
+void Gateway::begin_keeping(Call& call) const {
+  const config::Records& records = call.snapshot().config->records;
+  const bool kept = call.key != nullptr && call.key->stores_bodies && records.enabled;
+  if (!kept || body_keeper_ == nullptr) return;
+  call.answer = std::make_unique<std::string>();
+  call.http.copy_answer(*call.answer, records.body_size_max);
+}
+
+void Gateway::keep_bodies(const Call& call) const {
+  const std::size_t most = call.snapshot().config->records.body_size_max;
+  const std::string_view request = call.http.body(), answer = *call.answer;
+  store::BodyRow row;
+  row.record_id = call.record->id;
+  row.key_id = call.record->key_id;
+  row.at_unix_s = call.record->start_unix_ns / 1'000'000'000u;
+  row.cut = request.size() > most || answer.size() > most;
+  row.request = request.substr(0, most);
+  row.answer = answer.substr(0, most);
+  body_keeper_->put(std::move(row));
 }
 
 Task<> Gateway::answer(Call& call, unsigned status, std::string body) {
@@ -258,6 +281,7 @@ Task<> Gateway::serve(Call& call) {
       co_await refuse(call, std::move(*refused));
       co_return;
     }
+    begin_keeping(call);
   }
 
   if (endpoint != nullptr) {

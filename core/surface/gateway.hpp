@@ -17,6 +17,10 @@
 #include "core/store/store.hpp"
 #include "core/surface/webhooks.hpp"
 
+namespace switchyard::observe {
+class BodyKeeper;
+}
+
 namespace switchyard::surface {
 
 struct Ask;                  // surface.hpp
@@ -46,6 +50,9 @@ class Gateway : public net::HttpHandler {
 
   // Where key holders' questions are answered from; null, and such paths are not there.
   void set_self_service(account::SelfService* service) { self_service_ = service; }
+
+  // Where bodies go of keys that have them kept; null, and none are.
+  void set_body_keeper(observe::BodyKeeper* keeper) { body_keeper_ = keeper; }
 
   // From the next request on. [loop]
   void publish(std::shared_ptr<const Published> published);
@@ -96,12 +103,16 @@ class Gateway : public net::HttpHandler {
   static std::vector<std::string> near_names(const Call& call, std::string_view name);
   void list_models(const Call& call, std::string& out) const;
   void finish(Call& call);
+  // Has the answer copied where its key has bodies kept.
+  void begin_keeping(Call& call) const;
+  void keep_bodies(const Call& call) const;
   std::string new_request_id();
 
   exchange::LoopContext context_;
   net::asio::thread_pool& compute_;
   store::Store* store_;
   account::SelfService* self_service_ = nullptr;
+  observe::BodyKeeper* body_keeper_ = nullptr;
   Pin current_;
   bool draining_ = false;
   std::uint64_t id_state_[2];

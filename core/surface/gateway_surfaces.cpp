@@ -63,6 +63,7 @@ Task<> Gateway::serve_surface(Call& call, const Surface& surface) {
       co_await refuse(call, std::move(*refused));
       co_return;
     }
+    begin_keeping(call);
   }
 
   if (ask.what == Ask::What::kNotStored) {

@@ -25,6 +25,7 @@
 #include "core/catalog/price_list.hpp"
 #include "core/config/change.hpp"
 #include "core/net/dns.hpp"
+#include "core/observe/body_keeper.hpp"
 #include "core/observe/log.hpp"
 #include "core/observe/record_keeper.hpp"
 #include "core/store/accounts.hpp"
@@ -233,6 +234,7 @@ class Worker {
   catalog::PricesInForce prices_;
   std::shared_ptr<observe::LoggerFanout> loggers_;
   std::shared_ptr<observe::RecordSettings> record_settings_;
+  std::unique_ptr<observe::BodyKeeper> body_keeper_;
   std::weak_ptr<observe::LoggerFanout::Line> record_line_;  // of the fan-outs that have it
   std::vector<std::shared_ptr<net::TlsServer>> tls_;
 
@@ -295,6 +297,10 @@ Result<std::shared_ptr<observe::LoggerFanout>, config::Faults> Worker::open_logg
 
 store::RecordLimits record_limits(const config::Records& records) {
   return {records.keep, records.usage_keep, records.size_max};
+}
+
+store::BodyLimits body_limits(const config::Records& records) {
+  return {records.bodies_keep, records.bodies_size_max};
 }
 
 // One for all configurations: what changes are its settings.
@@ -386,6 +392,7 @@ void Worker::adopt(Next next) {
   loggers_ = std::move(next.loggers);
   tls_ = std::move(next.tls);
   if (record_settings_) record_settings_->set(record_limits(config_->records));
+  body_keeper_->set_limits(body_limits(config_->records));
   const auto configured = billing_->configure(config_);
   if (!configured) {
     spdlog::error("alerts_not_posted reason={}", observe::quote(configured.error().message));
@@ -684,6 +691,14 @@ bool Worker::start() {
   const account::Pepper pepper{Secret(state_.pepper)};
   registry_ = std::make_unique<account::Registry>(*accounts_, pepper);
   self_service_ = std::make_unique<account::SelfService>(*database_);
+  body_keeper_ = std::make_unique<observe::BodyKeeper>(
+      store::bodies_file(directory), Secret(state_.pepper),
+      [this](const std::string& key_id) -> Result<bool> {
+        const auto key = accounts_->key(key_id);
+        if (!key) return key.error();
+        return key->has_value();
+      },
+      body_limits(config_->records));
   directory_ = std::make_unique<account::Loader>(*accounts_, pepper);
   price_lists_ = std::make_unique<store::Prices>(*database_);
   if (!open_ledger() || !open_billing()) return false;
@@ -739,6 +754,7 @@ void Worker::start_loops() {
         std::make_unique<LoopRuntime>(i, resolver_, metrics, compute_, *store_, *ledger_));
     LoopRuntime& runtime = *loops_.back();
     runtime.gateway.set_self_service(self_service_.get());
+    runtime.gateway.set_body_keeper(body_keeper_.get());
     serving.push_back(
         {&runtime.loop, &runtime.server, &metrics.connections, &metrics.refused_connections});
   }
@@ -805,7 +821,10 @@ void Worker::start_admin() {
   add(admin::account_routes(account_services()));
   add(admin::ledger_routes(*books_, state_.directory));
   add(admin::price_routes(*database_));
-  add(admin::records_routes(records_directory()));
+  add(admin::records_routes(records_directory(),
+                            [this](const std::string& record_id, const std::string& key_id) {
+                              return body_keeper_->find(record_id, key_id);
+                            }));
   add(billing_->routes());
   const auto document = data_directory() / "admin-openapi.json";
   const auto is_within = [this](const std::string& account,
