@@ -204,6 +204,8 @@ bool LimitedRequest::fits_count(const Part& part, std::size_t which, const Perio
   if (few_requests && few_tokens) return true;
   refuse(part, day ? Why::kDay : Why::kMonth, few_requests ? tokens : requests, 0);
   refusal_.tokens = few_requests;
+  refusal_.plan = part.subject.quota_tokens > 0;
+  refusal_.until_unix_s = period.end_unix_s;
   return false;
 }
 
@@ -227,7 +229,11 @@ void LimitedRequest::note_standing(const Part& part, std::uint64_t now_ns) {
 
 void LimitedRequest::refuse(const Part& part, LimitRefusal::Why why, std::uint64_t limit,
                             std::uint64_t wait_ns) {
-  refusal_ = {why, false, part.subject.words, limit, wait_ns};
+  refusal_ = {};
+  refusal_.why = why;
+  refusal_.words = part.subject.words;
+  refusal_.limit = limit;
+  refusal_.wait_ns = wait_ns;
 }
 
 Result<void> LimitedRequest::prepare(std::uint64_t now_ns) {

@@ -47,9 +47,11 @@ struct LimitRefusal {
   };
   Why why = Why::kRequests;
   bool tokens = false;  // kDay, kMonth: of tokens, not of requests
+  bool plan = false;    // kDay: it is a plan\'s period
   std::string words;    // of the subject
   std::uint64_t limit = 0;
-  std::uint64_t wait_ns = 0;  // until it may be so; 0: nobody knows
+  std::uint64_t wait_ns = 0;      // of a minute's limit: until it has room
+  std::int64_t until_unix_s = 0;  // kDay, kMonth: the period's end
 };
 
 // How a caller stands, for the headers of its answers: the limit that is nearest.

@@ -133,6 +133,7 @@ Task<> Gateway::handle(net::HttpExchange& http) {
 
   const Gauge open(context_.metrics.open_requests);
   co_await serve(call);
+  if (call.limited) call.limited->end(record.usage.tok_in + record.usage.tok_out, mono_ns());
   if (call.recorded) finish(call);
 }
 
@@ -182,7 +183,9 @@ Task<> Gateway::serve(Call& call) {
     call.headers.append("access-control-allow-origin: ").append(origin);
     call.headers +=
         "\r\nvary: origin\r\naccess-control-expose-headers: x-request-id, retry-after, "
-        "x-switchyard-dropped\r\n";
+        "retry-after-ms, x-switchyard-dropped, x-ratelimit-limit-requests, "
+        "x-ratelimit-limit-tokens, x-ratelimit-remaining-requests, "
+        "x-ratelimit-remaining-tokens, x-ratelimit-reset-requests, x-ratelimit-reset-tokens\r\n";
   }
 
   if (head.path == "/healthz" || head.path == "/readyz") {
@@ -260,6 +263,18 @@ Task<> Gateway::serve(Call& call) {
     }
   }
 
+  if (endpoint != nullptr || videos || realtime) {
+    auto full = shed(call);
+    if (full) {
+      call.recorded = true;
+      call.record->task = endpoint != nullptr ? endpoint->task
+                          : videos            ? read_video_call(head.method, head.path).task
+                                              : kRealtimeTask;
+      call.record->surface = "openai";
+      co_await refuse(call, std::move(*full));
+      co_return;
+    }
+  }
   if (endpoint != nullptr) {
     call.recorded = true;
     call.record->task = endpoint->task;
@@ -473,6 +488,8 @@ Task<> Gateway::serve_task(Call& call) {
   request.record = &record;
   call.charge(request);
   request.refuse_loss = refuses_loss(call.head());
+  const bool admitted = co_await take_limits(call, request);
+  if (!admitted) co_return;
   if (form || endpoint.job) {
     co_await serve_rare(call, endpoint, request, form.get(), asked_state(index));
     exchange::note_plan(call.snapshot(), request);
@@ -533,8 +550,6 @@ Task<> Gateway::serve_realtime(Call& call) {
   JsonIndex index;
   (void)index.scan(ask->body).has_value();
 
-  RealtimeWriter writer(context_.loop, call.http, call.headers, ask->accept, record.id,
-                        config.limits.write_timeout);
   exchange::Request request;
   request.task = kRealtimeTask;
   request.dialect = "openai";
@@ -545,6 +560,10 @@ Task<> Gateway::serve_realtime(Call& call) {
   request.route = &route;
   request.record = &record;
   call.charge(request);
+  const bool admitted = co_await take_limits(call, request);
+  if (!admitted) co_return;
+  RealtimeWriter writer(context_.loop, call.http, call.headers, ask->accept, record.id,
+                        config.limits.write_timeout);
   request.session = &writer;
   const Gauge open(context_.metrics.open_streams);
   co_await exchange::run(context_, call.snapshot(), request, writer);

@@ -110,13 +110,14 @@ Result<void> Billing::configure(std::shared_ptr<const config::Config> config) {
   return {};
 }
 
-void Billing::start() {
-  thread_ = std::thread([this] { run(); });
+void Billing::start(std::function<void()> also) {
+  thread_ = std::thread([this, also = std::move(also)] { run(also); });
 }
 
-void Billing::run() {
+void Billing::run(const std::function<void()>& also) {
   while (true) {
     turn(now_s());
+    also();
     std::unique_lock lock(mutex_);
     if (wake_.wait_for(lock, kTurn, [this] { return ending_; })) return;
   }
