@@ -146,6 +146,7 @@ Result<std::shared_ptr<const PlanTable>> PlanTable::read(store::Plans& rows) {
 }
 
 const PlanRights* PlanTable::find(const std::string& account) const {
+  if (by_account_.empty()) return nullptr;
   const auto found = by_account_.find(account);
   return found == by_account_.end() ? nullptr : &found->second;
 }

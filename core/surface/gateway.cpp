@@ -203,7 +203,8 @@ Task<> Gateway::serve(Call& call) {
   const Surface* const surface = find_surface(head);
   const bool videos = is_video_call(head);
   const auto self = self_service_ == nullptr ? std::nullopt : self_service_kind(head.path);
-  if (!known_path(head.path) && !videos && surface == nullptr && !self) {
+  const bool redeems = head.path == kRedeemPath && call.published.redeem;
+  if (!known_path(head.path) && !videos && surface == nullptr && !self && !redeems) {
     co_await refuse(call, bad_request(404, "unknown_url",
                                       "Unknown request URL: " + std::string(head.method) + " " +
                                           std::string(head.path) + "."));
@@ -233,9 +234,9 @@ Task<> Gateway::serve(Call& call) {
   const bool get = head.method == "GET" || (head.method == "HEAD" && !realtime);
   const bool wrong_method =
       videos ? read_video_call(head.method, head.path).kind == VideoCall::Kind::kWrongMethod
-             : (endpoint != nullptr ? head.method != "POST" : !get);
+             : (endpoint != nullptr || redeems ? head.method != "POST" : !get);
   if (wrong_method) {
-    std::string allowed = endpoint != nullptr ? "POST" : realtime ? "GET" : "GET, HEAD";
+    std::string allowed = endpoint != nullptr || redeems ? "POST" : realtime ? "GET" : "GET, HEAD";
     if (videos) allowed = read_video_call(head.method, head.path).allowed;
     call.headers += "allow: " + allowed + "\r\n";
     co_await refuse(call, bad_request(405, "method_not_allowed",
@@ -297,6 +298,10 @@ Task<> Gateway::serve(Call& call) {
   }
   if (self) {
     co_await serve_self(call, *self);
+    co_return;
+  }
+  if (redeems) {
+    co_await serve_redeem(call);
     co_return;
   }
   std::string body;
@@ -488,8 +493,10 @@ Task<> Gateway::serve_task(Call& call) {
   request.record = &record;
   call.charge(request);
   request.refuse_loss = refuses_loss(call.head());
-  const bool admitted = co_await take_limits(call, request);
-  if (!admitted) co_return;
+  if (is_limited(call, request)) {
+    const bool admitted = co_await take_limits(call, request);
+    if (!admitted) co_return;
+  }
   if (form || endpoint.job) {
     co_await serve_rare(call, endpoint, request, form.get(), asked_state(index));
     exchange::note_plan(call.snapshot(), request);
@@ -560,8 +567,10 @@ Task<> Gateway::serve_realtime(Call& call) {
   request.route = &route;
   request.record = &record;
   call.charge(request);
-  const bool admitted = co_await take_limits(call, request);
-  if (!admitted) co_return;
+  if (is_limited(call, request)) {
+    const bool admitted = co_await take_limits(call, request);
+    if (!admitted) co_return;
+  }
   RealtimeWriter writer(context_.loop, call.http, call.headers, ask->accept, record.id,
                         config.limits.write_timeout);
   request.session = &writer;

@@ -17,6 +17,7 @@
 #include "core/net/server.hpp"
 #include "core/observe/record.hpp"
 #include "core/store/store.hpp"
+#include "core/surface/redeem.hpp"
 #include "core/surface/webhooks.hpp"
 
 namespace switchyard::account {
@@ -42,6 +43,7 @@ struct Published {
   std::shared_ptr<observe::LoggerFanout> loggers;
   catalog::PricesInForce prices;
   TakeWebhook stripe_webhook;  // empty: there is no such URL
+  RedeemCode redeem;           // the same
   bool open_access = false;    // no key exists: everybody on this machine may call
   std::shared_ptr<const account::BudgetTable> budgets;
   std::shared_ptr<const account::Account> open_account;  // who pays for these
@@ -85,6 +87,8 @@ class Gateway : public net::HttpHandler {
   static void keep_counting(const Call& call, const Surface& surface, const Canonical& canonical,
                             routing::Route& route);
   net::Task<> list_models(Call& call, const Surface& surface, const Ask& ask);
+  bool is_limited(const Call& call, const exchange::Request& request) const;
+  static const account::PlanRights* rights_of(const Call& call, const account::Account& account);
   std::optional<exchange::Failure> find_limits(const Call& call, const exchange::Request& request,
                                                std::vector<account::LimitSubject>& subjects);
   std::optional<exchange::Failure> add_quota(const account::PlanRights& rights,
@@ -115,6 +119,7 @@ class Gateway : public net::HttpHandler {
                           store::JobRow& job);
   net::Task<> list_videos(Call& call);
   net::Task<> serve_stripe_webhook(Call& call);
+  net::Task<> serve_redeem(Call& call);
   template <class Work>
   net::Task<> in_store(Work work);
   net::Task<> answer(Call& call, unsigned status, std::string body);

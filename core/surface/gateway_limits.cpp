@@ -59,6 +59,23 @@ struct Turn {
 
 }  // namespace
 
+// Most are not, and pay for nothing but this.
+bool Gateway::is_limited(const Call& call, const exchange::Request& request) const {
+  if (limits_ == nullptr) return false;
+  if (call.key != nullptr &&
+      (call.key->limits || call.snapshot().config->limits.default_key.any())) {
+    return true;
+  }
+  for (const account::Account* each = request.account; each != nullptr; each = each->parent.get()) {
+    if (each->limits.any() || rights_of(call, *each) != nullptr) return true;
+  }
+  return false;
+}
+
+const account::PlanRights* Gateway::rights_of(const Call& call, const account::Account& account) {
+  return call.published.plans ? call.published.plans->find(account.id) : nullptr;
+}
+
 // What bounds this request beside the rights of its key. The failure: no plan lets it ask that.
 std::optional<exchange::Failure> Gateway::find_limits(const Call& call,
                                                       const exchange::Request& request,
@@ -77,14 +94,11 @@ std::optional<exchange::Failure> Gateway::find_limits(const Call& call,
         call.key->limits ? call.key->limits->or_else(usual) : usual, own->zone);
   }
   for (const account::Account* each = own; each != nullptr; each = each->parent.get()) {
-    const account::PlanRights* const rights =
-        call.published.plans ? call.published.plans->find(each->id) : nullptr;
+    const account::PlanRights* const rights = rights_of(call, *each);
     const std::string words = each == own ? "this account" : "the account '" + each->name + "'";
-    if (rights == nullptr) {
-      add("account:" + each->id, words, each->limits, each->zone);
-      continue;
-    }
-    add("account:" + each->id, words, each->limits.least(rights->limits()), each->zone);
+    add("account:" + each->id, words,
+        rights == nullptr ? each->limits : each->limits.least(rights->limits()), each->zone);
+    if (rights == nullptr) continue;
     const std::string& model = request.route->name;
     if (!rights->may_use(model)) {
       return bad_request(403, "model_not_in_plan",
@@ -128,9 +142,9 @@ std::optional<exchange::Failure> Gateway::add_quota(const account::PlanRights& r
   return failure;
 }
 
-// Takes its part of each limit, and waits its turn where too many run. False: it was answered.
+// Where is_limited(): takes its part of each limit, and waits its turn where too many run. False:
+// it was answered.
 Task<bool> Gateway::take_limits(Call& call, const exchange::Request& request) {
-  if (limits_ == nullptr || request.account == nullptr) co_return true;
   std::vector<LimitSubject> subjects;
   auto refused = find_limits(call, request, subjects);
   if (refused) {

@@ -185,8 +185,10 @@ Task<> Gateway::serve_canonical(Call& call, const Surface& surface, const Ask& a
   if (!canonical.foreign) request.native = &native;
   request.losses = losses;
   request.refuse_loss = refuses_loss(call.head());
-  const bool admitted = co_await take_limits(call, request);
-  if (!admitted) co_return;
+  if (is_limited(call, request)) {
+    const bool admitted = co_await take_limits(call, request);
+    if (!admitted) co_return;
+  }
   DialectWriter writer(context_.loop, call.http, call.headers, canonical.stream, surface,
                        std::move(canonical.answer), record.id);
   std::optional<Gauge> open;

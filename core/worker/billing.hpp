@@ -20,6 +20,7 @@
 #include "core/config/config.hpp"
 #include "core/plugin/destinations.hpp"
 #include "core/store/accounts.hpp"
+#include "core/surface/redeem.hpp"
 #include "core/surface/webhooks.hpp"
 
 namespace switchyard {
@@ -44,6 +45,8 @@ class Billing {
 
   // Empty where the configuration has no secret. It lives no longer than this.
   surface::TakeWebhook stripe_webhook(std::shared_ptr<const config::Config> config);
+  // What key holders redeem. It lives no longer than this.
+  surface::RedeemCode redeemer();
   std::vector<admin::Route> routes();
   // Null until they were read. [any thread]
   std::shared_ptr<const account::BudgetTable> budgets() const;

@@ -609,6 +609,7 @@ void Worker::publish() {
   published->loggers = loggers_;
   published->prices = prices_;
   published->stripe_webhook = billing_->stripe_webhook(config_);
+  published->redeem = billing_->redeemer();
   // Once there was a key, taking it away closes the door rather than opening it to everybody.
   const std::size_t keys = directory_->current()->enabled();
   if (keys > 0) keys_seen_ = true;
