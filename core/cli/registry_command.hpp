@@ -39,6 +39,8 @@ struct Option {
 };
 std::vector<std::string> option_names(const std::vector<Option>& options);
 // The members that the options of `args` say, as a JSON object. The error names the option.
+// "--rpm" and its like make up one member, "limits".
+std::vector<std::string> with_limit_options(std::vector<std::string> names);
 Result<rapidjson::Document> fields_of(const Arguments& args, const std::vector<Option>& options);
 
 // "90s", "24h", "30d", in seconds.

@@ -15,6 +15,7 @@
 
 #include "core/base/result.hpp"
 #include "core/base/secret.hpp"
+#include "core/config/rate_limits.hpp"
 #include "core/net/ip_range.hpp"
 
 namespace switchyard::config {
@@ -93,6 +94,8 @@ struct Key {
   std::string mac;                   // hex; where key is empty
   std::vector<std::string> models;   // names or patterns with '*'; empty: all
   std::uint64_t body_bytes_max = 0;  // 0: limits.body_bytes_max
+  RateLimits limits;
+  Priority priority = Priority::kNormal;
 };
 
 struct Limits {
@@ -105,6 +108,16 @@ struct Limits {
   std::uint64_t body_bytes_per_s_min = 1024;
   std::size_t connections_max = 0;         // 0: 45 % of the descriptor limit less 64
   std::size_t connections_per_ip_max = 0;  // 0: no cap
+  RateLimits default_key;                  // of what a key itself says nothing about
+  // How long a request may wait for one of its key, account or feature to end.
+  std::chrono::milliseconds queue_timeout{2000};
+};
+
+// From when on new requests are turned away, those of low priority first.
+struct Overload {
+  std::uint64_t open_requests_max = 0;           // 0: no bound but that of connections
+  std::uint64_t memory_max = 0;                  // bytes; 0: what the machine lets it have
+  std::chrono::milliseconds loop_lag_max{1000};  // 0: not looked at
 };
 
 // Where loggers may post to. No plugin ever sees its credential.
@@ -167,6 +180,7 @@ struct Config {
   std::vector<Model> models;
   std::vector<Key> keys;
   Limits limits;
+  Overload overload;
   std::vector<std::string> cors_origins;
   std::vector<net::IpRange> trusted_proxies;  // whose X-Forwarded-For is believed
   Plugins plugins;

@@ -206,7 +206,13 @@ std::string describe(const Config& config) {
   }
   text += counted(config.keys.size(), "gateway key") + " configured\n";
   for (const Key& key : config.keys) {
-    add_line(text, key.name, key.models.empty() ? "any model" : joined(key.models, 8));
+    std::string rights = key.models.empty() ? "any model" : joined(key.models, 8);
+    if (key.limits.any()) rights += "; " + to_words(key.limits);
+    if (key.priority != Priority::kNormal) rights.append("; priority ") += to_text(key.priority);
+    add_line(text, key.name, rights);
+  }
+  if (config.limits.default_key.any()) {
+    add_line(text, "each key", to_words(config.limits.default_key) + " unless it says otherwise");
   }
   text += "records " + kept(config.records) + '\n';
   text += counted(config.loggers.size(), "logger") + '\n';

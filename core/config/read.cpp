@@ -85,6 +85,7 @@ class Reader {
     read_models();
     read_keys();
     if (const Json* limits = object("limits")) read_limits(*limits);
+    if (const Json* overload = object("overload")) read_overload(*overload);
     if (const Json* cors = object("cors")) config_.cors_origins = texts(member(*cors, "origins"));
     read_trusted_proxies();
     if (const Json* plugins = object("plugins")) read_plugins(*plugins);
@@ -593,6 +594,10 @@ class Reader {
       key.mac = lower(text_or(value, "mac", ""));
       key.models = texts(member(value, "models"));
       read_number(value, "body_bytes_max", key.body_bytes_max);
+      if (const Json* limits = member(value, "limits")) {
+        (void)read_rate_limits(*limits, key.limits);  // the schema has named what is wrong
+      }
+      key.priority = parse_priority(text_or(value, "priority", "normal")).value_or(key.priority);
       config_.keys.push_back(std::move(key));
     }
   }
@@ -617,9 +622,20 @@ class Reader {
     read_number(value, "body_bytes_per_s_min", limits.body_bytes_per_s_min);
     read_number(value, "connections_max", limits.connections_max);
     read_number(value, "connections_per_ip_max", limits.connections_per_ip_max);
+    read_duration(value, "queue_timeout", "/limits", limits.queue_timeout);
+    if (const Json* key = member(value, "default_key")) {
+      (void)read_rate_limits(*key, limits.default_key);
+    }
     if (limits.target_bytes_max > limits.head_bytes_max) {
       fault("/limits/target_bytes_max", "more than head_bytes_max, which the target is a part of");
     }
+  }
+
+  void read_overload(const Json& value) {
+    Overload& overload = config_.overload;
+    read_number(value, "open_requests_max", overload.open_requests_max);
+    read_size(value, "memory_max", overload.memory_max);
+    read_duration(value, "loop_lag_max", "/overload", overload.loop_lag_max);
   }
 
   void read_trusted_proxies() {

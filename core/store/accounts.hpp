@@ -36,6 +36,7 @@ struct AccountRow {
   std::string zone = "UTC";            // IANA
   std::string metadata = "{}";         // a JSON object
   std::uint64_t created_unix_s = 0, disabled_unix_s = 0;
+  std::string limits = "{}";  // as config::to_json() writes them
 };
 
 // A MAC that a key had before it was rotated.
@@ -59,6 +60,8 @@ struct KeyRow {
   bool may_explain = false, stores_bodies = false;
   std::uint64_t body_bytes_max = 0;  // 0: the host's limit
   std::string metadata = "{}";       // a JSON object
+  std::string limits = "{}";         // as config::to_json() writes them
+  std::string priority = "normal";   // "low", "normal", "high"
 };
 
 // Which rows of a list: those behind the id `after`, the oldest first.

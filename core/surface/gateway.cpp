@@ -134,6 +134,7 @@ Task<> Gateway::handle(net::HttpExchange& http) {
 
   const Gauge open(context_.metrics.open_requests);
   co_await serve(call);
+  if (call.limited) call.limited->end(record.usage.tok_in + record.usage.tok_out, mono_ns());
   if (call.recorded) finish(call);
 }
 
@@ -205,7 +206,9 @@ Task<> Gateway::serve(Call& call) {
     call.headers.append("access-control-allow-origin: ").append(origin);
     call.headers +=
         "\r\nvary: origin\r\naccess-control-expose-headers: x-request-id, retry-after, "
-        "x-switchyard-dropped\r\n";
+        "retry-after-ms, x-switchyard-dropped, x-ratelimit-limit-requests, "
+        "x-ratelimit-limit-tokens, x-ratelimit-remaining-requests, "
+        "x-ratelimit-remaining-tokens, x-ratelimit-reset-requests, x-ratelimit-reset-tokens\r\n";
   }
 
   if (head.path == "/healthz" || head.path == "/readyz") {
@@ -223,7 +226,8 @@ Task<> Gateway::serve(Call& call) {
   const Surface* const surface = find_surface(head);
   const bool videos = is_video_call(head);
   const auto self = self_service_ == nullptr ? std::nullopt : self_service_kind(head.path);
-  if (!known_path(head.path) && !videos && surface == nullptr && !self) {
+  const bool redeems = head.path == kRedeemPath && call.published.redeem;
+  if (!known_path(head.path) && !videos && surface == nullptr && !self && !redeems) {
     co_await refuse(call, bad_request(404, "unknown_url",
                                       "Unknown request URL: " + std::string(head.method) + " " +
                                           std::string(head.path) + "."));
@@ -253,9 +257,9 @@ Task<> Gateway::serve(Call& call) {
   const bool get = head.method == "GET" || (head.method == "HEAD" && !realtime);
   const bool wrong_method =
       videos ? read_video_call(head.method, head.path).kind == VideoCall::Kind::kWrongMethod
-             : (endpoint != nullptr ? head.method != "POST" : !get);
+             : (endpoint != nullptr || redeems ? head.method != "POST" : !get);
   if (wrong_method) {
-    std::string allowed = endpoint != nullptr ? "POST" : realtime ? "GET" : "GET, HEAD";
+    std::string allowed = endpoint != nullptr || redeems ? "POST" : realtime ? "GET" : "GET, HEAD";
     if (videos) allowed = read_video_call(head.method, head.path).allowed;
     call.headers += "allow: " + allowed + "\r\n";
     co_await refuse(call, bad_request(405, "method_not_allowed",
@@ -284,6 +288,18 @@ Task<> Gateway::serve(Call& call) {
     begin_keeping(call);
   }
 
+  if (endpoint != nullptr || videos || realtime) {
+    auto full = shed(call);
+    if (full) {
+      call.recorded = true;
+      call.record->task = endpoint != nullptr ? endpoint->task
+                          : videos            ? read_video_call(head.method, head.path).task
+                                              : kRealtimeTask;
+      call.record->surface = "openai";
+      co_await refuse(call, std::move(*full));
+      co_return;
+    }
+  }
   if (endpoint != nullptr) {
     call.recorded = true;
     call.record->task = endpoint->task;
@@ -306,6 +322,10 @@ Task<> Gateway::serve(Call& call) {
   }
   if (self) {
     co_await serve_self(call, *self);
+    co_return;
+  }
+  if (redeems) {
+    co_await serve_redeem(call);
     co_return;
   }
   std::string body;
@@ -497,6 +517,10 @@ Task<> Gateway::serve_task(Call& call) {
   request.record = &record;
   call.charge(request);
   request.refuse_loss = refuses_loss(call.head());
+  if (is_limited(call, request)) {
+    const bool admitted = co_await take_limits(call, request);
+    if (!admitted) co_return;
+  }
   if (form || endpoint.job) {
     co_await serve_rare(call, endpoint, request, form.get(), asked_state(index));
     exchange::note_plan(call.snapshot(), request);
@@ -557,8 +581,6 @@ Task<> Gateway::serve_realtime(Call& call) {
   JsonIndex index;
   (void)index.scan(ask->body).has_value();
 
-  RealtimeWriter writer(context_.loop, call.http, call.headers, ask->accept, record.id,
-                        config.limits.write_timeout);
   exchange::Request request;
   request.task = kRealtimeTask;
   request.dialect = "openai";
@@ -569,6 +591,12 @@ Task<> Gateway::serve_realtime(Call& call) {
   request.route = &route;
   request.record = &record;
   call.charge(request);
+  if (is_limited(call, request)) {
+    const bool admitted = co_await take_limits(call, request);
+    if (!admitted) co_return;
+  }
+  RealtimeWriter writer(context_.loop, call.http, call.headers, ask->accept, record.id,
+                        config.limits.write_timeout);
   request.session = &writer;
   const Gauge open(context_.metrics.open_streams);
   co_await exchange::run(context_, call.snapshot(), request, writer);

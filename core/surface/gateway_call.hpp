@@ -40,9 +40,10 @@ struct Gateway::Call {
   const account::Account* account = nullptr;
   const Surface* surface = nullptr;  // whose errors it gets; null: OpenAI's
   std::shared_ptr<observe::Record> record = std::make_shared<observe::Record>();
-  std::string headers;                  // lines on every answer
-  std::unique_ptr<std::string> answer;  // a copy of it, where the key has bodies kept
-  bool recorded = false;                // whether this request is one to keep a record of
+  std::string headers;                               // lines on every answer
+  std::unique_ptr<account::LimitedRequest> limited;  // its part of limits, where it has any
+  std::unique_ptr<std::string> answer;               // a copy of it, where the key has bodies kept
+  bool recorded = false;  // whether this request is one to keep a record of
 
   Call(net::HttpExchange& exchange, Pin held)
       : http(exchange), pin(std::move(held)), published(**pin) {}

@@ -66,6 +66,14 @@ Task<> Gateway::serve_surface(Call& call, const Surface& surface) {
     begin_keeping(call);
   }
 
+  if (task || ask.what == Ask::What::kCount) {
+    auto full = shed(call);
+    if (full) {
+      co_await refuse(call, std::move(*full));
+      co_return;
+    }
+  }
+
   if (ask.what == Ask::What::kNotStored) {
     co_await refuse(call, surface.not_stored());
   } else if (ask.what == Ask::What::kModels || ask.what == Ask::What::kModel) {
@@ -178,6 +186,10 @@ Task<> Gateway::serve_canonical(Call& call, const Surface& surface, const Ask& a
   if (!canonical.foreign) request.native = &native;
   request.losses = losses;
   request.refuse_loss = refuses_loss(call.head());
+  if (is_limited(call, request)) {
+    const bool admitted = co_await take_limits(call, request);
+    if (!admitted) co_return;
+  }
   DialectWriter writer(context_.loop, call.http, call.headers, canonical.stream, surface,
                        std::move(canonical.answer), record.id);
   std::optional<Gauge> open;

@@ -11,7 +11,9 @@
 #include <thread>
 
 #include "core/account/ledger.hpp"
+#include "core/account/limits.hpp"
 #include "core/account/loader.hpp"
+#include "core/account/plan_table.hpp"
 #include "core/account/registry.hpp"
 #include "core/admin/account_routes.hpp"
 #include "core/admin/api.hpp"
@@ -41,6 +43,7 @@
 #include "core/worker/plugin_report.hpp"
 #include "core/worker/plugin_uses.hpp"
 #include "core/worker/plugin_watch.hpp"
+#include "core/worker/pressure.hpp"
 #include "core/worker/snapshot_builder.hpp"
 #include "switchyard_version.hpp"
 
@@ -153,6 +156,9 @@ class Worker {
   bool refresh_directory();
   bool load_prices();
   bool open_ledger();
+  bool open_limits();
+  bool load_plans();
+  void keep_limits();
   void end_ledger();
   void publish();
   Result<std::uint64_t, config::Faults> reload();  // the new generation
@@ -205,7 +211,8 @@ class Worker {
   asio::posix::stream_descriptor control_socket_;
   asio::steady_timer housekeeping_, drain_timer_;
   bool draining_ = false, keys_seen_ = false;
-  observe::LogGate keys_gate_{std::chrono::seconds(10)};
+  observe::LogGate keys_gate_{std::chrono::seconds(10)}, plans_gate_{std::chrono::seconds(10)},
+      limits_gate_{std::chrono::seconds(10)};
   std::chrono::steady_clock::time_point drain_deadline_;
 
   std::unique_ptr<store::Store> store_;
@@ -221,7 +228,14 @@ class Worker {
   std::unique_ptr<store::Database> books_database_;  // the admin's
   std::unique_ptr<store::Books> books_;
   std::shared_ptr<const account::BudgetTable> budgets_;  // as published
-  std::unique_ptr<Billing> billing_;                     // outlives the pool, which asks it
+  std::unique_ptr<store::Database> limits_database_;
+  std::unique_ptr<store::LimitCounts> limit_counts_;
+  std::unique_ptr<account::LimitTable> limit_table_;
+  std::unique_ptr<account::Limits> limits_;  // outlives the pool, which prepares it
+  std::unique_ptr<store::Plans> plan_rows_;
+  std::shared_ptr<const account::PlanTable> plans_;
+  std::int64_t plans_version_ = 0;
+  std::unique_ptr<Billing> billing_;  // outlives the pool, which asks it
   std::unique_ptr<plugin::Libraries> libraries_;
   std::unique_ptr<SnapshotBuilder> builder_;
   std::unique_ptr<PluginWatch> watch_;
@@ -239,6 +253,7 @@ class Worker {
   std::vector<std::shared_ptr<net::TlsServer>> tls_;
 
   std::vector<std::unique_ptr<LoopRuntime>> loops_;
+  std::unique_ptr<PressureGauge> pressure_;
   std::unique_ptr<Acceptor> acceptor_;
   std::unique_ptr<AdminState> admin_state_;
   std::unique_ptr<admin::Desk> desk_;
@@ -543,6 +558,51 @@ bool Worker::open_ledger() {
   return true;
 }
 
+// ---- limits ----
+
+bool Worker::open_limits() {
+  auto database = store::open_database(state_.directory);
+  auto table = database ? account::LimitTable::open(state_.directory)
+                        : Result<std::unique_ptr<account::LimitTable>>(database.error());
+  if (!table) {
+    spdlog::error("limits_not_opened reason={}", observe::quote(table.error().message));
+    return false;
+  }
+  limits_database_ = std::move(*database);
+  limit_counts_ = std::make_unique<store::LimitCounts>(*limits_database_);
+  limit_table_ = std::move(*table);
+  limits_ = std::make_unique<account::Limits>(*limit_table_, *limit_counts_);
+  plan_rows_ = std::make_unique<store::Plans>(*database_);
+  return load_plans();
+}
+
+// False: nothing changed, or they can't be read, and those before stay in force.
+bool Worker::load_plans() {
+  const auto version = plan_rows_->version();
+  if (version && *version == plans_version_) return false;
+  auto plans = version ? account::PlanTable::read(*plan_rows_)
+                       : Result<std::shared_ptr<const account::PlanTable>>(version.error());
+  if (!plans) {
+    if (const auto held = plans_gate_.pass(mono_ns())) {
+      spdlog::error("plans_not_loaded reason={} held_back={}",
+                    observe::quote(plans.error().message), *held);
+    }
+    return false;
+  }
+  plans_ = std::move(*plans);
+  plans_version_ = *version;
+  return true;
+}
+
+void Worker::keep_limits() {
+  const auto kept = limits_->keep();
+  if (kept) return;
+  if (const auto held = limits_gate_.pass(mono_ns())) {
+    spdlog::error("limits_not_saved reason={} held_back={}", observe::quote(kept.error().message),
+                  *held);
+  }
+}
+
 // What is not booked now is when the next worker starts.
 void Worker::end_ledger() {
   const auto ended = ledger_->end();
@@ -556,12 +616,15 @@ void Worker::publish() {
   published->loggers = loggers_;
   published->prices = prices_;
   published->stripe_webhook = billing_->stripe_webhook(config_);
+  published->redeem = billing_->redeemer();
   // Once there was a key, taking it away closes the door rather than opening it to everybody.
   const std::size_t keys = directory_->current()->enabled();
   if (keys > 0) keys_seen_ = true;
   published->open_access = options_.open_access && !keys_seen_;
   published->open_account = directory_->current()->account(std::string(store::kDefaultAccount));
   published->budgets = budgets_ = billing_->budgets();
+  published->plans = plans_;
+  pressure_->configure(config_->overload);
   const auto shared = std::shared_ptr<const surface::Published>(
       new surface::Published(*published), [this](const surface::Published* last) {
         // Loggers write out what is queued when they go, which takes its time.
@@ -701,7 +764,7 @@ bool Worker::start() {
       body_limits(config_->records));
   directory_ = std::make_unique<account::Loader>(*accounts_, pepper);
   price_lists_ = std::make_unique<store::Prices>(*database_);
-  if (!open_ledger() || !open_billing()) return false;
+  if (!open_ledger() || !open_billing() || !open_limits()) return false;
 
   plugin::LibraryOptions libraries;
   libraries.directory =
@@ -748,6 +811,7 @@ void Worker::start_loops() {
   const unsigned cores = std::max(1u, std::thread::hardware_concurrency());
   const unsigned count = config_->workers > 0 ? config_->workers : cores;
   std::vector<ServingLoop> serving;
+  pressure_ = std::make_unique<PressureGauge>(descriptor_limit());
   for (unsigned i = 0; i < count; ++i) {
     auto& metrics = metrics_.add_loop();
     loops_.push_back(
@@ -755,6 +819,9 @@ void Worker::start_loops() {
     LoopRuntime& runtime = *loops_.back();
     runtime.gateway.set_self_service(self_service_.get());
     runtime.gateway.set_body_keeper(body_keeper_.get());
+    runtime.gateway.set_limits(limits_.get());
+    runtime.gateway.set_overload(&pressure_->overload());
+    pressure_->add_loop(runtime.loop, metrics);
     serving.push_back(
         {&runtime.loop, &runtime.server, &metrics.connections, &metrics.refused_connections});
   }
@@ -772,6 +839,7 @@ void Worker::start_loops() {
   for (auto& runtime : loops_) {
     runtime->thread = std::thread([&loop = runtime->loop] { loop.run(); });
   }
+  pressure_->start();
   start_admin();
 }
 
@@ -856,7 +924,7 @@ int Worker::run() {
     return kWorkerCannotStart;
   }
   start_loops();
-  billing_->start();
+  billing_->start([this] { keep_limits(); });
   read_control();
   watch_plugins();
   housekeep();
@@ -870,6 +938,8 @@ int Worker::run() {
   compute_.join();  // what is done there comes back to a loop
   stop_admin();
   billing_.reset();
+  pressure_.reset();
+  keep_limits();
   end_ledger();  // its threads post to the loops
   control_.restart();
   snapshot_.reset();
@@ -940,7 +1010,8 @@ void Worker::housekeep() {
     publish();
     spdlog::info("keys_loaded count={}", directory_->current()->enabled());
   }
-  if (billing_->budgets() != budgets_) publish();
+  const bool plans_changed = load_plans();
+  if (plans_changed || billing_->budgets() != budgets_) publish();
   const auto prices = price_lists_->version();
   if (prices && *prices != prices_version_ && load_prices()) {
     publish();
