@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "core/base/result.hpp"
+#include "core/config/reach.hpp"
 #include "core/store/database.hpp"
 
 namespace switchyard::store {
@@ -59,6 +60,7 @@ struct KeyRow {
   bool may_explain = false, stores_bodies = false;
   std::uint64_t body_bytes_max = 0;  // 0: the host's limit
   std::string metadata = "{}";       // a JSON object
+  config::Reach reach;
 };
 
 // Which rows of a list: those behind the id `after`, the oldest first.

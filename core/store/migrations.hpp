@@ -429,6 +429,12 @@ inline constexpr std::array kMigrations{
           SET requests = requests + 1, charge = charge + excluded.charge;
       END;
     )sql",
+    // Where a key's requests may go.
+    R"sql(
+      ALTER TABLE keys ADD COLUMN providers TEXT NOT NULL DEFAULT '[]';
+      ALTER TABLE keys ADD COLUMN providers_denied TEXT NOT NULL DEFAULT '[]';
+      ALTER TABLE keys ADD COLUMN regions TEXT NOT NULL DEFAULT '[]';
+    )sql",
 };
 
 }  // namespace switchyard::store
