@@ -4,6 +4,7 @@
 #include <memory>
 #include <string>
 
+#include "core/routing/needs.hpp"
 #include "core/surface/gateway.hpp"
 
 namespace switchyard::surface {
@@ -40,8 +41,9 @@ struct Gateway::Call {
   const account::Account* account = nullptr;
   const Surface* surface = nullptr;  // whose errors it gets; null: OpenAI's
   std::shared_ptr<observe::Record> record = std::make_shared<observe::Record>();
-  std::string headers;    // lines on every answer
-  bool recorded = false;  // whether this request is one to keep a record of
+  std::string headers;                  // lines on every answer
+  std::optional<routing::Needs> needs;  // of a body too long to be read on the loop
+  bool recorded = false;                // whether this request is one to keep a record of
 
   Call(net::HttpExchange& exchange, Pin held)
       : http(exchange), pin(std::move(held)), published(**pin) {}
@@ -53,7 +55,12 @@ struct Gateway::Call {
     request.budgets = published.budgets.get();
   }
   const exchange::Snapshot& snapshot() const { return *published.snapshot; }
-  bool may_use(std::string_view model) const { return key == nullptr || key->may_use(model); }
+  // A model, or "feature/NAME".
+  bool may_use(std::string_view name) const;
+  // The body need not name a model.
+  bool names_feature() const;
+  // What is asked for, where the body says `model`.
+  std::string name_asked(const std::string& model) const;
 };
 
 }  // namespace switchyard::surface
