@@ -37,7 +37,11 @@ const routing::Target* next_target(const routing::Route& route, unsigned attempt
   if (attempt == 0) return &route.targets[index = 0];
   if (attempt >= kAttemptsMax) return nullptr;
   if (once && !surely_not_begun(*fault)) return nullptr;
-  if (index + 1 < route.targets.size() && try_elsewhere(*fault)) return &route.targets[++index];
+  for (std::size_t next = index + 1; next < route.targets.size(); ++next) {
+    const std::uint32_t on = route.targets[next].on;
+    const bool meant = on == routing::kOnAny ? try_elsewhere(*fault) : (on >> fault->cls & 1) != 0;
+    if (meant) return &route.targets[index = next];
+  }
   return try_again(*fault) ? &route.targets[index] : nullptr;
 }
 
@@ -107,13 +111,14 @@ Task<> run(LoopContext& context, const Snapshot& snapshot, const Request& reques
     record.provider = slot.config->id;
     record.provider_family = slot.config->family;
     record.model_used = target->model;
+    writer.served_by(slot.config->id, target->model);
     if (auto unpaid = payment.reserve(*target)) {
       last = std::move(*unpaid);
       note_attempt(record, slot, *target, last.code);
       continue;
     }
     Attempt attempt(context, snapshot, request, *target, writer, payment);
-    Observation observation(request, *target, chosen);
+    Observation observation(request, *target, chosen && target->on == routing::kOnAny);
     // A stream may run for long; an answer that comes whole has its total time.
     net::Deadline total(context.loop, [&attempt] {
       attempt.time_out("the request took longer than its total time");

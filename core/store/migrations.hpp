@@ -451,6 +451,12 @@ inline constexpr std::array kMigrations{
         UPDATE changes SET n = n + 1 WHERE name = 'subscriptions';
       END;
     )sql",
+    // Where a key's requests may go.
+    R"sql(
+      ALTER TABLE keys ADD COLUMN providers TEXT NOT NULL DEFAULT '[]';
+      ALTER TABLE keys ADD COLUMN providers_denied TEXT NOT NULL DEFAULT '[]';
+      ALTER TABLE keys ADD COLUMN regions TEXT NOT NULL DEFAULT '[]';
+    )sql",
 };
 
 }  // namespace switchyard::store

@@ -107,11 +107,18 @@ class Gateway : public net::HttpHandler {
                                                            const std::shared_ptr<void>& turn);
   net::Task<bool> prepare_limits(account::LimitedRequest& limited);
   std::optional<exchange::Failure> shed(Call& call);
+  static config::Priority priority_of(const Call& call);
   // The body as it was sent, and the members of one that is JSON. False: it was refused.
   net::Task<bool> read_text(Call& call, std::string_view& text);
   net::Task<bool> scan(Call& call, std::string_view text, JsonIndex& index);
-  static std::optional<exchange::Failure> find_route(const Call& call, const std::string& model,
-                                                     std::string_view task, routing::Route& route);
+  // What find_route() goes by; the body is canonical, and empty where there is none.
+  struct Asked {
+    const std::string& model;
+    std::string_view task, body;
+    std::span<const swy_member> members;
+  };
+  static std::optional<exchange::Failure> find_route(Call& call, const Asked& asked,
+                                                     routing::Route& route);
   // A body that is a form becomes JSON: `body` is then that of `form`. False: it was refused.
   net::Task<bool> take_form(Call& call, const Endpoint& endpoint, std::string_view& body,
                             std::unique_ptr<Form>& form);

@@ -4,6 +4,7 @@
 #include <memory>
 #include <string>
 
+#include "core/routing/needs.hpp"
 #include "core/surface/gateway.hpp"
 
 namespace switchyard::surface {
@@ -43,6 +44,7 @@ struct Gateway::Call {
   std::string headers;                               // lines on every answer
   std::unique_ptr<account::LimitedRequest> limited;  // its part of limits, where it has any
   std::unique_ptr<std::string> answer;               // a copy of it, where the key has bodies kept
+  std::optional<routing::Needs> needs;               // of a body too long to be read on the loop
   bool recorded = false;  // whether this request is one to keep a record of
 
   Call(net::HttpExchange& exchange, Pin held)
@@ -55,7 +57,12 @@ struct Gateway::Call {
     request.budgets = published.budgets.get();
   }
   const exchange::Snapshot& snapshot() const { return *published.snapshot; }
-  bool may_use(std::string_view model) const { return key == nullptr || key->may_use(model); }
+  // A model, or "feature/NAME".
+  bool may_use(std::string_view name) const;
+  // The body need not name a model.
+  bool names_feature() const;
+  // What is asked for, where the body says `model`.
+  std::string name_asked(const std::string& model) const;
 };
 
 }  // namespace switchyard::surface

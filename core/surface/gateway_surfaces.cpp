@@ -137,6 +137,9 @@ Task<> Gateway::serve_canonical(Call& call, const Surface& surface, const Ask& a
     } else {
       canonical.refusal = check_duplicates(index);
     }
+    if (text.size() > kScanOnLoopMax && !canonical.refusal) {
+      call.needs = routing::read_needs(ask.task, canonical.body, index.members());
+    }
   };
   if (text.size() <= kScanOnLoopMax) {
     translate();
@@ -151,7 +154,8 @@ Task<> Gateway::serve_canonical(Call& call, const Surface& surface, const Ask& a
     co_return;
   }
   routing::Route route;
-  auto unroutable = find_route(call, canonical.model, ask.task, route);
+  const Asked asked{canonical.model, ask.task, canonical.body, index.members()};
+  auto unroutable = find_route(call, asked, route);
   if (unroutable) {
     co_await refuse(call, std::move(*unroutable));
     co_return;
