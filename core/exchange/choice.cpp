@@ -46,6 +46,7 @@ swy_rreq route_facts(const Request& request, std::uint64_t seed, std::uint64_t n
     facts.tok_out_est =
         facts.tok_out_max > 0 ? std::min(facts.tok_out_max, kAnswerTokens) : kAnswerTokens;
   }
+  facts.deadline_ns = request.deadline_ns;
   facts.now_ns = now_ns;
   facts.seed = seed;
   facts.affinity = affinity_of(request);

@@ -175,7 +175,8 @@ Task<> run(LoopContext& context, const Snapshot& snapshot, const Request& reques
     }
     const bool ok = outcome == Attempt::Outcome::kDone;
     const std::uint64_t ended_ns = mono_ns();
-    const bool hurried = !ok && is_past(request.deadline_ns, ended_ns);
+    const bool runs_on = request.until_content && writer.committed();
+    const bool hurried = !ok && !runs_on && is_past(request.deadline_ns, ended_ns);
     attempts.done(observation.end(attempt, ok, hurried, ended_ns), ended_ns);
     if (ok) {
       if (!record.fallback_path.empty()) note_attempt(record, slot, target, "ok");

@@ -4,6 +4,7 @@
 #include <memory>
 #include <string>
 
+#include "core/surface/deadline.hpp"
 #include "core/surface/gateway.hpp"
 
 namespace switchyard::surface {
@@ -51,6 +52,12 @@ struct Gateway::Call {
     request.account = key != nullptr ? account : published.open_account.get();
     request.prices = &published.prices;
     request.budgets = published.budgets.get();
+  }
+  // How long the client waits, from the beginning of its request.
+  void hurry(exchange::Request& request, const ClientDeadline& deadline) const {
+    if (deadline.after_ms == 0) return;
+    request.deadline_ns = record->start_ns + deadline.after_ms * 1'000'000u;
+    request.until_content = deadline.until_content && request.stream;
   }
   const exchange::Snapshot& snapshot() const { return *published.snapshot; }
   bool may_use(std::string_view model) const { return key == nullptr || key->may_use(model); }

@@ -44,6 +44,8 @@ class AdminState : public admin::AdminBackend {
   std::string plugins_json() override;
   std::string providers_json() override;
   std::string routes_json() override;
+  std::string breakers_json(bool all) override;
+  std::optional<std::string> set_breaker(const std::string& id, State state) override;
   std::string config_text() override;
   config::Faults check_config(const std::string& text) override;
   Result<std::uint64_t, admin::ConfigRefusal> apply_config(const std::string& text) override {
