@@ -2,6 +2,7 @@
 
 #include "core/config/address.hpp"
 #include "core/config/config.hpp"
+#include "core/config/upstream_reader.hpp"
 
 namespace switchyard::config {
 namespace {

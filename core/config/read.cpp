@@ -11,6 +11,7 @@
 #include "core/base/nano.hpp"
 #include "core/base/near.hpp"
 #include "core/config/address.hpp"
+#include "core/config/upstream_reader.hpp"
 
 namespace switchyard::config {
 namespace fs = std::filesystem;
@@ -259,7 +260,9 @@ class Reader {
       read_duration(*timeouts, "first_token", at, provider.timeouts.first_token);
       read_duration(*timeouts, "between_tokens", at, provider.timeouts.between_tokens);
     }
-    if (const Json* breaker = member(value, "breaker")) provider.breaker = read_breaker(*breaker);
+    if (const Json* breaker = member(value, "breaker")) {
+      provider.breaker = read_breaker(*breaker, child(pointer, "breaker"), faults_);
+    }
     if (const Json* limits = member(value, "limits")) {
       provider.limits = read_upstream_limits(*limits);
     }

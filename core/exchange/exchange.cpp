@@ -16,6 +16,8 @@ namespace {
 
 using net::Task;
 
+constexpr std::uint32_t kNoCredential = UINT32_MAX;
+
 Task<> pause(LoopContext& context, ClientWriter& writer, std::uint64_t delay_ns) {
   net::Timer timer(context.loop.executor());
   timer.expires_after(std::chrono::nanoseconds(delay_ns));
@@ -65,10 +67,14 @@ bool is_past(std::uint64_t deadline_ns, std::uint64_t now_ns) {
   return deadline_ns != 0 && now_ns >= deadline_ns;
 }
 
+// "up/m:ok"; where the provider has several credentials also which: "up/m#eu-1:ok".
 void note_attempt(observe::Record& record, const ProviderSlot& slot, const routing::Target& target,
-                  const char* outcome) {
+                  std::uint32_t credential, const char* outcome) {
   if (!record.fallback_path.empty()) record.fallback_path += " > ";
-  record.fallback_path += slot.config->id + "/" + target.model + ":" + outcome;
+  record.fallback_path += slot.config->id + "/" + target.model;
+  const auto& all = slot.config->credentials;
+  if (all.size() > 1 && credential < all.size()) record.fallback_path += '#' + all[credential].name;
+  record.fallback_path += std::string(":") + outcome;
 }
 
 // Those that were not asked although they stood before one that is.
@@ -76,7 +82,8 @@ void note_passed(observe::Record& record, const Snapshot& snapshot, const routin
                  routing::Attempts& attempts) {
   for (const auto& [target, why] : attempts.take_passed()) {
     const routing::Target& each = route.targets[target];
-    note_attempt(record, snapshot.providers[each.provider], each, routing::barred_name(why));
+    note_attempt(record, snapshot.providers[each.provider], each, kNoCredential,
+                 routing::barred_name(why));
   }
 }
 
@@ -147,7 +154,7 @@ Task<> run(LoopContext& context, const Snapshot& snapshot, const Request& reques
     if (auto unpaid = payment.reserve(target)) {
       last = std::move(*unpaid);
       told = {last.cls, 0, true};
-      note_attempt(record, slot, target, last.code);
+      note_attempt(record, slot, target, step->credential, last.code);
       continue;
     }
     const std::uint64_t begun_ns = mono_ns();
@@ -179,7 +186,7 @@ Task<> run(LoopContext& context, const Snapshot& snapshot, const Request& reques
     const bool hurried = !ok && !runs_on && is_past(request.deadline_ns, ended_ns);
     attempts.done(observation.end(attempt, ok, hurried, ended_ns), ended_ns);
     if (ok) {
-      if (!record.fallback_path.empty()) note_attempt(record, slot, target, "ok");
+      if (!record.fallback_path.empty()) note_attempt(record, slot, target, step->credential, "ok");
       settle_ok(record, attempt);
       payment.settle(record.usage, attempt.exhausted() ? "balance_exhausted" : "completed");
       if (payment.must_wait()) co_await payment.durable();
@@ -192,7 +199,7 @@ Task<> run(LoopContext& context, const Snapshot& snapshot, const Request& reques
 
     last = attempt.fault();
     told = {last.cls, last.retry_after_ms, surely_not_begun(last)};
-    note_attempt(record, slot, target, class_name(last.cls));
+    note_attempt(record, slot, target, step->credential, class_name(last.cls));
     if (writer.committed()) {
       note_usage(record, attempt);
       payment.settle(record.usage, class_name(last.cls));

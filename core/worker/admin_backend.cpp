@@ -180,6 +180,10 @@ std::optional<std::string> AdminState::set_breaker(const std::string& id, State 
   return force_breaker(*view().snapshot->routes, id, force);
 }
 
+std::vector<account::RefusedCredential> AdminState::refused_credentials() {
+  return switchyard::refused_credentials(*view().snapshot->routes);
+}
+
 std::string AdminState::config_text() { return config::describe(*view().snapshot->config); }
 
 config::Faults AdminState::check_config(const std::string& text) {

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "core/account/alerts.hpp"
 #include "core/account/ledger.hpp"
 #include "core/admin/api.hpp"
 #include "core/exchange/exchange.hpp"
@@ -38,6 +39,9 @@ class AdminState : public admin::AdminBackend {
                std::shared_ptr<observe::LoggerFanout> loggers, std::size_t keys);
   // Libraries themselves stay on the control thread, where their last reference has to go.
   void publish_plugins(PluginReport report);
+
+  // Those of the configuration in force. [any thread]
+  std::vector<account::RefusedCredential> refused_credentials();
 
   std::string metrics_text() override;
   std::string status_json() override;

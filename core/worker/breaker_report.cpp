@@ -3,6 +3,7 @@
 #include <spdlog/spdlog.h>
 #include <switchyard/strategy.h>
 
+#include <algorithm>
 #include <functional>
 
 #include "core/base/clock.hpp"
@@ -141,6 +142,23 @@ std::optional<std::string> force_breaker(const routing::Table& routes, const std
                  observe::quote(view.live.model()), observe::quote(view.lane.access().name()),
                  force == Breaker::Force::kNone ? "auto" : forced_name(force));
     found = report(View(view.live, view.lane, view.now_ns));
+  });
+  return found;
+}
+
+std::vector<account::RefusedCredential> refused_credentials(const routing::Table& routes) {
+  const std::uint64_t now_ns = mono_ns();
+  std::vector<const routing::Access*> seen;
+  std::vector<account::RefusedCredential> found;
+  routes.each_live([&](const Live& live) {
+    for (std::size_t i = 0; i < live.size(); ++i) {
+      const routing::Access& access = live.lane(i).access();
+      if (!access.rests(now_ns)) continue;
+      if (std::find(seen.begin(), seen.end(), &access) != seen.end()) continue;
+      seen.push_back(&access);
+      found.push_back(
+          {access.provider(), access.name(), exchange::class_name(access.refused_for())});
+    }
   });
   return found;
 }

@@ -837,7 +837,7 @@ int Worker::run() {
     return kWorkerCannotStart;
   }
   start_loops();
-  billing_->start();
+  billing_->start([this] { return admin_state_->refused_credentials(); });
   read_control();
   watch_plugins();
   housekeep();

@@ -51,8 +51,8 @@ class Fault:
         self.calls = calls  # None: one for each attempt
 
 
-# The scripted upstream says "no request left" with each status that is a fault.
-SAID_NONE_LEFT = ("at_limit", "ready")
+# After a 429 that names no pause, in the second that is kept then, and behind it.
+SOON = ("resting", "at_limit", "ready")
 
 FAULTS = {
     # the head
@@ -82,27 +82,27 @@ FAULTS = {
     # the status
     "redirect": Fault(BAD_ANSWER, "bad_answer"),
     "no-content": Fault(BAD_ANSWER, "bad_answer"),
-    "status-400": Fault(INVALID, None, elsewhere=False, standing=SAID_NONE_LEFT),
+    "status-400": Fault(INVALID, None, elsewhere=False),
     "context-length": Fault(TOO_LONG, None, elsewhere=False),
     "status-401": Fault(AUTH, "auth", standing=("credential_refused",)),
     "status-403": Fault(AUTH, "auth", standing=("resting",)),
-    "status-404": Fault(NO_MODEL, "no_model", standing=SAID_NONE_LEFT),
-    "status-408": Fault(TIMEOUT, "timeout", standing=SAID_NONE_LEFT),
+    "status-404": Fault(NO_MODEL, "no_model"),
+    "status-408": Fault(TIMEOUT, "timeout"),
     "quota": Fault(QUOTA, "quota", standing=("credential_refused",)),
     "status-429-seconds": Fault(RATE_LIMIT, "rate_limit", standing=("resting",)),
     "status-429-date": Fault(RATE_LIMIT, "rate_limit", standing=("resting",)),
     "status-429-huge": Fault(RATE_LIMIT, "rate_limit", standing=("resting",)),
-    "status-429-ms": Fault(RATE_LIMIT, "rate_limit", 3, standing=("resting", *SAID_NONE_LEFT)),
-    "status-429-absent": Fault(RATE_LIMIT, "rate_limit", 3, standing=("resting", *SAID_NONE_LEFT)),
-    "status-429-past": Fault(RATE_LIMIT, "rate_limit", 3, standing=("resting", *SAID_NONE_LEFT)),
-    "status-429-negative": Fault(RATE_LIMIT, "rate_limit", 3, standing=("resting", *SAID_NONE_LEFT)),
-    "status-429-text": Fault(RATE_LIMIT, "rate_limit", 3, standing=("resting", *SAID_NONE_LEFT)),
-    "status-500": Fault(ERROR, "server", 3, standing=SAID_NONE_LEFT),
-    "status-502": Fault(ERROR, "server", 3, standing=SAID_NONE_LEFT),
+    "status-429-ms": Fault(RATE_LIMIT, "rate_limit", 3, standing=SOON),
+    "status-429-absent": Fault(RATE_LIMIT, "rate_limit", 3, standing=SOON),
+    "status-429-past": Fault(RATE_LIMIT, "rate_limit", 3, standing=SOON),
+    "status-429-negative": Fault(RATE_LIMIT, "rate_limit", 3, standing=SOON),
+    "status-429-text": Fault(RATE_LIMIT, "rate_limit", 3, standing=SOON),
+    "status-500": Fault(ERROR, "server", 3),
+    "status-502": Fault(ERROR, "server", 3),
     "html-502": Fault(ERROR, "server", 3),
-    "status-503": Fault(OVERLOADED, "overloaded", 3, standing=SAID_NONE_LEFT),
-    "status-504": Fault(TIMEOUT, "timeout", standing=SAID_NONE_LEFT),
-    "status-529": Fault(OVERLOADED, "overloaded", 3, standing=SAID_NONE_LEFT),
+    "status-503": Fault(OVERLOADED, "overloaded", 3),
+    "status-504": Fault(TIMEOUT, "timeout"),
+    "status-529": Fault(OVERLOADED, "overloaded", 3),
     # what a status of 200 brings
     "error-in-200": Fault(ERROR, "server", 3),
     "html-200": Fault(BAD_ANSWER, "bad_answer"),
