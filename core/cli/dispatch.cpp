@@ -55,6 +55,7 @@ constexpr Command kCommands[] = {
     {"code", run_code, "redemption codes"},
     {"invoice", run_invoice, "issue, preview and show invoices"},
     {"budget", run_budget, "budgets, and alerts that were raised"},
+    {"breaker", run_breaker, "how upstreams fare; close one off, or open it again"},
     {"plugin", run_plugin, "write, check, list and swap plugins"},
     {"record", run_record, "find the records of requests, and show one"},
     {"usage", run_usage, "sum up requests, tokens and money by model, account ..."},

@@ -18,6 +18,7 @@
 #include "core/config/feature.hpp"
 #include "core/config/rate_limits.hpp"
 #include "core/config/reach.hpp"
+#include "core/config/upstream_policy.hpp"
 #include "core/net/ip_range.hpp"
 
 namespace switchyard::config {
@@ -37,11 +38,15 @@ struct Credential {
   Secret key;
   std::map<std::string, std::string> parts;  // public parts: project, location ...
   std::int64_t expires_unix_s = 0;           // 0: nobody said
+  std::uint32_t weight = 1;                  // of the calls, among a provider's credentials
+  UpstreamLimits limits;                     // over all models
 };
 
 struct Timeouts {
   std::chrono::milliseconds connect{5000}, first_byte{120'000}, between_bytes{120'000},
       total{600'000};
+  // Of streams: until the first content came, and between two pieces of it. Comments don't count.
+  std::chrono::milliseconds first_token{600'000}, between_tokens{300'000};
 };
 
 // One configured upstream: a provider plugin, where it goes and with which credentials.
@@ -61,6 +66,10 @@ struct Provider {
   std::string proxy;  // "http://host:port", "none", or empty: HTTPS_PROXY / NO_PROXY decide
   std::filesystem::path ca_file;
   Timeouts timeouts;
+  UpstreamLimits limits;  // of all calls to it
+  // Of one credential at one model, by the model's upstream name; "*": any other.
+  std::map<std::string, UpstreamLimits> model_limits;
+  BreakerPolicy breaker;
   std::string region;                // of its candidates that name none
   bool drain_on_disconnect = false;  // on_disconnect: cancel | drain
   bool allow_private = true;

@@ -187,6 +187,10 @@ struct Request {
   const Native* native = nullptr;
   std::string_view losses;   // of the way to canonical, as records have them
   bool refuse_loss = false;  // rather no answer than one to less than was asked
+  // When the client has no use for an answer any more; 0: it did not say. `until_content`: for a
+  // stream that has brought content it does not hold.
+  std::uint64_t deadline_ns = 0;
+  bool until_content = false;
 };
 
 // Runs a request to its end: the answer or an error has been written and flushed, the record's

@@ -11,7 +11,7 @@
 #include "core/catalog/catalog.hpp"
 #include "core/config/config.hpp"
 #include "core/plugin/strategy.hpp"
-#include "core/routing/statistics.hpp"
+#include "core/routing/live.hpp"
 #include "core/routing/table.hpp"
 
 namespace switchyard::routing {
@@ -64,7 +64,7 @@ class Pipeline {
 
   const std::string& alias() const { return alias_; }
   std::span<const plugin::StrategyInstance* const> strategies() const { return strategy_views_; }
-  TargetStats* stats(std::uint32_t candidate) const { return candidates_[candidate].stats.get(); }
+  Live* live(std::uint32_t candidate) const { return candidates_[candidate].live.get(); }
   // Plans that a strategy's fault made the configuration's.
   std::uint64_t faults() const { return faults_.load(std::memory_order_relaxed); }
 
@@ -80,7 +80,7 @@ class Pipeline {
     std::uint64_t id = 0, context_tokens = 0;
     std::uint32_t weight = 1, priority = 0;
     std::optional<std::int64_t> price_in, price_out;
-    std::shared_ptr<TargetStats> stats;
+    std::shared_ptr<Live> live;  // null where the provider is not configured
 
     std::int64_t cost_nano(std::uint64_t tok_in, std::uint64_t tok_out) const;
     void fill(swy_cand& out, const swy_rreq& request) const;

@@ -215,7 +215,8 @@ Task<> Gateway::serve(Call& call) {
         "access-control-allow-headers: authorization, content-type, x-request-id, "
         "openai-beta, openai-organization, openai-project, x-api-key, anthropic-version, "
         "anthropic-beta, anthropic-dangerous-direct-browser-access, x-goog-api-key, "
-        "x-goog-api-client, x-switchyard-on-loss, x-switchyard-feature, x-stainless-arch, "
+        "x-goog-api-client, x-switchyard-on-loss, x-switchyard-feature, "
+        "x-switchyard-timeout, x-stainless-arch, "
         "x-stainless-lang, x-stainless-os, x-stainless-package-version, "
         "x-stainless-retry-count, x-stainless-runtime, x-stainless-runtime-version, "
         "x-stainless-timeout\r\naccess-control-max-age: 600\r\n";
@@ -463,6 +464,11 @@ Task<> Gateway::serve_task(Call& call) {
     co_return;
   }
 
+  const auto deadline = read_client_deadline(call.head());
+  if (!deadline) {
+    co_await refuse(call, bad_request(400, "invalid_header", deadline.error().message));
+    co_return;
+  }
   const std::vector<swy_kv> forwarded = forwarded_headers(call.head());
 
   exchange::Request request;
@@ -476,6 +482,7 @@ Task<> Gateway::serve_task(Call& call) {
   request.route = &route;
   request.record = &record;
   call.charge(request);
+  call.hurry(request, *deadline);
   request.refuse_loss = refuses_loss(call.head());
   if (is_limited(call, request)) {
     const bool admitted = co_await take_limits(call, request);

@@ -5,6 +5,7 @@
 #include <string>
 
 #include "core/routing/needs.hpp"
+#include "core/surface/deadline.hpp"
 #include "core/surface/gateway.hpp"
 
 namespace switchyard::surface {
@@ -55,6 +56,12 @@ struct Gateway::Call {
     request.account = key != nullptr ? account : published.open_account.get();
     request.prices = &published.prices;
     request.budgets = published.budgets.get();
+  }
+  // How long the client waits, from the beginning of its request.
+  void hurry(exchange::Request& request, const ClientDeadline& deadline) const {
+    if (deadline.after_ms == 0) return;
+    request.deadline_ns = record->start_ns + deadline.after_ms * 1'000'000u;
+    request.until_content = deadline.until_content && request.stream;
   }
   const exchange::Snapshot& snapshot() const { return *published.snapshot; }
   // A model, or "feature/NAME".

@@ -176,6 +176,11 @@ Task<> Gateway::serve_canonical(Call& call, const Surface& surface, const Ask& a
   native.dialect = surface.dialect();
   native.body = text;
   native.members = given.members();
+  const auto deadline = read_client_deadline(call.head());
+  if (!deadline) {
+    co_await refuse(call, bad_request(400, "invalid_header", deadline.error().message));
+    co_return;
+  }
   exchange::Request request;
   request.task = counts ? kCountTask : ask.task;
   request.dialect = "openai";
@@ -187,6 +192,7 @@ Task<> Gateway::serve_canonical(Call& call, const Surface& surface, const Ask& a
   request.route = &route;
   request.record = &record;
   call.charge(request);
+  call.hurry(request, *deadline);
   if (!canonical.foreign) request.native = &native;
   request.losses = losses;
   request.refuse_loss = refuses_loss(call.head());

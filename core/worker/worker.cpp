@@ -924,7 +924,8 @@ int Worker::run() {
     return kWorkerCannotStart;
   }
   start_loops();
-  billing_->start([this] { keep_limits(); });
+  billing_->start([this] { return admin_state_->refused_credentials(); },
+                  [this] { keep_limits(); });
   read_control();
   watch_plugins();
   housekeep();
