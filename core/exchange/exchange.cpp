@@ -112,6 +112,7 @@ Task<> run(LoopContext& context, const Snapshot& snapshot, const Request& reques
       note_attempt(record, slot, *target, last.code);
       continue;
     }
+    if (request.explain) writer.explained(explanation(request, snapshot, *target));
     Attempt attempt(context, snapshot, request, *target, writer, payment);
     Observation observation(request, *target, chosen);
     // A stream may run for long; an answer that comes whole has its total time.

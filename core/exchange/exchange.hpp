@@ -105,6 +105,8 @@ class ClientWriter {
   // What of the request is lost on the way, for the answer's head where that has not gone out yet;
   // takes the place of what was said before.
   virtual void dropped(std::string_view /*pointers*/) {}
+  // How targets were chosen, for the answer's head; takes the place of what was said before.
+  virtual void explained(std::string_view /*text*/) {}
   // The whole answer; `json` lives until flush() has returned.
   virtual void whole(std::string_view json) = 0;
   virtual void end_stream(const observe::Usage& usage) = 0;
@@ -183,8 +185,10 @@ struct Request {
   const Rare* rare = nullptr;
   SessionClient* session = nullptr;  // where the task is a session of messages
   const Native* native = nullptr;
-  std::string_view losses;   // of the way to canonical, as records have them
-  bool refuse_loss = false;  // rather no answer than one to less than was asked
+  std::string_view losses;      // of the way to canonical, as records have them
+  bool refuse_loss = false;     // rather no answer than one to less than was asked
+  std::string_view session_id;  // as the client names it, so that its requests stay together
+  bool explain = false;  // the answer's head tells of the choice, and the record has it whole
 };
 
 // Runs a request to its end: the answer or an error has been written and flushed, the record's

@@ -182,7 +182,7 @@ Task<> Gateway::serve(Call& call) {
     call.headers.append("access-control-allow-origin: ").append(origin);
     call.headers +=
         "\r\nvary: origin\r\naccess-control-expose-headers: x-request-id, retry-after, "
-        "x-switchyard-dropped\r\n";
+        "x-switchyard-dropped, x-switchyard-route\r\n";
   }
 
   if (head.path == "/healthz" || head.path == "/readyz") {
@@ -212,7 +212,8 @@ Task<> Gateway::serve(Call& call) {
         "access-control-allow-headers: authorization, content-type, x-request-id, "
         "openai-beta, openai-organization, openai-project, x-api-key, anthropic-version, "
         "anthropic-beta, anthropic-dangerous-direct-browser-access, x-goog-api-key, "
-        "x-goog-api-client, x-switchyard-on-loss, x-stainless-arch, "
+        "x-goog-api-client, x-switchyard-on-loss, x-switchyard-session, x-switchyard-explain, "
+        "x-stainless-arch, "
         "x-stainless-lang, x-stainless-os, x-stainless-package-version, "
         "x-stainless-retry-count, x-stainless-runtime, x-stainless-runtime-version, "
         "x-stainless-timeout\r\naccess-control-max-age: 600\r\n";
@@ -472,6 +473,7 @@ Task<> Gateway::serve_task(Call& call) {
   request.route = &route;
   request.record = &record;
   call.charge(request);
+  call.take_wishes(request);
   request.refuse_loss = refuses_loss(call.head());
   if (form || endpoint.job) {
     co_await serve_rare(call, endpoint, request, form.get(), asked_state(index));
@@ -545,6 +547,7 @@ Task<> Gateway::serve_realtime(Call& call) {
   request.route = &route;
   request.record = &record;
   call.charge(request);
+  call.take_wishes(request);
   request.session = &writer;
   const Gauge open(context_.metrics.open_streams);
   co_await exchange::run(context_, call.snapshot(), request, writer);

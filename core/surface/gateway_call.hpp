@@ -4,6 +4,7 @@
 #include <memory>
 #include <string>
 
+#include "core/surface/admission.hpp"
 #include "core/surface/gateway.hpp"
 
 namespace switchyard::surface {
@@ -51,6 +52,11 @@ struct Gateway::Call {
     request.account = key != nullptr ? account : published.open_account.get();
     request.prices = &published.prices;
     request.budgets = published.budgets.get();
+  }
+  // What the client's headers say of how its request is to be routed.
+  void take_wishes(exchange::Request& request) const {
+    request.session_id = head().find("x-switchyard-session");
+    request.explain = asks_to_explain(head());
   }
   const exchange::Snapshot& snapshot() const { return *published.snapshot; }
   bool may_use(std::string_view model) const { return key == nullptr || key->may_use(model); }

@@ -13,6 +13,7 @@ namespace switchyard::surface {
 class HttpWriter : public exchange::ClientWriter {
  public:
   void dropped(std::string_view pointers) override;
+  void explained(std::string_view text) override;
   void raw_head(std::string_view content_type, std::uint64_t length) override;
   void raw(std::string_view bytes) override;
   void raw_end() override;
@@ -54,7 +55,7 @@ class HttpWriter : public exchange::ClientWriter {
   net::HttpExchange& http_;
   std::string_view headers_;
   bool stream_, committed_ = false;
-  std::string dropped_;  // a header line, or empty
+  std::string dropped_, explained_;  // header lines, or empty
   struct Raw {
     std::string lines;         // of the head
     std::uint64_t length = 0;  // 0: not known
