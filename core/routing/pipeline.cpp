@@ -16,20 +16,6 @@ namespace {
 
 constexpr std::int64_t kUnknownCost = std::numeric_limits<std::int64_t>::min();
 
-// FNV-1a, the same everywhere: sessions stick across processes and restarts.
-std::uint64_t id_of(std::string_view provider, std::string_view model) {
-  std::uint64_t hash = 0xcbf29ce484222325u;
-  const auto add = [&hash](std::string_view text) {
-    for (const char c : text) {
-      hash = (hash ^ static_cast<unsigned char>(c)) * 0x100000001b3u;
-    }
-  };
-  add(provider);
-  add("/");
-  add(model);
-  return hash;
-}
-
 // Shows the next strategy what is left, and puts its answer where the candidates stand.
 Result<void> ask(const plugin::StrategyInstance& strategy, std::uint32_t number,
                  const swy_rreq& request, std::span<const swy_cand> candidates, Plan& plan) {
@@ -64,6 +50,20 @@ void refuse_by_host(const swy_rreq& request, std::span<const swy_cand> candidate
 }
 
 }  // namespace
+
+// FNV-1a, the same everywhere: sessions stick across processes and restarts.
+std::uint64_t candidate_id(std::string_view provider, std::string_view model) {
+  std::uint64_t hash = 0xcbf29ce484222325u;
+  const auto add = [&hash](std::string_view text) {
+    for (const char c : text) {
+      hash = (hash ^ static_cast<unsigned char>(c)) * 0x100000001b3u;
+    }
+  };
+  add(provider);
+  add("/");
+  add(model);
+  return hash;
+}
 
 std::string_view host_refusal(const swy_rreq& request, const swy_cand& candidate) {
   if (candidate.state == SWY_STATE_OPEN) return "its breaker is open";
@@ -155,7 +155,7 @@ Pipeline::Candidate Pipeline::make_candidate(const config::Config& config,
   candidate.model = from.model;
   candidate.region = from.region;
   candidate.tags.assign(from.tags.begin(), from.tags.end());
-  candidate.id = id_of(from.provider, from.model);
+  candidate.id = candidate_id(from.provider, from.model);
   candidate.weight = from.weight;
   candidate.priority = from.priority;
 

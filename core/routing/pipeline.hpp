@@ -62,6 +62,9 @@ struct Again {
   Plan plan;
 };
 
+// Of provider and model: swy_cand.id, the same in every process and configuration.
+std::uint64_t candidate_id(std::string_view provider, std::string_view model);
+
 using Strategies = std::vector<std::shared_ptr<plugin::StrategyInstance>>;
 
 // Why the host keeps a candidate from the strategies of this request: its breaker is open, or a
