@@ -15,6 +15,7 @@
 
 #include "core/base/result.hpp"
 #include "core/base/secret.hpp"
+#include "core/config/upstream_policy.hpp"
 #include "core/net/ip_range.hpp"
 
 namespace switchyard::config {
@@ -34,11 +35,15 @@ struct Credential {
   Secret key;
   std::map<std::string, std::string> parts;  // public parts: project, location ...
   std::int64_t expires_unix_s = 0;           // 0: nobody said
+  std::uint32_t weight = 1;                  // of the calls, among a provider's credentials
+  UpstreamLimits limits;                     // over all models
 };
 
 struct Timeouts {
   std::chrono::milliseconds connect{5000}, first_byte{120'000}, between_bytes{120'000},
       total{600'000};
+  // Of streams: until the first content came, and between two pieces of it. Comments don't count.
+  std::chrono::milliseconds first_token{600'000}, between_tokens{300'000};
 };
 
 // One configured upstream: a provider plugin, where it goes and with which credentials.
@@ -58,6 +63,10 @@ struct Provider {
   std::string proxy;  // "http://host:port", "none", or empty: HTTPS_PROXY / NO_PROXY decide
   std::filesystem::path ca_file;
   Timeouts timeouts;
+  UpstreamLimits limits;  // of all calls to it
+  // Of one credential at one model, by the model's upstream name; "*": any other.
+  std::map<std::string, UpstreamLimits> model_limits;
+  BreakerPolicy breaker;
   bool drain_on_disconnect = false;  // on_disconnect: cancel | drain
   bool allow_private = true;
 };

@@ -43,6 +43,22 @@ std::string credentials_of(const Provider& provider) {
          binding(provider) + " only";
 }
 
+std::string limits_of(const Provider& provider) {
+  std::vector<std::string> all;
+  const auto add = [&all](const std::string& of, const UpstreamLimits& limits) {
+    const std::string text = describe(limits);
+    if (!text.empty()) all.push_back(of + ": " + text);
+  };
+  add("all calls", provider.limits);
+  for (const Credential& each : provider.credentials) add("credential " + each.name, each.limits);
+  for (const auto& [model, limits] : provider.model_limits) {
+    add(model == "*" ? "each other model" : "model " + model, limits);
+  }
+  std::string text;
+  for (const std::string& each : all) text += (text.empty() ? "" : "; ") + each;
+  return text;
+}
+
 void add_line(std::string& text, std::string_view name, std::string_view value) {
   constexpr std::size_t kWidth = 12;
   const std::size_t indent = name.starts_with("  ") ? 2 : 0;
@@ -190,6 +206,12 @@ std::string describe(const Config& config) {
     if (!provider.base_url.empty()) add_line(text, "  at", provider.base_url);
     add_line(text, "  credentials", credentials_of(provider));
     add_line(text, "  models", models_of(provider));
+    if (const std::string limits = limits_of(provider); !limits.empty()) {
+      add_line(text, "  limits", limits);
+    }
+    if (provider.breaker != BreakerPolicy()) {
+      add_line(text, "  breaker", describe(provider.breaker));
+    }
     if (!provider.headers.empty()) {
       add_line(text, "  headers", counted(provider.headers.size(), "field") + " added");
     }

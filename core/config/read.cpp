@@ -256,6 +256,17 @@ class Reader {
       read_duration(*timeouts, "first_byte", at, provider.timeouts.first_byte);
       read_duration(*timeouts, "between_bytes", at, provider.timeouts.between_bytes);
       read_duration(*timeouts, "total", at, provider.timeouts.total);
+      read_duration(*timeouts, "first_token", at, provider.timeouts.first_token);
+      read_duration(*timeouts, "between_tokens", at, provider.timeouts.between_tokens);
+    }
+    if (const Json* breaker = member(value, "breaker")) provider.breaker = read_breaker(*breaker);
+    if (const Json* limits = member(value, "limits")) {
+      provider.limits = read_upstream_limits(*limits);
+    }
+    if (const Json* limits = member(value, "model_limits"); limits && limits->IsObject()) {
+      for (const auto& each : limits->GetObject()) {
+        provider.model_limits.emplace(text_of(each.name), read_upstream_limits(each.value));
+      }
     }
     provider.drain_on_disconnect = text_or(value, "on_disconnect", "cancel") == "drain";
     const Json* allow_private = member(value, "allow_private");
@@ -384,6 +395,10 @@ class Reader {
       read_secret(each, "key", here, credential.key);
       if (const Json* expires = text_member(each, "expires")) {
         credential.expires_unix_s = read_date(*expires, child(here, "expires"));
+      }
+      read_number(each, "weight", credential.weight);
+      if (const Json* limits = member(each, "limits")) {
+        credential.limits = read_upstream_limits(*limits);
       }
       const Json* parts = member(each, "parts");
       if (parts != nullptr && parts->IsObject()) {

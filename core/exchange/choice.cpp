@@ -129,24 +129,11 @@ void note_plan(const Snapshot& snapshot, const Request& request) {
   record.plan = std::make_shared<const std::string>(std::move(plan));
 }
 
-Observation::Observation(const Request& request, const routing::Target& target, bool chosen)
-    : request_(request), target_(target), chosen_(chosen) {
-  if (target_.stats == nullptr) return;
-  begun_ns_ = mono_ns();
-  target_.stats->begin();
-}
-
-Observation::~Observation() {
-  if (target_.stats != nullptr) target_.stats->end();
-}
-
-void Observation::end(const Attempt& attempt, bool ok) {
-  if (target_.stats == nullptr) return;
-  const std::uint64_t now_ns = mono_ns();
+routing::Outcome Observation::end(const Attempt& attempt, bool ok, bool left,
+                                  std::uint64_t now_ns) const {
   const std::uint64_t first_ns = request_.record->first_ns;
   const observe::Usage usage = attempt.usage();
-  swy_outcome outcome{};
-  outcome.size = sizeof outcome;
+  routing::Outcome outcome;
   outcome.cls = ok ? -1 : attempt.fault().cls;
   outcome.http = ok ? 200 : attempt.fault().http;
   outcome.latency_us = to_us(now_ns - begun_ns_);
@@ -154,8 +141,20 @@ void Observation::end(const Attempt& attempt, bool ok) {
   if (request_.stream && first_ns > begun_ns_) outcome.ttft_us = to_us(first_ns - begun_ns_);
   outcome.tok_in = usage.tok_in;
   outcome.tok_out = usage.tok_out;
-  target_.stats->add(outcome, now_ns);
-  if (chosen_) request_.route->pipeline->observe(target_, outcome, pricing_of(request_));
+  outcome.retry_after_ms = ok ? 0 : attempt.fault().retry_after_ms;
+  // Nor does it where nobody paid for more of the answer.
+  outcome.left = left || (!ok && attempt.fault().unpaid);
+  if (!chosen_ || outcome.left) return outcome;
+  swy_outcome told{};
+  told.size = sizeof told;
+  told.cls = outcome.cls;
+  told.http = outcome.http;
+  told.latency_us = outcome.latency_us;
+  told.ttft_us = outcome.ttft_us;
+  told.tok_in = outcome.tok_in;
+  told.tok_out = outcome.tok_out;
+  request_.route->pipeline->observe(target_, told, pricing_of(request_));
+  return outcome;
 }
 
 }  // namespace switchyard::exchange

@@ -185,8 +185,12 @@ struct Request {
   const Rare* rare = nullptr;
   SessionClient* session = nullptr;  // where the task is a session of messages
   const Native* native = nullptr;
-  std::string_view losses;      // of the way to canonical, as records have them
-  bool refuse_loss = false;     // rather no answer than one to less than was asked
+  std::string_view losses;   // of the way to canonical, as records have them
+  bool refuse_loss = false;  // rather no answer than one to less than was asked
+  // When the client has no use for an answer any more; 0: it did not say. `until_content`: for a
+  // stream that has brought content it does not hold.
+  std::uint64_t deadline_ns = 0;
+  bool until_content = false;
   std::string_view session_id;  // as the client names it, so that its requests stay together
   bool explain = false;  // the answer's head tells of the choice, and the record has it whole
 };

@@ -143,7 +143,7 @@ void Pipeline::Candidate::fill(swy_cand& out, const swy_rreq& request) const {
   out.ctx_tokens = context_tokens;
   out.tag = tag_views.data();
   out.ntag = tag_views.size();
-  stats->read(out, request.now_ns);
+  if (live) live->read(out, request.now_ns);
 }
 
 Pipeline::Candidate Pipeline::make_candidate(const config::Config& config,
@@ -162,14 +162,11 @@ Pipeline::Candidate Pipeline::make_candidate(const config::Config& config,
   const auto provider = std::find_if(config.providers.begin(), config.providers.end(),
                                      [&](const auto& each) { return each.id == from.provider; });
   const catalog::Model* known = nullptr;
-  std::string address;
   if (provider != config.providers.end()) {
     candidate.family = provider->family;
     known = catalog.find(provider->family, from.model);
-    address = provider->base_url;
+    candidate.live = statistics.live(*provider, from.model);
   }
-  // What was measured of another server is nothing to go by.
-  candidate.stats = statistics.cell(from.provider + '\n' + address + '\n' + from.model);
   if (known != nullptr) candidate.context_tokens = known->context_tokens;
   return candidate;
 }

@@ -12,7 +12,7 @@
 #include "core/catalog/catalog.hpp"
 #include "core/config/config.hpp"
 #include "core/plugin/strategy.hpp"
-#include "core/routing/statistics.hpp"
+#include "core/routing/live.hpp"
 #include "core/routing/table.hpp"
 
 namespace switchyard::catalog {
@@ -100,7 +100,7 @@ class Pipeline {
 
   const std::string& alias() const { return alias_; }
   std::span<const plugin::StrategyInstance* const> strategies() const { return strategy_views_; }
-  TargetStats* stats(std::uint32_t candidate) const { return candidates_[candidate].stats.get(); }
+  Live* live(std::uint32_t candidate) const { return candidates_[candidate].live.get(); }
   // Plans that a strategy's fault made the configuration's.
   std::uint64_t faults() const { return faults_.load(std::memory_order_relaxed); }
 
@@ -114,7 +114,7 @@ class Pipeline {
     std::vector<swy_kv> tag_views;
     std::uint64_t id = 0, context_tokens = 0;
     std::uint32_t weight = 1, priority = 0;
-    std::shared_ptr<TargetStats> stats;
+    std::shared_ptr<Live> live;  // null where the provider is not configured
 
     // In `currency`; an empty one becomes that of the price.
     std::int64_t cost_nano(const Pricing& pricing, std::uint64_t tok_in, std::uint64_t tok_out,

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <stdexcept>
 
+#include "core/base/json_scan.hpp"
 #include "strategies/capability/choose.hpp"
 #include "strategies/cost/choose.hpp"
 #include "strategies/latency/choose.hpp"
@@ -139,9 +140,6 @@ World::World(Scenario scenario)
     tariff->periods.push_back(period);
     listed.push_back({provider.id, "m", tariff});
   }
-  // As a configuration is read: by priority, then as written.
-  std::stable_sort(model.candidates.begin(), model.candidates.end(),
-                   [](const auto& a, const auto& b) { return a.priority < b.priority; });
   while (model.candidates[sick_candidate_].provider != scenario_.providers[scenario_.sick].id) {
     ++sick_candidate_;
   }

@@ -42,7 +42,7 @@ struct Provider {
 };
 
 struct Scenario {
-  std::vector<Provider> providers;
+  std::vector<Provider> providers;  // by priority, as a configuration has them once it is read
   std::vector<config::Strategy> strategies;
   std::size_t sick = 0;  // which provider
   Illness illness = Illness::kNone;

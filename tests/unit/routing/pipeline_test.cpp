@@ -26,7 +26,7 @@ struct World {
     made.emplace("alias", std::make_unique<Pipeline>(config, model, catalog, statistics,
                                                      strategies_of(configs)));
     config.models = {model};
-    table = std::make_unique<Table>(config, catalog, std::move(made));
+    table = std::make_unique<Table>(config, catalog, std::move(made), &statistics);
     return *table->pipelines().at("alias");
   }
 
@@ -196,7 +196,8 @@ TEST_CASE("routing: candidates are shown as they are configured", "[unit][routin
   world.model.candidates[1].region = "eu";
   world.model.candidates[1].tags = {{"tier", "gold"}};
   const Pipeline& pipeline = mirrored(world);
-  pipeline.stats(1)->begin();
+  Lane::Call call;
+  REQUIRE(pipeline.live(1)->lane(0).begin({}, call) == Lane::Barred::kNot);
   pipeline.plan({}, world.route);
   REQUIRE(Mirror::seen.size() == 3);
   const swy_cand& shown = Mirror::seen[1];
@@ -313,22 +314,28 @@ TEST_CASE(
     "does not",
     "[unit][routing]") {
   World world;
-  const auto before = world.pipeline({"{}"}).stats(0);
-  world.pipeline({"{}"}).stats(0)->begin();
-  CHECK(world.pipeline({"{}"}).stats(0) == before);
+  const auto before = world.pipeline({"{}"}).live(0);
+  CHECK(world.pipeline({"{}"}).live(0) == before);
   world.config.providers[0].base_url = "https://elsewhere.example";
-  CHECK(world.pipeline({"{}"}).stats(0) != before);
+  CHECK(world.pipeline({"{}"}).live(0) != before);
 }
 
-TEST_CASE("routing: a model that is asked for by its own name shares the alias's statistics",
-          "[unit][routing]") {
+TEST_CASE("routing: by whatever name a target is asked for, it is one", "[unit][routing]") {
   World world;
   world.config.providers[0].models = {"big", "other"};
+  world.config.providers[1].models = {"*"};
   const Pipeline& pipeline = world.pipeline({"{}"});
-  CHECK(world.table->resolve("big").targets.at(0).stats == pipeline.stats(0));
-  CHECK(world.table->resolve("a/big").targets.at(0).stats == pipeline.stats(0));
-  CHECK(world.table->resolve("other").targets.at(0).stats == nullptr);
+  CHECK(world.table->resolve("big").targets.at(0).live == pipeline.live(0));
+  CHECK(world.table->resolve("a/big").targets.at(0).live == pipeline.live(0));
+  CHECK(world.table->resolve("other").targets.at(0).live != pipeline.live(0));
+  CHECK(world.table->resolve("other").targets.at(0).live != nullptr);
   CHECK(world.table->resolve("big").pipeline == nullptr);
+  // Of a provider that takes any name, an alias names one, and others come as they are asked for.
+  CHECK(world.table->resolve("b/small").targets.at(0).live == pipeline.live(1));
+  Live* const unlisted = world.table->resolve("b/never-heard-of").targets.at(0).live;
+  REQUIRE(unlisted != nullptr);
+  CHECK(unlisted->model() == "never-heard-of");
+  CHECK(world.table->resolve("never-heard-of").targets.at(0).live == unlisted);
 }
 
 TEST_CASE("routing: outcomes reach the strategies, and their state the next generation",
