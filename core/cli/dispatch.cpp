@@ -59,6 +59,8 @@ constexpr Command kCommands[] = {
     {"plugin", run_plugin, "write, check, list and swap plugins"},
     {"record", run_record, "find the records of requests, and show one"},
     {"usage", run_usage, "sum up requests, tokens and money by model, account ..."},
+    {"route", run_route, "say how a request would be routed now"},
+    {"replay", run_replay, "say how recorded requests would have fared otherwise"},
     {"plugin-trial", run_plugin_trial, "try a plugin file as the host does before it loads one"},
     {"version", run_version, "print the version"},
     {"help", run_help, "print this"},

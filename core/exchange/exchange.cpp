@@ -162,6 +162,7 @@ Task<> run(LoopContext& context, const Snapshot& snapshot, const Request& reques
       note_attempt(record, slot, target, step->credential, last.code);
       continue;
     }
+    if (request.explain) writer.explained(explanation(request, snapshot, target));
     const std::uint64_t begun_ns = mono_ns();
     Attempt attempt(context, snapshot, request, target, step->credential, attempts.lane(), writer,
                     payment);

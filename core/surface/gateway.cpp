@@ -183,6 +183,7 @@ Task<> Gateway::serve(Call& call) {
     call.headers +=
         "\r\nvary: origin\r\naccess-control-expose-headers: x-request-id, retry-after, "
         "retry-after-ms, x-switchyard-dropped, x-switchyard-feature, x-switchyard-model, "
+        "x-switchyard-route, "
         "x-ratelimit-limit-requests, x-ratelimit-limit-tokens, x-ratelimit-remaining-requests, "
         "x-ratelimit-remaining-tokens, x-ratelimit-reset-requests, x-ratelimit-reset-tokens\r\n";
   }
@@ -215,8 +216,8 @@ Task<> Gateway::serve(Call& call) {
         "access-control-allow-headers: authorization, content-type, x-request-id, "
         "openai-beta, openai-organization, openai-project, x-api-key, anthropic-version, "
         "anthropic-beta, anthropic-dangerous-direct-browser-access, x-goog-api-key, "
-        "x-goog-api-client, x-switchyard-on-loss, x-switchyard-feature, "
-        "x-switchyard-timeout, x-stainless-arch, "
+        "x-goog-api-client, x-switchyard-on-loss, x-switchyard-feature, x-switchyard-timeout, "
+        "x-switchyard-session, x-switchyard-explain, x-stainless-arch, "
         "x-stainless-lang, x-stainless-os, x-stainless-package-version, "
         "x-stainless-retry-count, x-stainless-runtime, x-stainless-runtime-version, "
         "x-stainless-timeout\r\naccess-control-max-age: 600\r\n";
@@ -483,6 +484,7 @@ Task<> Gateway::serve_task(Call& call) {
   request.record = &record;
   call.charge(request);
   call.hurry(request, *deadline);
+  call.take_wishes(request);
   request.refuse_loss = refuses_loss(call.head());
   if (is_limited(call, request)) {
     const bool admitted = co_await take_limits(call, request);
@@ -559,12 +561,11 @@ Task<> Gateway::serve_realtime(Call& call) {
   request.route = &route;
   request.record = &record;
   call.charge(request);
+  call.take_wishes(request);
   if (is_limited(call, request)) {
     const bool admitted = co_await take_limits(call, request);
     if (!admitted) co_return;
   }
-  RealtimeWriter writer(context_.loop, call.http, call.headers, ask->accept, record.id,
-                        config.limits.write_timeout);
   request.session = &writer;
   const Gauge open(context_.metrics.open_streams);
   co_await exchange::run(context_, call.snapshot(), request, writer);

@@ -5,6 +5,7 @@
 #include <string>
 
 #include "core/routing/needs.hpp"
+#include "core/surface/admission.hpp"
 #include "core/surface/deadline.hpp"
 #include "core/surface/gateway.hpp"
 
@@ -62,6 +63,11 @@ struct Gateway::Call {
     if (deadline.after_ms == 0) return;
     request.deadline_ns = record->start_ns + deadline.after_ms * 1'000'000u;
     request.until_content = deadline.until_content && request.stream;
+  }
+  // What the client's headers say of how its request is to be routed.
+  void take_wishes(exchange::Request& request) const {
+    request.session_id = head().find("x-switchyard-session");
+    request.explain = asks_to_explain(head());
   }
   const exchange::Snapshot& snapshot() const { return *published.snapshot; }
   // A model, or "feature/NAME".

@@ -1,5 +1,6 @@
 // Requests in the dialects of surface.hpp: key, body, translation, route, exchange.
 #include "core/base/clock.hpp"
+#include "core/exchange/choice.hpp"
 #include "core/exchange/loss.hpp"
 #include "core/exchange/usage.hpp"
 #include "core/net/offload.hpp"
@@ -193,6 +194,7 @@ Task<> Gateway::serve_canonical(Call& call, const Surface& surface, const Ask& a
   request.record = &record;
   call.charge(request);
   call.hurry(request, *deadline);
+  call.take_wishes(request);
   if (!canonical.foreign) request.native = &native;
   request.losses = losses;
   request.refuse_loss = refuses_loss(call.head());
@@ -205,6 +207,7 @@ Task<> Gateway::serve_canonical(Call& call, const Surface& surface, const Ask& a
   std::optional<Gauge> open;
   if (canonical.stream) open.emplace(context_.metrics.open_streams);
   co_await exchange::run(context_, call.snapshot(), request, writer);
+  exchange::note_plan(call.snapshot(), request);
 }
 
 }  // namespace switchyard::surface

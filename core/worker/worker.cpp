@@ -89,15 +89,6 @@ std::string join(const config::Faults& faults) {
   return text;
 }
 
-// Where plugins are if the configuration does not say: beside the binary in a build tree, else
-// where they are installed.
-std::filesystem::path default_plugin_directory() {
-  const std::filesystem::path prefix = os::own_binary().parent_path().parent_path();
-  const std::filesystem::path built = prefix / "plugins";
-  std::error_code ignored;
-  return std::filesystem::is_directory(built, ignored) ? built : prefix / kPluginDirectory;
-}
-
 // As a program on this machine reaches it.
 std::string admin_url(const config::Listen& listen, std::uint16_t port) {
   std::string host = listen.address;
@@ -634,7 +625,7 @@ void Worker::publish() {
     asio::post(runtime->loop.context(),
                [gateway = &runtime->gateway, shared] { gateway->publish(shared); });
   }
-  admin_state_->publish(snapshot_, loggers_, keys);
+  admin_state_->publish(snapshot_, loggers_, keys, prices_);
   admin_state_->publish_plugins(report_plugins(*libraries_));
 
   std::vector<ListenerSettings> settings;
@@ -767,8 +758,7 @@ bool Worker::start() {
   if (!open_ledger() || !open_billing() || !open_limits()) return false;
 
   plugin::LibraryOptions libraries;
-  libraries.directory =
-      config_->plugins.directory.empty() ? default_plugin_directory() : config_->plugins.directory;
+  libraries.directory = plugin_directory(*config_);
   libraries.private_directory = directory / "plugins";
   libraries.pins = config_->plugins.pins;
   libraries.require_pins = config_->plugins.require_pins;
