@@ -566,6 +566,8 @@ Task<> Gateway::serve_realtime(Call& call) {
     const bool admitted = co_await take_limits(call, request);
     if (!admitted) co_return;
   }
+  RealtimeWriter writer(context_.loop, call.http, call.headers, ask->accept, record.id,
+                        config.limits.write_timeout);
   request.session = &writer;
   const Gauge open(context_.metrics.open_streams);
   co_await exchange::run(context_, call.snapshot(), request, writer);
