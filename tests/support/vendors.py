@@ -78,7 +78,8 @@ def check_anthropic(request):
         calls = [block["id"] for block in content if block["type"] == "tool_use"]
     for tool in body.get("tools", []):
         if "type" not in tool:
-            known(tool, {"name", "description", "input_schema", "strict", "cache_control"}, "tools")
+            known(tool, {"name", "description", "input_schema", "strict", "cache_control",
+                         "eager_input_streaming"}, "tools")
             need(tool["input_schema"].get("type") == "object", "tools.input_schema.type")
     need("tool_choice" not in body or body.get("tools"), "tool_choice without tools")
     if body["model"].startswith("claude-opus-5"):
