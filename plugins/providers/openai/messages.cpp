@@ -14,6 +14,10 @@ bool contains(const std::vector<std::string>& list, std::string_view name) {
   return std::any_of(list.begin(), list.end(), [name](const std::string& s) { return name == s; });
 }
 
+std::string part_of(std::string_view type) {
+  return "a part of type \"" + std::string(type.substr(0, 40)) + "\"; the model takes ";
+}
+
 bool is_plain(char c) {
   return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
 }
@@ -198,7 +202,7 @@ void MessageEditor::check_part(std::string_view part, const swy::Place& message)
   if (!rules_.parts.empty() && !contains(rules_.parts, type)) {
     std::string takes;
     for (const std::string& each : rules_.parts) takes += (takes.empty() ? "" : ", ") + each;
-    return refuse_part("a part of another type than " + takes, message);
+    return refuse_part(part_of(type) + takes, message);
   }
   if (!rules_.data_pictures || type != "image_url") return;
   const std::string_view url = json::inside(json::find_path(part, "image_url.url"));
@@ -229,7 +233,7 @@ void MessageEditor::join_text(std::string_view parts, const swy::Place& place) {
     leave_out_extensions(rules_, kPartExtensions, messages_, part, swy::Place{&list, {}, i},
                          nowhere, losses_);
     const std::string_view type = json::inside(json::find(part, "type"));
-    if (type != "text") refuse_part("a part of another type than text", place);
+    if (type != "text") refuse_part(part_of(type) + "text", place);
     if (joined.size() > 1) joined += "\\n";
     joined += json::inside(json::find(part, "text"));
   }

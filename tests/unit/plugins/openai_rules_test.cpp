@@ -247,7 +247,7 @@ TEST_CASE("openai rules: content is there, and a string where it has to be", "[u
   const Sent picture = send(R"({"content":"text"})",
                             R"(,"messages":[{"role":"user","content":[{"type":"image_url"}]}])");
   CHECK(picture.refusal ==
-        R"(the model takes text only, and /messages/0/content has a part of type "image_url")");
+        R"(/messages/0/content has a part of type "image_url"; the model takes text)");
 }
 
 TEST_CASE("openai rules: ids of calls in nine characters are the same on both sides",
@@ -571,7 +571,7 @@ TEST_CASE("openai rules: parts that the API does not take are refused", "[unit][
   const std::string texts = R"({"parts":["text"]})";
   CHECK(refusal(texts, R"("x")").empty());
   CHECK(refusal(texts, R"([{"type":"image_url"}])") ==
-        "/messages/1/content has a part of another type than text");
+        R"(/messages/1/content has a part of type "image_url"; the model takes text)");
   const std::string data = R"({"data_pictures":true})";
   CHECK(refusal(data, R"([{"type":"image_url","image_url":{"url":"data:image/png;base64,x"}}])")
             .empty());
