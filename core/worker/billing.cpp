@@ -5,6 +5,7 @@
 #include "core/admin/plan_routes.hpp"
 #include "core/base/clock.hpp"
 #include "core/base/json_scan.hpp"
+#include "core/base/os_thread.hpp"
 #include "core/base/zone.hpp"
 #include "core/observe/log.hpp"
 
@@ -111,7 +112,10 @@ Result<void> Billing::configure(std::shared_ptr<const config::Config> config) {
 }
 
 void Billing::start() {
-  thread_ = std::thread([this] { run(); });
+  thread_ = std::thread([this] {
+    name_thread("billing");
+    run();
+  });
 }
 
 void Billing::run() {

@@ -22,6 +22,7 @@
 #include "core/base/clock.hpp"
 #include "core/base/json_object.hpp"
 #include "core/base/os_process.hpp"
+#include "core/base/os_thread.hpp"
 #include "core/catalog/price_list.hpp"
 #include "core/config/change.hpp"
 #include "core/net/dns.hpp"
@@ -754,7 +755,10 @@ void Worker::start_loops() {
   // Published before the threads run: no connection is served without a snapshot.
   publish();
   for (auto& runtime : loops_) {
-    runtime->thread = std::thread([&loop = runtime->loop] { loop.run(); });
+    runtime->thread = std::thread([&loop = runtime->loop] {
+      name_thread("loop");
+      loop.run();
+    });
   }
   start_admin();
 }
