@@ -272,7 +272,11 @@ LoggerFanout::Line::Sink::Batch LoggerFanout::Line::Sink::collect() {
     lock.lock();
     delay = std::max(std::min(delay * 2, times.back_off_max), wait);
   }
-  wake.wait(lock, due);
+  while (!wake.wait_for(lock, times.idle_every, due)) {
+    lock.unlock();
+    logger->idle();
+    lock.lock();
+  }
   wake.wait_for(lock, times.window, [this] { return stopping || queue.size() >= kBatchMax; });
   batch.swap(queue);
   in_hand = batch.size();

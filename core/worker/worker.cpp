@@ -214,10 +214,10 @@ class Worker {
   store::State state_;
   std::unique_ptr<store::Accounts> accounts_;
   std::unique_ptr<account::Registry> registry_;
-  std::unique_ptr<account::SelfService> self_service_;
   std::unique_ptr<account::Loader> directory_;
   std::int64_t prices_version_ = 0;
   std::unique_ptr<account::Ledger> ledger_;
+  std::unique_ptr<account::SelfService> self_service_;
   std::unique_ptr<store::Database> books_database_;  // the admin's
   std::unique_ptr<store::Books> books_;
   std::shared_ptr<const account::BudgetTable> budgets_;  // as published
@@ -684,10 +684,10 @@ bool Worker::start() {
   accounts_ = std::make_unique<store::Accounts>(*database_);
   const account::Pepper pepper{Secret(state_.pepper)};
   registry_ = std::make_unique<account::Registry>(*accounts_, pepper);
-  self_service_ = std::make_unique<account::SelfService>(*database_);
   directory_ = std::make_unique<account::Loader>(*accounts_, pepper);
   price_lists_ = std::make_unique<store::Prices>(*database_);
   if (!open_ledger() || !open_billing()) return false;
+  self_service_ = std::make_unique<account::SelfService>(*database_, *ledger_);
 
   plugin::LibraryOptions libraries;
   libraries.directory =

@@ -16,7 +16,15 @@ struct Setting {
   Scratch scratch;
   std::unique_ptr<store::Database> database = std::move(*store::open_database(scratch.path()));
   store::Books books{*database};
-  SelfService service{*database};
+  std::unique_ptr<account::Ledger> ledger = open_ledger();
+  SelfService service{*database, *ledger};
+
+  std::unique_ptr<account::Ledger> open_ledger() {
+    account::LedgerOptions options;
+    options.state = scratch.path();
+    options.background = false;
+    return std::move(*account::Ledger::open(options));
+  }
 
   void settle(const std::string& id, const std::string& key, const std::string& model,
               std::uint64_t day, std::optional<Nano> charge, const std::string& currency = "USD") {
@@ -79,6 +87,7 @@ TEST_CASE_METHOD(Setting, "account: means are the books' balance and what may be
   REQUIRE(means);
   CHECK(means->balance == 20);
   CHECK(means->available == 120);
+  CHECK(means->held == 0);
   CHECK(means->used == 30);
   CHECK(means->limited);
 
@@ -88,4 +97,30 @@ TEST_CASE_METHOD(Setting, "account: means are the books' balance and what may be
   Account other = payer();
   other.id = "acc_2";
   CHECK(service.means(other)->used == 0);
+}
+
+TEST_CASE_METHOD(Setting, "account: what is available is what a request would find",
+                 "[unit][account]") {
+  REQUIRE(ledger->move_money(
+      {"t", "topup", "", "", 5, {{"house:cash", "USD", -50}, {"account:acc_1", "USD", 50}}}));
+  account::LoopLedger& loop = ledger->add_loop([](std::function<void()> run) { run(); });
+  const account::CellRef cell = *ledger->account_cell("acc_1", "USD", -100);
+  auto held = loop.hold(std::span(&cell, 1), 30, {"req", "acc_1", "key", 0});
+  REQUIRE(held);
+  auto means = service.means(payer());
+  CHECK(means->balance == 50);
+  CHECK(means->held == 30);
+  CHECK(means->available == 120);
+  account::Settlement settlement;
+  settlement.charge = 10;
+  settlement.currency = "USD";
+  loop.settle(std::move(*held), settlement);
+  means = service.means(payer());
+  CHECK(means->balance == 50);  // the books come later
+  CHECK(means->available == 140);
+  REQUIRE(ledger->flush());
+  means = service.means(payer());
+  CHECK(means->balance == 40);
+  CHECK(means->held == 0);
+  CHECK(means->available == 140);
 }
