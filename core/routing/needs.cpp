@@ -172,6 +172,12 @@ class PromptWalk {
   bool user_ = false, user_spoke_ = false;
 };
 
+// "images" of "images.edits"; what chat models do is one kind.
+std::string_view kind_of(std::string_view task) {
+  if (task == "completions" || task == "count_tokens") return "chat";
+  return task.substr(0, task.find('.'));
+}
+
 std::uint64_t count(std::string_view digits) {
   std::uint64_t number = 0;
   const auto [end, fault] = std::from_chars(digits.data(), digits.data() + digits.size(), number);
@@ -342,11 +348,12 @@ void leave_out_of_reach(Route& route, const config::Reach& reach, const config::
 }
 
 void leave_out_other_tasks(Route& route, std::string_view task) {
-  if (task != "chat" && task != "embeddings" && task != "rerank") return;
+  const std::string_view wanted = kind_of(task);
   const auto does_not = [&](const Target& target) {
     if (target.known == nullptr || target.known->tasks.empty()) return false;
     const auto& tasks = target.known->tasks;
-    return std::find(tasks.begin(), tasks.end(), task) == tasks.end();
+    return std::none_of(tasks.begin(), tasks.end(),
+                        [&](const std::string& each) { return kind_of(each) == wanted; });
   };
   const auto& targets = route.targets;
   if (std::none_of(targets.begin(), targets.end(), does_not) ||

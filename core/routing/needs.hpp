@@ -37,8 +37,7 @@ void fall_back(Route& route, std::uint32_t classes);
 // These take targets out of a route, into route.left_out, and fall back; they may come to be none.
 void leave_out_unfit(Route& route, const Needs& needs);
 void leave_out_of_reach(Route& route, const config::Reach& reach, const config::Config& config);
-// Of chat, embeddings and rerank, models that the catalog has for something else only; unless no
-// other is there.
+// Models that the catalog has for tasks of another kind only; unless there is no other.
 void leave_out_other_tasks(Route& route, std::string_view task);
 
 }  // namespace switchyard::routing
