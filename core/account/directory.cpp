@@ -1,9 +1,11 @@
 #include "core/account/directory.hpp"
 
 #include <openssl/crypto.h>
+#include <rapidjson/document.h>
 
 #include <algorithm>
 #include <cstring>
+#include <optional>
 
 #include "core/base/pattern.hpp"
 
@@ -32,6 +34,16 @@ std::size_t slot_of(const KeyMac& mac) {
 
 bool same(const KeyMac& a, const KeyMac& b) {
   return CRYPTO_memcmp(a.data(), b.data(), a.size()) == 0;
+}
+
+// Nothing where they can't be read.
+std::optional<config::RateLimits> limits_of(const std::string& json) {
+  config::RateLimits limits;
+  if (json == "{}") return limits;
+  rapidjson::Document document;
+  document.Parse<rapidjson::kParseIterativeFlag>(json.data(), json.size());
+  if (document.HasParseError() || config::read_rate_limits(document, limits)) return std::nullopt;
+  return limits;
 }
 
 // Few keys are bound to anything.
@@ -197,6 +209,9 @@ void DirectoryEdit::put(const store::AccountRow& row) {
   account.markup_ppm = row.markup_ppm;
   account.zone = row.zone;
   account.disabled |= row.disabled_unix_s != 0;
+  const auto limits = limits_of(row.limits);
+  if (limits) account.limits = *limits;
+  account.disabled |= !limits;  // a limit that can't be read must not become none
   auto& places = own_accounts_->places;
   const auto next = static_cast<std::uint32_t>(places.size());
   const auto [entry, added] = own_accounts_->by_id.try_emplace(row.id, next);
@@ -254,8 +269,11 @@ bool DirectoryEdit::put(const store::KeyRow& row) {
     if (range) key->ip_ranges.push_back(*range);
     whole = whole && range;
   }
+  const auto limits = limits_of(row.limits);
+  if (limits && limits->any()) key->limits = std::make_shared<const config::RateLimits>(*limits);
+  key->priority = config::parse_priority(row.priority).value_or(config::Priority::kNormal);
   key->account = place_of(row.account);
-  whole = whole && key->account != 0;
+  whole = whole && key->account != 0 && limits;
   if (!whole) key->disabled = true;
 
   const std::shared_ptr<const GatewayKey> kept = std::move(key);
@@ -283,6 +301,8 @@ void DirectoryEdit::configure(const std::vector<config::Key>& keys) {
     key->default_feature = from.default_feature;
     key->reach = shared(from.reach);
     key->body_bytes_max = from.body_bytes_max;
+    if (from.limits.any()) key->limits = std::make_shared<const config::RateLimits>(from.limits);
+    key->priority = from.priority;
     entries.push_back({*mac, std::move(key), 0});
   }
   next_->configured_ = Shard().with(std::move(entries));

@@ -16,7 +16,9 @@
 #include "core/base/result.hpp"
 #include "core/base/secret.hpp"
 #include "core/config/feature.hpp"
+#include "core/config/rate_limits.hpp"
 #include "core/config/reach.hpp"
+#include "core/config/upstream_policy.hpp"
 #include "core/net/ip_range.hpp"
 
 namespace switchyard::config {
@@ -36,11 +38,15 @@ struct Credential {
   Secret key;
   std::map<std::string, std::string> parts;  // public parts: project, location ...
   std::int64_t expires_unix_s = 0;           // 0: nobody said
+  std::uint32_t weight = 1;                  // of the calls, among a provider's credentials
+  UpstreamLimits limits;                     // over all models
 };
 
 struct Timeouts {
   std::chrono::milliseconds connect{5000}, first_byte{120'000}, between_bytes{120'000},
       total{600'000};
+  // Of streams: until the first content came, and between two pieces of it. Comments don't count.
+  std::chrono::milliseconds first_token{600'000}, between_tokens{300'000};
 };
 
 // One configured upstream: a provider plugin, where it goes and with which credentials.
@@ -60,6 +66,10 @@ struct Provider {
   std::string proxy;  // "http://host:port", "none", or empty: HTTPS_PROXY / NO_PROXY decide
   std::filesystem::path ca_file;
   Timeouts timeouts;
+  UpstreamLimits limits;  // of all calls to it
+  // Of one credential at one model, by the model's upstream name; "*": any other.
+  std::map<std::string, UpstreamLimits> model_limits;
+  BreakerPolicy breaker;
   std::string region;                // of its candidates that name none
   bool drain_on_disconnect = false;  // on_disconnect: cancel | drain
   bool allow_private = true;
@@ -75,6 +85,8 @@ struct Key {
   std::string default_feature;
   Reach reach;
   std::uint64_t body_bytes_max = 0;  // 0: limits.body_bytes_max
+  RateLimits limits;
+  Priority priority = Priority::kNormal;
 };
 
 struct Limits {
@@ -87,6 +99,16 @@ struct Limits {
   std::uint64_t body_bytes_per_s_min = 1024;
   std::size_t connections_max = 0;         // 0: 45 % of the descriptor limit less 64
   std::size_t connections_per_ip_max = 0;  // 0: no cap
+  RateLimits default_key;                  // of what a key itself says nothing about
+  // How long a request may wait for one of its key, account or feature to end.
+  std::chrono::milliseconds queue_timeout{2000};
+};
+
+// From when on new requests are turned away, those of low priority first.
+struct Overload {
+  std::uint64_t open_requests_max = 0;           // 0: no bound but that of connections
+  std::uint64_t memory_max = 0;                  // bytes; 0: what the machine lets it have
+  std::chrono::milliseconds loop_lag_max{1000};  // 0: not looked at
 };
 
 // Where loggers may post to. No plugin ever sees its credential.
@@ -115,6 +137,9 @@ struct Records {
   std::uint64_t size_max = 10'000'000'000;                 // bytes of the details
   // A request's plan is kept of one in so many, and of each that failed; 0: of those alone.
   std::uint32_t plans_one_in = 100;
+  // Of keys that have what they send and get kept: how long, how much of one body, how much of all.
+  std::chrono::hours bodies_keep{7 * 24};
+  std::uint64_t body_size_max = 1'000'000, bodies_size_max = 1'000'000'000;
 };
 
 struct Plugins {
@@ -147,6 +172,7 @@ struct Config {
   std::vector<Feature> features;  // asked for by "feature/NAME"
   std::vector<Key> keys;
   Limits limits;
+  Overload overload;
   std::vector<std::string> cors_origins;
   std::vector<net::IpRange> trusted_proxies;  // whose X-Forwarded-For is believed
   Plugins plugins;

@@ -3,6 +3,7 @@
 #include "core/config/address.hpp"
 #include "core/config/config.hpp"
 #include "core/config/read_features.hpp"
+#include "core/config/upstream_reader.hpp"
 
 namespace switchyard::config {
 namespace {
@@ -42,6 +43,22 @@ std::string credentials_of(const Provider& provider) {
   for (const Credential& each : provider.credentials) names.push_back(each.name);
   return std::to_string(names.size()) + " (" + joined(names, 8) + "), sent to " +
          binding(provider) + " only";
+}
+
+std::string limits_of(const Provider& provider) {
+  std::vector<std::string> all;
+  const auto add = [&all](const std::string& of, const UpstreamLimits& limits) {
+    const std::string text = describe(limits);
+    if (!text.empty()) all.push_back(of + ": " + text);
+  };
+  add("all calls", provider.limits);
+  for (const Credential& each : provider.credentials) add("credential " + each.name, each.limits);
+  for (const auto& [model, limits] : provider.model_limits) {
+    add(model == "*" ? "each other model" : "model " + model, limits);
+  }
+  std::string text;
+  for (const std::string& each : all) text += (text.empty() ? "" : "; ") + each;
+  return text;
 }
 
 void add_line(std::string& text, std::string_view name, std::string_view value) {
@@ -96,21 +113,6 @@ std::string chosen_by(const Model& model) {
   return text;
 }
 
-std::string shared(const RateLimits& limits) {
-  std::string text;
-  const auto add = [&text](std::uint64_t limit, const char* of) {
-    if (limit > 0) text += (text.empty() ? "" : ", ") + std::to_string(limit) + of;
-  };
-  add(limits.rpm, " requests a minute");
-  add(limits.tpm, " tokens a minute");
-  add(limits.concurrency, " at once");
-  add(limits.requests_per_day, " requests a day");
-  add(limits.tokens_per_day, " tokens a day");
-  add(limits.requests_per_month, " requests a month");
-  add(limits.tokens_per_month, " tokens a month");
-  return text;
-}
-
 std::string after(const AttemptPolicy& attempts) {
   const AttemptPolicy usual;
   std::string text = std::to_string(attempts.attempts_max) + " at most";
@@ -141,14 +143,14 @@ void add_feature(std::string& text, const Feature& feature) {
   }
   if (!feature.require.empty()) add_line(text, "  require", joined(feature.require, 8));
   if (!feature.regions.empty()) add_line(text, "  regions", joined(feature.regions, 8));
-  if (const std::string limits = shared(feature.limits); !limits.empty()) {
-    add_line(text, "  limits", limits);
+  if (feature.limits.any()) {
+    add_line(text, "  limits", to_words(feature.limits));
   }
   if (const std::string attempts = after(feature.attempts); !attempts.empty()) {
     add_line(text, "  attempts", attempts);
   }
   if (feature.priority != Priority::kNormal) {
-    add_line(text, "  priority", feature.priority == Priority::kHigh ? "high" : "low");
+    add_line(text, "  priority", std::string(to_text(feature.priority)));
   }
 }
 
@@ -162,6 +164,8 @@ std::string bounds_of(const Key& key) {
     text += ", not at " + joined(key.reach.providers_denied, 8);
   }
   if (!key.reach.regions.empty()) text += ", in " + joined(key.reach.regions, 8);
+  if (key.limits.any()) text += "; " + to_words(key.limits);
+  if (key.priority != Priority::kNormal) text.append("; priority ") += to_text(key.priority);
   return text;
 }
 
@@ -262,6 +266,12 @@ std::string describe(const Config& config) {
     if (!provider.base_url.empty()) add_line(text, "  at", provider.base_url);
     add_line(text, "  credentials", credentials_of(provider));
     add_line(text, "  models", models_of(provider));
+    if (const std::string limits = limits_of(provider); !limits.empty()) {
+      add_line(text, "  limits", limits);
+    }
+    if (provider.breaker != BreakerPolicy()) {
+      add_line(text, "  breaker", describe(provider.breaker));
+    }
     if (!provider.headers.empty()) {
       add_line(text, "  headers", counted(provider.headers.size(), "field") + " added");
     }
@@ -279,6 +289,9 @@ std::string describe(const Config& config) {
   text += counted(config.keys.size(), "gateway key") + " configured\n";
   for (const Key& key : config.keys) {
     add_line(text, key.name, bounds_of(key));
+  }
+  if (config.limits.default_key.any()) {
+    add_line(text, "each key", to_words(config.limits.default_key) + " unless it says otherwise");
   }
   text += "records " + kept(config.records) + '\n';
   text += counted(config.loggers.size(), "logger") + '\n';

@@ -46,9 +46,6 @@ struct AttemptPolicy {
   bool continue_after_cut = false;
 };
 
-// What is shed under overload: the lowest first.
-enum class Priority : std::uint8_t { kHigh, kNormal, kLow };
-
 // Candidates come by priority and then as written. Without a strategy they are tried in this order.
 struct Feature {
   std::string name;  // what is asked for: "fast", "feature/coding"

@@ -12,6 +12,7 @@
 #include "core/base/near.hpp"
 #include "core/config/address.hpp"
 #include "core/config/read_features.hpp"
+#include "core/config/upstream_reader.hpp"
 
 namespace switchyard::config {
 namespace fs = std::filesystem;
@@ -84,6 +85,7 @@ class Reader {
     read_features(document_, sources_, config_, faults_);
     read_keys();
     if (const Json* limits = object("limits")) read_limits(*limits);
+    if (const Json* overload = object("overload")) read_overload(*overload);
     if (const Json* cors = object("cors")) config_.cors_origins = texts(member(*cors, "origins"));
     read_trusted_proxies();
     if (const Json* plugins = object("plugins")) read_plugins(*plugins);
@@ -255,6 +257,19 @@ class Reader {
       read_duration(*timeouts, "first_byte", at, provider.timeouts.first_byte);
       read_duration(*timeouts, "between_bytes", at, provider.timeouts.between_bytes);
       read_duration(*timeouts, "total", at, provider.timeouts.total);
+      read_duration(*timeouts, "first_token", at, provider.timeouts.first_token);
+      read_duration(*timeouts, "between_tokens", at, provider.timeouts.between_tokens);
+    }
+    if (const Json* breaker = member(value, "breaker")) {
+      provider.breaker = read_breaker(*breaker, child(pointer, "breaker"), faults_);
+    }
+    if (const Json* limits = member(value, "limits")) {
+      provider.limits = read_upstream_limits(*limits);
+    }
+    if (const Json* limits = member(value, "model_limits"); limits && limits->IsObject()) {
+      for (const auto& each : limits->GetObject()) {
+        provider.model_limits.emplace(text_of(each.name), read_upstream_limits(each.value));
+      }
     }
     provider.region = text_or(value, "region", "");
     provider.drain_on_disconnect = text_or(value, "on_disconnect", "cancel") == "drain";
@@ -385,6 +400,10 @@ class Reader {
       if (const Json* expires = text_member(each, "expires")) {
         credential.expires_unix_s = read_date(*expires, child(here, "expires"));
       }
+      read_number(each, "weight", credential.weight);
+      if (const Json* limits = member(each, "limits")) {
+        credential.limits = read_upstream_limits(*limits);
+      }
       const Json* parts = member(each, "parts");
       if (parts != nullptr && parts->IsObject()) {
         for (const auto& part : parts->GetObject()) {
@@ -514,6 +533,10 @@ class Reader {
       key.reach.regions = texts(member(value, "regions"));
       check_default_feature(key, pointer);
       read_number(value, "body_bytes_max", key.body_bytes_max);
+      if (const Json* limits = member(value, "limits")) {
+        (void)read_rate_limits(*limits, key.limits);  // the schema has named what is wrong
+      }
+      key.priority = parse_priority(text_or(value, "priority", "normal")).value_or(key.priority);
       config_.keys.push_back(std::move(key));
     }
   }
@@ -538,9 +561,20 @@ class Reader {
     read_number(value, "body_bytes_per_s_min", limits.body_bytes_per_s_min);
     read_number(value, "connections_max", limits.connections_max);
     read_number(value, "connections_per_ip_max", limits.connections_per_ip_max);
+    read_duration(value, "queue_timeout", "/limits", limits.queue_timeout);
+    if (const Json* key = member(value, "default_key")) {
+      (void)read_rate_limits(*key, limits.default_key);
+    }
     if (limits.target_bytes_max > limits.head_bytes_max) {
       fault("/limits/target_bytes_max", "more than head_bytes_max, which the target is a part of");
     }
+  }
+
+  void read_overload(const Json& value) {
+    Overload& overload = config_.overload;
+    read_number(value, "open_requests_max", overload.open_requests_max);
+    read_size(value, "memory_max", overload.memory_max);
+    read_duration(value, "loop_lag_max", "/overload", overload.loop_lag_max);
   }
 
   void read_trusted_proxies() {
@@ -699,6 +733,11 @@ class Reader {
     read_days(value, "usage_keep", records.usage_keep);
     read_size(value, "size_max", records.size_max);
     read_number(value, "plans_one_in", records.plans_one_in);
+    if (const Json* bodies = member(value, "bodies")) {
+      read_days(*bodies, "keep", records.bodies_keep);
+      read_size(*bodies, "size_max", records.bodies_size_max);
+      read_size(*bodies, "body_size_max", records.body_size_max);
+    }
     if (records.usage_keep < records.keep) {
       fault("/records/usage_keep", "shorter than records.keep; sums are kept at least as long");
     }

@@ -307,7 +307,8 @@ class FeatureReader {
     const std::string_view priority = text_member(value, "priority");
     if (priority == "high") feature.priority = Priority::kHigh;
     if (priority == "low") feature.priority = Priority::kLow;
-    if (const Json* limits = object_member(value, "limits")) read_limits(*limits, feature.limits);
+    if (const Json* limits = object_member(value, "limits"))
+      (void)read_rate_limits(*limits, feature.limits);
     AttemptPolicy& attempts = feature.attempts;
     if (const Json* timeouts = object_member(value, "timeouts")) {
       const std::string at = child(pointer, "timeouts");
@@ -325,16 +326,6 @@ class FeatureReader {
       if (text_member(*hedge, "at") == "p95") attempts.hedge = AttemptPolicy::Hedge::kP95;
       read_number(*hedge, "max_extra_spend_percent", attempts.max_extra_spend_percent);
     }
-  }
-
-  static void read_limits(const Json& value, RateLimits& limits) {
-    read_number(value, "rpm", limits.rpm);
-    read_number(value, "tpm", limits.tpm);
-    read_number(value, "concurrency", limits.concurrency);
-    read_number(value, "requests_per_day", limits.requests_per_day);
-    read_number(value, "tokens_per_day", limits.tokens_per_day);
-    read_number(value, "requests_per_month", limits.requests_per_month);
-    read_number(value, "tokens_per_month", limits.tokens_per_month);
   }
 
   void read_duration(const Json& value, std::string_view name, const std::string& pointer,

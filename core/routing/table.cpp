@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "core/base/near.hpp"
+#include "core/routing/live.hpp"
 #include "core/routing/pipeline.hpp"
 
 namespace switchyard::routing {
@@ -23,17 +24,19 @@ std::vector<std::string> names_of(const config::Provider& provider,
 Table::Table(const config::Config& config, const catalog::Catalog& catalog)
     : Table(config, catalog, {}) {}
 
-Table::Table(const config::Config& config, const catalog::Catalog& catalog, Pipelines pipelines)
+Table::Table(const config::Config& config, const catalog::Catalog& catalog, Pipelines pipelines,
+             Statistics* statistics)
     : pipelines_(std::move(pipelines)) {
   for (std::size_t i = 0; i < config.providers.size(); ++i) {
     const config::Provider& provider = config.providers[i];
-    providers_.push_back({provider.id, provider.region, false, provider.models.empty()});
+    providers_.push_back(
+        {provider.id, provider.region, false, provider.models.empty(), nullptr, {}});
     provider_ids_.emplace(provider.id, i);
     add_models(i, provider, catalog);
   }
   add_all(config.models, config, catalog);
   add_all(config.features, config, catalog);
-  share_statistics();
+  if (statistics != nullptr) keep_live(config, *statistics);
   make_list();
 }
 
@@ -83,7 +86,6 @@ void Table::add_all(const std::vector<config::Feature>& features, const config::
       if (!provider_ids_.contains(feature.candidates[i].provider)) continue;
       Target target = make_target(feature.candidates[i], config, catalog);
       target.candidate = i;
-      if (route.pipeline != nullptr) target.stats = route.pipeline->stats(i);
       route.targets.push_back(std::move(target));
     }
     for (const config::Fallback& fallback : feature.fallback) {
@@ -97,17 +99,39 @@ void Table::add_all(const std::vector<config::Feature>& features, const config::
   }
 }
 
-// What is asked of a target by its own name weighs on it too.
-void Table::share_statistics() {
-  for (const auto& [name, alias] : aliases_) {
-    for (const Target& target : alias.targets) {
-      if (target.stats == nullptr) continue;
-      const auto listed = by_model_.find(target.model);
-      if (listed == by_model_.end()) continue;
-      for (Target& each : listed->second) {
-        if (each.provider == target.provider) each.stats = target.stats;
-      }
-    }
+// By whatever name a target is asked for, it is one.
+void Table::keep_live(const config::Config& config, Statistics& statistics) {
+  const auto keep = [&](Target& target) {
+    lives_.push_back(statistics.live(config.providers[target.provider], target.model));
+    target.live = lives_.back().get();
+    providers_[target.provider].lives.emplace(target.model, target.live);
+  };
+  for (auto& [name, alias] : aliases_) {
+    for (Target& target : alias.targets) keep(target);
+  }
+  for (auto& [name, targets] : by_model_) {
+    for (Target& target : targets) keep(target);
+  }
+  std::sort(lives_.begin(), lives_.end());
+  lives_.erase(std::unique(lives_.begin(), lives_.end()), lives_.end());
+  for (std::size_t i = 0; i < providers_.size(); ++i) {
+    if (!providers_[i].any && !providers_[i].open) continue;
+    providers_[i].unlisted = statistics.unlisted(config.providers[i]);
+  }
+}
+
+Target Table::unlisted_target(std::size_t provider, std::string_view model) const {
+  const Provider& at = providers_[provider];
+  const auto known = at.lives.find(model);
+  Live* live = known == at.lives.end() ? nullptr : known->second;
+  if (live == nullptr && at.unlisted) live = at.unlisted->find(model);
+  return {provider, std::string(model), 0, live, kOnAny, nullptr, at.region};
+}
+
+void Table::each_live(const std::function<void(const Live&)>& call) const {
+  for (const auto& live : lives_) call(*live);
+  for (const Provider& provider : providers_) {
+    if (provider.unlisted) provider.unlisted->each(call);
   }
 }
 
@@ -154,15 +178,11 @@ Route Table::resolve(std::string_view name) const {
       route.reason += (i == 0 ? " " : ", ") + providers_[route.targets[i].provider].id;
     }
   } else if (!rest.empty() && (providers_[named->second].any || providers_[named->second].open)) {
-    const Provider& at = providers_[named->second];
-    route.targets.push_back(
-        {named->second, std::string(rest), 0, nullptr, kOnAny, nullptr, at.region});
+    route.targets.push_back(unlisted_target(named->second, rest));
     route.reason = "unlisted model " + std::string(rest) + " asked for at " + named->first;
   } else if (!any_.empty()) {
-    for (const std::size_t provider : any_) {
-      const std::string_view region = providers_[provider].region;
-      route.targets.push_back({provider, route.name, 0, nullptr, kOnAny, nullptr, region});
-    }
+    for (const std::size_t provider : any_)
+      route.targets.push_back(unlisted_target(provider, route.name));
     route.reason =
         "unlisted model " + route.name + " at " + providers_[any_[0]].id + ", which takes any name";
   }

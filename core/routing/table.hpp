@@ -15,18 +15,20 @@
 
 namespace switchyard::routing {
 
+class Live;
 class Pipeline;
-class TargetStats;
+class Statistics;
+class Unlisted;
 struct Decided;
 
 // Of a target that is tried whatever the one before it came to.
 inline constexpr std::uint32_t kOnAny = UINT32_MAX;
 
 struct Target {
-  std::size_t provider = 0;      // index into Config::providers
-  std::string model;             // upstream name
-  std::uint32_t candidate = 0;   // of the route's pipeline
-  TargetStats* stats = nullptr;  // where some strategy wants to know how it fares
+  std::size_t provider = 0;     // index into Config::providers
+  std::string model;            // upstream name
+  std::uint32_t candidate = 0;  // of the route's pipeline
+  Live* live = nullptr;         // how it fares; null: nobody keeps it
   // For which faults of the attempt before it is tried, a bit 1 << SWY_CLS_* for each: of what the
   // configuration has as a fallback. Those are behind all that have kOnAny, and no strategy's.
   std::uint32_t on = kOnAny;
@@ -60,7 +62,9 @@ class Table {
  public:
   // A provider that lists no models has those that the catalog knows for its family.
   Table(const config::Config& config, const catalog::Catalog& catalog);
-  Table(const config::Config& config, const catalog::Catalog& catalog, Pipelines pipelines);
+  // With `statistics` each target knows how it fares.
+  Table(const config::Config& config, const catalog::Catalog& catalog, Pipelines pipelines,
+        Statistics* statistics = nullptr);
   ~Table();
 
   // Resolution order: a configured feature ("feature/NAME") or model (alias); "provider/model"
@@ -80,6 +84,8 @@ class Table {
   std::vector<std::string> near(std::string_view name, std::size_t max = 3) const;
 
   const Pipelines& pipelines() const { return pipelines_; }
+  // Each target once, those that no list names among them. [any thread]
+  void each_live(const std::function<void(const Live&)>& call) const;
 
  private:
   struct TextHash {
@@ -97,6 +103,8 @@ class Table {
     bool any = false;   // lists "*"
     bool open = false;  // lists nothing itself: a model that the catalog lacks can still be asked
                         // for by "provider/model"
+    std::shared_ptr<Unlisted> unlisted;
+    ByName<Live*> lives;  // of its models that a list or an alias names
   };
 
   void add_models(std::size_t index, const config::Provider& provider,
@@ -105,7 +113,8 @@ class Table {
                const catalog::Catalog& catalog);
   Target make_target(const config::Candidate& candidate, const config::Config& config,
                      const catalog::Catalog& catalog) const;
-  void share_statistics();
+  void keep_live(const config::Config& config, Statistics& statistics);
+  Target unlisted_target(std::size_t provider, std::string_view model) const;
   void make_list();
   const Target* listed_target(std::string_view model, std::size_t provider) const;
 
@@ -116,6 +125,7 @@ class Table {
   ByName<std::vector<Target>> by_model_;
   std::vector<std::size_t> any_;
   std::vector<Listed> listed_;
+  std::vector<std::shared_ptr<Live>> lives_;  // of all listed targets, and of aliases'
 };
 
 }  // namespace switchyard::routing

@@ -429,6 +429,28 @@ inline constexpr std::array kMigrations{
           SET requests = requests + 1, charge = charge + excluded.charge;
       END;
     )sql",
+    // What keys and accounts may ask for in a time (JSON: {"rpm":N, ...}), whose requests go first
+    // under overload, what limits of days and months have counted, and that subscriptions change.
+    R"sql(
+      ALTER TABLE keys ADD COLUMN limits TEXT NOT NULL DEFAULT '{}';
+      ALTER TABLE keys ADD COLUMN priority TEXT NOT NULL DEFAULT 'normal';
+      ALTER TABLE accounts ADD COLUMN limits TEXT NOT NULL DEFAULT '{}';
+      CREATE TABLE limit_counts (
+        subject TEXT NOT NULL,
+        which INTEGER NOT NULL,
+        start_unix_s INTEGER NOT NULL,
+        requests INTEGER NOT NULL,
+        tokens INTEGER NOT NULL,
+        PRIMARY KEY (subject, which)
+      ) STRICT;
+      INSERT INTO changes VALUES ('subscriptions', 1);
+      CREATE TRIGGER subscriptions_added AFTER INSERT ON subscriptions BEGIN
+        UPDATE changes SET n = n + 1 WHERE name = 'subscriptions';
+      END;
+      CREATE TRIGGER subscriptions_changed AFTER UPDATE ON subscriptions BEGIN
+        UPDATE changes SET n = n + 1 WHERE name = 'subscriptions';
+      END;
+    )sql",
     // Where a key's requests may go.
     R"sql(
       ALTER TABLE keys ADD COLUMN providers TEXT NOT NULL DEFAULT '[]';

@@ -210,6 +210,24 @@ Result<RecordPage> find_records(const fs::path& directory, const RecordFilter& f
   return page;
 }
 
+Result<void> each_plan(const fs::path& file, const std::function<void(const RecordRow&)>& visit) {
+  const auto database = open_record_day(file);
+  if (!database) return database.error();
+  const auto held = (*database)->lock();
+  const auto statement =
+      (*database)->prepare("SELECT model_asked, final_status, plan FROM records ORDER BY seq");
+  RecordRow row;
+  while (true) {
+    const auto more = statement->step();
+    if (!more) return more.error();
+    if (!*more) return {};
+    row.model_asked = statement->text(0);
+    row.final_status = statement->text(1);
+    row.plan = statement->text(2);
+    visit(row);
+  }
+}
+
 Result<std::optional<RecordRow>> find_record(const fs::path& directory, std::string_view id) {
   std::vector<std::string> days = record_days(directory);
   std::reverse(days.begin(), days.end());

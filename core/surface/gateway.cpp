@@ -8,6 +8,7 @@
 #include "core/exchange/choice.hpp"
 #include "core/net/offload.hpp"
 #include "core/net/text.hpp"
+#include "core/observe/body_keeper.hpp"
 #include "core/surface/admission.hpp"
 #include "core/surface/endpoints.hpp"
 #include "core/surface/form.hpp"
@@ -109,6 +110,7 @@ Task<> Gateway::handle(net::HttpExchange& http) {
 
   const Gauge open(context_.metrics.open_requests);
   co_await serve(call);
+  if (call.limited) call.limited->end(record.usage.tok_in + record.usage.tok_out, mono_ns());
   if (call.recorded) finish(call);
 }
 
@@ -120,9 +122,31 @@ void Gateway::finish(Call& call) {
     record.final_status = observe::FinalStatus::kClientLeft;
   }
   context_.metrics.add(record);
+  if (call.answer && call.recorded) keep_bodies(call);
   if (call.published.loggers && !call.published.loggers->empty()) {
     call.published.loggers->publish(std::move(call.record));
   }
+}
+
+void Gateway::begin_keeping(Call& call) const {
+  const config::Records& records = call.snapshot().config->records;
+  const bool kept = call.key != nullptr && call.key->stores_bodies && records.enabled;
+  if (!kept || body_keeper_ == nullptr) return;
+  call.answer = std::make_unique<std::string>();
+  call.http.copy_answer(*call.answer, records.body_size_max);
+}
+
+void Gateway::keep_bodies(const Call& call) const {
+  const std::size_t most = call.snapshot().config->records.body_size_max;
+  const std::string_view request = call.http.body(), answer = *call.answer;
+  store::BodyRow row;
+  row.record_id = call.record->id;
+  row.key_id = call.record->key_id;
+  row.at_unix_s = call.record->start_unix_ns / 1'000'000'000u;
+  row.cut = request.size() > most || answer.size() > most;
+  row.request = request.substr(0, most);
+  row.answer = answer.substr(0, most);
+  body_keeper_->put(std::move(row));
 }
 
 Task<> Gateway::answer(Call& call, unsigned status, std::string body) {
@@ -158,7 +182,10 @@ Task<> Gateway::serve(Call& call) {
     call.headers.append("access-control-allow-origin: ").append(origin);
     call.headers +=
         "\r\nvary: origin\r\naccess-control-expose-headers: x-request-id, retry-after, "
-        "x-switchyard-dropped, x-switchyard-feature, x-switchyard-model\r\n";
+        "retry-after-ms, x-switchyard-dropped, x-switchyard-feature, x-switchyard-model, "
+        "x-switchyard-route, "
+        "x-ratelimit-limit-requests, x-ratelimit-limit-tokens, x-ratelimit-remaining-requests, "
+        "x-ratelimit-remaining-tokens, x-ratelimit-reset-requests, x-ratelimit-reset-tokens\r\n";
   }
 
   if (head.path == "/healthz" || head.path == "/readyz") {
@@ -176,7 +203,8 @@ Task<> Gateway::serve(Call& call) {
   const Surface* const surface = find_surface(head);
   const bool videos = is_video_call(head);
   const auto self = self_service_ == nullptr ? std::nullopt : self_service_kind(head.path);
-  if (!known_path(head.path) && !videos && surface == nullptr && !self) {
+  const bool redeems = head.path == kRedeemPath && call.published.redeem;
+  if (!known_path(head.path) && !videos && surface == nullptr && !self && !redeems) {
     co_await refuse(call, bad_request(404, "unknown_url",
                                       "Unknown request URL: " + std::string(head.method) + " " +
                                           std::string(head.path) + "."));
@@ -188,7 +216,8 @@ Task<> Gateway::serve(Call& call) {
         "access-control-allow-headers: authorization, content-type, x-request-id, "
         "openai-beta, openai-organization, openai-project, x-api-key, anthropic-version, "
         "anthropic-beta, anthropic-dangerous-direct-browser-access, x-goog-api-key, "
-        "x-goog-api-client, x-switchyard-on-loss, x-switchyard-feature, x-stainless-arch, "
+        "x-goog-api-client, x-switchyard-on-loss, x-switchyard-feature, x-switchyard-timeout, "
+        "x-switchyard-session, x-switchyard-explain, x-stainless-arch, "
         "x-stainless-lang, x-stainless-os, x-stainless-package-version, "
         "x-stainless-retry-count, x-stainless-runtime, x-stainless-runtime-version, "
         "x-stainless-timeout\r\naccess-control-max-age: 600\r\n";
@@ -206,9 +235,9 @@ Task<> Gateway::serve(Call& call) {
   const bool get = head.method == "GET" || (head.method == "HEAD" && !realtime);
   const bool wrong_method =
       videos ? read_video_call(head.method, head.path).kind == VideoCall::Kind::kWrongMethod
-             : (endpoint != nullptr ? head.method != "POST" : !get);
+             : (endpoint != nullptr || redeems ? head.method != "POST" : !get);
   if (wrong_method) {
-    std::string allowed = endpoint != nullptr ? "POST" : realtime ? "GET" : "GET, HEAD";
+    std::string allowed = endpoint != nullptr || redeems ? "POST" : realtime ? "GET" : "GET, HEAD";
     if (videos) allowed = read_video_call(head.method, head.path).allowed;
     call.headers += "allow: " + allowed + "\r\n";
     co_await refuse(call, bad_request(405, "method_not_allowed",
@@ -234,8 +263,21 @@ Task<> Gateway::serve(Call& call) {
       co_await refuse(call, std::move(*refused));
       co_return;
     }
+    begin_keeping(call);
   }
 
+  if (endpoint != nullptr || videos || realtime) {
+    auto full = shed(call);
+    if (full) {
+      call.recorded = true;
+      call.record->task = endpoint != nullptr ? endpoint->task
+                          : videos            ? read_video_call(head.method, head.path).task
+                                              : kRealtimeTask;
+      call.record->surface = "openai";
+      co_await refuse(call, std::move(*full));
+      co_return;
+    }
+  }
   if (endpoint != nullptr) {
     call.recorded = true;
     call.record->task = endpoint->task;
@@ -258,6 +300,10 @@ Task<> Gateway::serve(Call& call) {
   }
   if (self) {
     co_await serve_self(call, *self);
+    co_return;
+  }
+  if (redeems) {
+    co_await serve_redeem(call);
     co_return;
   }
   std::string body;
@@ -419,6 +465,11 @@ Task<> Gateway::serve_task(Call& call) {
     co_return;
   }
 
+  const auto deadline = read_client_deadline(call.head());
+  if (!deadline) {
+    co_await refuse(call, bad_request(400, "invalid_header", deadline.error().message));
+    co_return;
+  }
   const std::vector<swy_kv> forwarded = forwarded_headers(call.head());
 
   exchange::Request request;
@@ -432,7 +483,13 @@ Task<> Gateway::serve_task(Call& call) {
   request.route = &route;
   request.record = &record;
   call.charge(request);
+  call.hurry(request, *deadline);
+  call.take_wishes(request);
   request.refuse_loss = refuses_loss(call.head());
+  if (is_limited(call, request)) {
+    const bool admitted = co_await take_limits(call, request);
+    if (!admitted) co_return;
+  }
   if (form || endpoint.job) {
     co_await serve_rare(call, endpoint, request, form.get(), asked_state(index));
     exchange::note_plan(call.snapshot(), request);
@@ -494,8 +551,6 @@ Task<> Gateway::serve_realtime(Call& call) {
   JsonIndex index;
   (void)index.scan(ask->body).has_value();
 
-  RealtimeWriter writer(context_.loop, call.http, call.headers, ask->accept, record.id,
-                        config.limits.write_timeout);
   exchange::Request request;
   request.task = kRealtimeTask;
   request.dialect = "openai";
@@ -506,6 +561,13 @@ Task<> Gateway::serve_realtime(Call& call) {
   request.route = &route;
   request.record = &record;
   call.charge(request);
+  call.take_wishes(request);
+  if (is_limited(call, request)) {
+    const bool admitted = co_await take_limits(call, request);
+    if (!admitted) co_return;
+  }
+  RealtimeWriter writer(context_.loop, call.http, call.headers, ask->accept, record.id,
+                        config.limits.write_timeout);
   request.session = &writer;
   const Gauge open(context_.metrics.open_streams);
   co_await exchange::run(context_, call.snapshot(), request, writer);

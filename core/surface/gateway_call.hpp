@@ -5,6 +5,8 @@
 #include <string>
 
 #include "core/routing/needs.hpp"
+#include "core/surface/admission.hpp"
+#include "core/surface/deadline.hpp"
 #include "core/surface/gateway.hpp"
 
 namespace switchyard::surface {
@@ -41,9 +43,11 @@ struct Gateway::Call {
   const account::Account* account = nullptr;
   const Surface* surface = nullptr;  // whose errors it gets; null: OpenAI's
   std::shared_ptr<observe::Record> record = std::make_shared<observe::Record>();
-  std::string headers;                  // lines on every answer
-  std::optional<routing::Needs> needs;  // of a body too long to be read on the loop
-  bool recorded = false;                // whether this request is one to keep a record of
+  std::string headers;                               // lines on every answer
+  std::unique_ptr<account::LimitedRequest> limited;  // its part of limits, where it has any
+  std::unique_ptr<std::string> answer;               // a copy of it, where the key has bodies kept
+  std::optional<routing::Needs> needs;               // of a body too long to be read on the loop
+  bool recorded = false;  // whether this request is one to keep a record of
 
   Call(net::HttpExchange& exchange, Pin held)
       : http(exchange), pin(std::move(held)), published(**pin) {}
@@ -53,6 +57,17 @@ struct Gateway::Call {
     request.account = key != nullptr ? account : published.open_account.get();
     request.prices = &published.prices;
     request.budgets = published.budgets.get();
+  }
+  // How long the client waits, from the beginning of its request.
+  void hurry(exchange::Request& request, const ClientDeadline& deadline) const {
+    if (deadline.after_ms == 0) return;
+    request.deadline_ns = record->start_ns + deadline.after_ms * 1'000'000u;
+    request.until_content = deadline.until_content && request.stream;
+  }
+  // What the client's headers say of how its request is to be routed.
+  void take_wishes(exchange::Request& request) const {
+    request.session_id = head().find("x-switchyard-session");
+    request.explain = asks_to_explain(head());
   }
   const exchange::Snapshot& snapshot() const { return *published.snapshot; }
   // A model, or "feature/NAME".

@@ -25,9 +25,7 @@ std::string join_near(const std::vector<std::string>& names) {
   return text + "?";
 }
 
-std::string as_feature(std::string_view name) {
-  return std::string(kFeaturePrefix).append(name);
-}
+std::string as_feature(std::string_view name) { return std::string(kFeaturePrefix).append(name); }
 
 bool too_long(const routing::LeftOut& each) { return each.reason.starts_with("takes "); }
 

@@ -17,6 +17,7 @@ class HttpWriter : public exchange::ClientWriter {
     provider_ = provider;
     model_ = model;
   }
+  void explained(std::string_view text) override;
   void raw_head(std::string_view content_type, std::uint64_t length) override;
   void raw(std::string_view bytes) override;
   void raw_end() override;
@@ -59,7 +60,7 @@ class HttpWriter : public exchange::ClientWriter {
   net::HttpExchange& http_;
   std::string_view headers_;
   bool stream_, committed_ = false;
-  std::string dropped_;  // a header line, or empty
+  std::string dropped_, explained_;  // header lines, or empty
   std::string_view provider_, model_;
   struct Raw {
     std::string lines;         // of the head

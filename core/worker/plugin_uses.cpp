@@ -3,7 +3,18 @@
 #include <algorithm>
 #include <map>
 
+#include "core/base/os_process.hpp"
+#include "switchyard_version.hpp"
+
 namespace switchyard {
+
+std::filesystem::path plugin_directory(const config::Config& config) {
+  if (!config.plugins.directory.empty()) return config.plugins.directory;
+  const std::filesystem::path prefix = os::own_binary().parent_path().parent_path();
+  const std::filesystem::path built = prefix / "plugins";
+  std::error_code ignored;
+  return std::filesystem::is_directory(built, ignored) ? built : prefix / kPluginDirectory;
+}
 
 std::vector<std::string> logger_names(const config::Config& config) {
   std::vector<std::string> names;

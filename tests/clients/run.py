@@ -110,10 +110,11 @@ def python(cache):
 class Aimock:
     """A mock upstream that nobody here wrote. It takes the upstream's key only: the gateway's must not get there."""
 
-    def __init__(self, node, packages):
+    def __init__(self, node, packages, *options):
         cli = packages / "node_modules" / "@copilotkit" / "aimock" / "dist" / "cli.js"
         self.process = subprocess.Popen(
-            [node, str(cli), "-p", "0", "-f", str(HERE / "fixtures"), "--journal-max", "0"],
+            [node, str(cli), "-p", "0", "-f", str(HERE / "fixtures"), "--journal-max", "0",
+             *options],
             env={**os.environ, "AIMOCK_API_KEYS": UPSTREAM_KEY},
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
         said = ""

@@ -144,9 +144,9 @@ TEST_CASE("config: the shipped file holds with its samples switched on", "[unit]
   world.scratch().write("tls/cert.pem", "c");
   world.scratch().write("tls/key.pem", "k");
   world.scratch().write("deepseek.key", "k2");
-  world.environment = {
-      "HOME=/h",         "OPENAI_API_KEY=k1",       "APP_KEY=k3", "EU_KEY=k7", "OTLP_TOKEN=k4",
-      "ALERT_SECRET=k5", "STRIPE_SIGNING_SECRET=k6"};
+  world.environment = {"HOME=/h",         "OPENAI_API_KEY=k1",       "APP_KEY=k3",
+                       "EU_KEY=k7",       "NIGHTLY_KEY=k8",          "OTLP_TOKEN=k4",
+                       "ALERT_SECRET=k5", "STRIPE_SIGNING_SECRET=k6"};
   const auto text = std::ifstream(fs::path(SWITCHYARD_SOURCE_DIR) / "config" / "switchyard.json");
   std::stringstream all;
   all << text.rdbuf();
@@ -165,7 +165,7 @@ TEST_CASE("config: the shipped file holds with its samples switched on", "[unit]
   const auto config = world.config(samples);
   CHECK(ids(config) == "demo openai deepseek own ");
   CHECK(config.models.size() == 4);
-  CHECK(config.keys.size() == 2);
+  CHECK(config.keys.size() == 3);
   CHECK(config.features.size() == 1);
   CHECK(config.listen.size() == 2);
   CHECK(config.state == "/var/lib/switchyard");
