@@ -370,7 +370,7 @@ class Check(unittest.TestCase):
         self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
         for line in (r"feature/coding\s+-> anthropic/claude-opus-4-5 .*by priority",
                      r"on\s+filtered -> deepseek/deepseek-v4-pro",
-                     r"limits\s+600 requests a minute, 100 at once",
+                     r"limits\s+600 requests a minute, 100 at a time",
                      r"app-cn\s+any model, else feature china, in cn"):
             self.assertRegex(done.stdout, line)
 
