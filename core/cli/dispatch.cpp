@@ -45,7 +45,7 @@ constexpr Command kCommands[] = {
     {"check", run_check, "say what a configuration means, or what is wrong with it"},
     {"account", run_account, "create, list and change accounts"},
     {"key", run_key, "create, list, change and rotate gateway keys"},
-    {"ledger", run_ledger, "prove, show and export the books"},
+    {"ledger", run_ledger, "prove, show, reconcile and export the books"},
     {"token", run_token, "create, list and disable tokens of the admin API"},
     {"config", run_config, "show, apply and roll back the configuration of a running gateway"},
     {"audit", run_audit, "list what was changed, by whom and when"},

@@ -133,10 +133,13 @@ void append_left_out(const Snapshot& snapshot, const routing::Route& route, std:
 
 std::string plan_json(const Snapshot& snapshot, const Request& request) {
   const routing::Route& route = *request.route;
-  if (!route.decided) return plain_plan(snapshot, request);
-  return routing::decision_json(route.pipeline->alias(), route.pipeline->strategies(),
-                                route.decided->request, route.decided->candidates,
-                                route.decided->plan);
+  std::string plan =
+      route.decided ? routing::decision_json(route.pipeline->alias(), route.pipeline->strategies(),
+                                             route.decided->request, route.decided->candidates,
+                                             route.decided->plan)
+                    : plain_plan(snapshot, request);
+  append_left_out(snapshot, route, plan);
+  return plan;
 }
 
 void note_plan(const Snapshot& snapshot, const Request& request) {
@@ -145,7 +148,6 @@ void note_plan(const Snapshot& snapshot, const Request& request) {
   if (!kept && !plan_is_kept(snapshot.config->records, record.final_status)) return;
   std::string plan = plan_json(snapshot, request);
   // Records wait in queues that count records, not bytes.
-  append_left_out(snapshot, route, plan);
   if (plan.size() > kPlanBytesMax) return;
   record.plan = std::make_shared<const std::string>(std::move(plan));
 }

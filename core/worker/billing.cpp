@@ -7,6 +7,7 @@
 #include "core/base/json_object.hpp"
 #include "core/base/json_scan.hpp"
 #include "core/base/nano.hpp"
+#include "core/base/os_thread.hpp"
 #include "core/base/zone.hpp"
 #include "core/observe/log.hpp"
 
@@ -114,7 +115,10 @@ Result<void> Billing::configure(std::shared_ptr<const config::Config> config) {
 
 void Billing::start(FindRefused refused, std::function<void()> also) {
   refused_ = std::move(refused);
-  thread_ = std::thread([this, also = std::move(also)] { run(also); });
+  thread_ = std::thread([this, also = std::move(also)] {
+    name_thread("billing");
+    run(also);
+  });
 }
 
 void Billing::run(const std::function<void()>& also) {

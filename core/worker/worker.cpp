@@ -24,6 +24,7 @@
 #include "core/base/clock.hpp"
 #include "core/base/json_object.hpp"
 #include "core/base/os_process.hpp"
+#include "core/base/os_thread.hpp"
 #include "core/catalog/price_list.hpp"
 #include "core/config/change.hpp"
 #include "core/net/dns.hpp"
@@ -212,10 +213,10 @@ class Worker {
   store::State state_;
   std::unique_ptr<store::Accounts> accounts_;
   std::unique_ptr<account::Registry> registry_;
-  std::unique_ptr<account::SelfService> self_service_;
   std::unique_ptr<account::Loader> directory_;
   std::int64_t prices_version_ = 0;
   std::unique_ptr<account::Ledger> ledger_;
+  std::unique_ptr<account::SelfService> self_service_;
   std::unique_ptr<store::Database> books_database_;  // the admin's
   std::unique_ptr<store::Books> books_;
   std::shared_ptr<const account::BudgetTable> budgets_;  // as published
@@ -744,7 +745,6 @@ bool Worker::start() {
   accounts_ = std::make_unique<store::Accounts>(*database_);
   const account::Pepper pepper{Secret(state_.pepper)};
   registry_ = std::make_unique<account::Registry>(*accounts_, pepper);
-  self_service_ = std::make_unique<account::SelfService>(*database_);
   body_keeper_ = std::make_unique<observe::BodyKeeper>(
       store::bodies_file(directory), Secret(state_.pepper),
       [this](const std::string& key_id) -> Result<bool> {
@@ -756,6 +756,7 @@ bool Worker::start() {
   directory_ = std::make_unique<account::Loader>(*accounts_, pepper);
   price_lists_ = std::make_unique<store::Prices>(*database_);
   if (!open_ledger() || !open_billing() || !open_limits()) return false;
+  self_service_ = std::make_unique<account::SelfService>(*database_, *ledger_);
 
   plugin::LibraryOptions libraries;
   libraries.directory = plugin_directory(*config_);
@@ -827,7 +828,10 @@ void Worker::start_loops() {
   // Published before the threads run: no connection is served without a snapshot.
   publish();
   for (auto& runtime : loops_) {
-    runtime->thread = std::thread([&loop = runtime->loop] { loop.run(); });
+    runtime->thread = std::thread([&loop = runtime->loop] {
+      name_thread("loop");
+      loop.run();
+    });
   }
   pressure_->start();
   start_admin();
