@@ -9,6 +9,7 @@ import unittest
 import uuid
 
 from stage import Stage, client  # first: it says where the others are
+from admin import Admin
 from gateway import ROOT, Gateway, find_binary, wait_for
 from upstream import ANSWER, Upstream, chat, error_body, good
 
@@ -315,6 +316,20 @@ class Features(unittest.TestCase):
         self.assertEqual(features("WEBSITE_KEY"),
                          ["feature/images", "feature/search", "feature/support"])
         self.assertEqual(len(features("DEVELOPERS_KEY")), 6)
+
+    def test_a_dry_run_leaves_out_the_same(self):
+        request = {"messages": [{"role": "user", "content": [PICTURE]}]}
+        told = Admin(self.gateway).post("/routes/explain", {"model": "feature/china",
+                                                            "request": request}).json()
+        self.assertEqual([f"{each['provider']}/{each['model']}" for each in told["targets"]],
+                         ["qwen/qwen3.7-plus", "glm/glm-5.3-flash"])
+        self.assertEqual(told["plan"]["left_out"], [
+            {"provider": "deepseek", "model": "deepseek-flash", "reason": "lacks vision"},
+            {"provider": "qwen", "model": "qwen3.7-max", "reason": "lacks vision"}])
+        told = Admin(self.gateway).post("/routes/explain", {"model": "feature/images",
+                                                            "task": "images.generations"}).json()
+        self.assertEqual(told["targets"][-1], {"provider": "doubao", "on": "rate_limit, overloaded, filtered",
+                                               "model": "doubao-seedream-5-0-260128"})
 
     def test_what_could_not_serve_is_said_in_the_callers_dialect(self):
         body = {"model": "deepseek/deepseek-flash", "max_tokens": 9, "messages": [
