@@ -32,7 +32,7 @@ std::string names(const Needs& needs) {
 }
 
 std::string language(const std::string& content) {
-  return std::string(of_messages(R"([{"role":"user","content":")" + content + "\"}]").language);
+  return std::string(routing::language_of(content));
 }
 
 // Models of one file of the catalog.
@@ -155,12 +155,15 @@ TEST_CASE("routing: the language is that of the user's last words, by their scri
   CHECK(language("The word for it is 天气, I think, is it not so?") == "latin");
   // A cut within a character counts for nothing, and a lone escape at the end is no fault.
   CHECK(language(std::string(4096, 'a') + "天") == "latin");
-  CHECK(of_messages(R"([{"role":"system","content":"You are kind."},
-                        {"role":"user","content":"今天天气怎么样"},
+  const auto said = [](const std::string& body) { return std::string(needs_of(body).said); };
+  CHECK(said(R"({"messages":[{"role":"system","content":"You are kind."},
+                        {"role":"user","content":"first"},
+                        {"role":"user","content":[{"type":"text","text":"last"}]},
                         {"role":"assistant","content":"Let me see."},
-                        {"role":"tool","content":"sunny and warm, light wind"}])")
-            .language == "zh");
-  CHECK(needs_of(R"({"input":["今天天气怎么样"]})", "embeddings").language == "zh");
+                        {"role":"tool","content":"sunny and warm"}]})") == "last");
+  CHECK(said(R"({"messages":[{"role":"system","content":"You are kind."}]})") == "You are kind.");
+  CHECK(said(R"({"input":["a","b"]})") == "b");
+  CHECK(said(R"({"messages":[]})").empty());
 }
 
 TEST_CASE("routing: only what the catalog knows to lack something is left out", "[unit][routing]") {
