@@ -1,10 +1,9 @@
 // Records as they lie in their day's file: some hundred at a time, column by column, for a row and
 // an index entry for each of a record's names costs more than many a request.
 //
-//   names     what many records have in common, each text once: says which blocks a search passes
-//   by columns   numbers, and for each name its place among the names texts     what each record
-//   has of its own rare      what few have: texts of errors, facts, plans hashes    of ids, to find
-//   one
+// names: what many records have in common, each text once; says which blocks a search passes by.
+// columns: numbers, and for each name its place among the names. texts: what each record has of its
+// own. rare: what few have, texts of errors, facts, plans. hashes: of ids, to find one.
 #pragma once
 
 #include <array>

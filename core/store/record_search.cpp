@@ -468,6 +468,52 @@ Result<std::optional<RecordRow>> find_in_day(Database& day, std::string_view id)
 
 }  // namespace
 
+namespace {
+
+Result<void> each_plan_in_blocks(Database& day,
+                                 const std::function<void(const RecordRow&)>& visit) {
+  const auto walk = day.prepare("SELECT seq, records, names FROM blocks ORDER BY seq");
+  BlockReader reader(day);
+  while (true) {
+    const auto more = walk->step();
+    if (!more) return more.error();
+    if (!*more) return {};
+    const std::string names = walk->blob(2);
+    RecordBlock block;
+    if (!block.open_names(names)) return damaged(day, walk->number(0));
+    const auto read =
+        reader.read(walk->number(0), static_cast<std::size_t>(walk->number(1)), block);
+    if (!read) return read;
+    for (std::size_t i = 0; i < block.records(); ++i) visit(block.row(i, true));
+  }
+}
+
+Result<void> each_plan_in_rows(Database& day, const std::function<void(const RecordRow&)>& visit) {
+  const auto statement =
+      day.prepare("SELECT model_asked, final_status, plan FROM records ORDER BY seq");
+  RecordRow row;
+  while (true) {
+    const auto more = statement->step();
+    if (!more) return more.error();
+    if (!*more) return {};
+    row.model_asked = statement->text(0);
+    row.final_status = statement->text(1);
+    row.plan = statement->text(2);
+    visit(row);
+  }
+}
+
+}  // namespace
+
+// What lies row by row is of before there were blocks.
+Result<void> each_plan(const fs::path& file, const std::function<void(const RecordRow&)>& visit) {
+  const auto database = open_record_day(file);
+  if (!database) return database.error();
+  const auto held = (*database)->lock();
+  if (const auto rows = each_plan_in_rows(**database, visit); !rows) return rows;
+  return each_plan_in_blocks(**database, visit);
+}
+
 Result<std::optional<RecordRow>> find_record(const fs::path& directory, std::string_view id) {
   std::vector<std::string> days = record_days(directory);
   std::reverse(days.begin(), days.end());
