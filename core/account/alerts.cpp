@@ -123,9 +123,9 @@ Result<void> Alerts::look_at_refusals(const std::vector<RefusedCredential>& cred
     put(facts, "provider", each.provider);
     put(facts, "credential", each.name);
     put(facts, "reason", each.reason);
-    const auto raised = raise("refused:" + each.provider + ":" + each.name + ":" +
-                                  std::to_string(now_unix_s / kDayS),
-                              "credential_refused", facts, now_unix_s);
+    const auto raised = raise(
+        "refused:" + each.provider + ":" + each.name + ":" + std::to_string(now_unix_s / kDayS),
+        "credential_refused", facts, now_unix_s);
     if (!raised) return raised;
   }
   return {};

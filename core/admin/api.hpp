@@ -5,6 +5,8 @@
 //   GET  /admin/v1/status      version, process, uptime, configuration, loops, connections
 //   GET  /admin/v1/providers   configured upstreams as they are now, without secrets
 //   GET  /admin/v1/routes      aliases: candidates with what is measured of them, strategies
+//   POST /admin/v1/routes/explain  body: {"model", "request"?, "task"?, "stream"?, "session"?,
+//                              "seed"?}; how that request would be routed now, without a call
 //   GET  /admin/v1/log-level   {"level":"info"}
 //   PUT  /admin/v1/log-level   the same
 //   POST /admin/v1/reload      reads the configuration anew; 422 with every fault where it is
@@ -36,6 +38,7 @@ class AdminBackend : public PluginBackend, public ConfigBackend, public BreakerB
   virtual std::string status_json() = 0;
   virtual std::string providers_json() = 0;
   virtual std::string routes_json() = 0;
+  virtual Answer explain_route(const std::string& body) = 0;
   // Puts a new configuration in force, or leaves the old one and says why. Returns the new
   // generation.
   virtual Result<std::uint64_t, config::Faults> reload() = 0;

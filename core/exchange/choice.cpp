@@ -3,6 +3,7 @@
 #include <random>
 
 #include "core/base/clock.hpp"
+#include "core/exchange/affinity.hpp"
 #include "core/exchange/quantities.hpp"
 #include "core/exchange/usage.hpp"
 #include "core/routing/decision.hpp"
@@ -15,14 +16,19 @@ namespace {
 // are compared for it.
 constexpr std::uint64_t kAnswerTokens = 500;
 
-// FNV-1a of what says which prompts belong together, the same in every process; never 0.
-std::uint64_t affinity_of(const Request& request) {
-  std::string_view text = text_member(request, "prompt_cache_key");
-  if (text.empty()) text = text_member(request, "user");
-  if (text.empty()) return 0;
-  std::uint64_t hash = 0xcbf29ce484222325u;
-  for (const char c : text) hash = (hash ^ static_cast<unsigned char>(c)) * 0x100000001b3u;
-  return hash != 0 ? hash : 1;
+// Unknown where nobody is charged, for no prices are at hand then.
+routing::Pricing pricing_of(const Request& request) {
+  return {request.prices, request.record->start_unix_ns};
+}
+
+// What plugins and configurations wrote must not end the line, nor the head.
+std::string printable(std::string_view text) {
+  constexpr std::size_t kBytesMax = 4096;
+  std::string line(text.substr(0, kBytesMax));
+  for (char& c : line) {
+    if (c < 0x20 || c > 0x7e) c = '?';
+  }
+  return line;
 }
 
 std::uint32_t to_us(std::uint64_t ns) {
@@ -38,6 +44,7 @@ swy_rreq route_facts(const Request& request, std::uint64_t seed, std::uint64_t n
   facts.task = to_swy(request.task);
   facts.model = to_swy(request.route->name);
   facts.feature = to_swy(request.record->feature);
+  facts.language = to_swy(request.route->language);
   facts.account = to_swy(request.record->account);
   facts.key_id = to_swy(request.record->key_id);
   facts.tok_in_est = estimate_tokens(request.body.size());
@@ -49,7 +56,9 @@ swy_rreq route_facts(const Request& request, std::uint64_t seed, std::uint64_t n
   facts.deadline_ns = request.deadline_ns;
   facts.now_ns = now_ns;
   facts.seed = seed;
-  facts.affinity = affinity_of(request);
+  const Affinity affinity = affinity_of(request);
+  facts.affinity = affinity.hash;
+  if (affinity.prefix) facts.flags |= SWY_RREQ_PREFIX;
   return facts;
 }
 
@@ -58,8 +67,18 @@ bool choose(const Request& request) {
   if (route.pipeline == nullptr || route.targets.size() < 2) return false;
   thread_local std::mt19937_64 seeds{(std::uint64_t{std::random_device{}()} << 32) |
                                      std::random_device{}()};
-  route.pipeline->plan(route_facts(request, seeds(), mono_ns()), route);
+  route.pipeline->plan(route_facts(request, seeds(), mono_ns()), route, pricing_of(request));
   return true;
+}
+
+std::string explanation(const Request& request, const Snapshot& snapshot,
+                        const routing::Target& target) {
+  const routing::Route& route = *request.route;
+  std::string text = "took " + snapshot.providers[target.provider].config->id + '/' + target.model;
+  if (!request.record->fallback_path.empty()) text += " after " + request.record->fallback_path;
+  text +=
+      "; " + (route.decided ? routing::decision_line(*route.decided, route.reason) : route.reason);
+  return printable(text);
 }
 
 namespace {
@@ -92,17 +111,42 @@ std::string plain_plan(const Snapshot& snapshot, const Request& request) {
                                 candidates, plan);
 }
 
+// What the host let no strategy see goes behind the decision's members.
+void append_left_out(const Snapshot& snapshot, const routing::Route& route, std::string& plan) {
+  if (route.left_out.empty()) return;
+  plan.pop_back();
+  plan += R"(,"left_out":[)";
+  for (std::size_t i = 0; i < route.left_out.size(); ++i) {
+    const routing::LeftOut& each = route.left_out[i];
+    plan += i == 0 ? R"({"provider":)" : R"(,{"provider":)";
+    append_json_string(plan, snapshot.providers[each.provider].config->id);
+    plan += R"(,"model":)";
+    append_json_string(plan, each.model);
+    plan += R"(,"reason":)";
+    append_json_string(plan, each.reason);
+    plan += '}';
+  }
+  plan += "]}";
+}
+
 }  // namespace
 
-void note_plan(const Snapshot& snapshot, const Request& request) {
-  observe::Record& record = *request.record;
-  if (!plan_is_kept(snapshot.config->records, record.final_status)) return;
+std::string plan_json(const Snapshot& snapshot, const Request& request) {
   const routing::Route& route = *request.route;
   std::string plan =
       route.decided ? routing::decision_json(route.pipeline->alias(), route.pipeline->strategies(),
                                              route.decided->request, route.decided->candidates,
                                              route.decided->plan)
                     : plain_plan(snapshot, request);
+  append_left_out(snapshot, route, plan);
+  return plan;
+}
+
+void note_plan(const Snapshot& snapshot, const Request& request) {
+  observe::Record& record = *request.record;
+  const bool kept = request.explain && snapshot.config->records.enabled;
+  if (!kept && !plan_is_kept(snapshot.config->records, record.final_status)) return;
+  std::string plan = plan_json(snapshot, request);
   // Records wait in queues that count records, not bytes.
   if (plan.size() > kPlanBytesMax) return;
   record.plan = std::make_shared<const std::string>(std::move(plan));
@@ -133,7 +177,7 @@ routing::Outcome Observation::end(const Attempt& attempt, bool ok, bool left,
   told.ttft_us = outcome.ttft_us;
   told.tok_in = outcome.tok_in;
   told.tok_out = outcome.tok_out;
-  request_.route->pipeline->observe(target_, told);
+  request_.route->pipeline->observe(target_, told, pricing_of(request_));
   return outcome;
 }
 

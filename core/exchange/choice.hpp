@@ -10,8 +10,16 @@ namespace switchyard::exchange {
 // target, or no strategy.
 bool choose(const Request& request);
 
-// Keeps in the record what its route was decided by, where the request failed and of one in so many
-// others. The snapshot's configuration says whether.
+// What the route was decided by, as records keep it: routing/decision.hpp.
+std::string plan_json(const Snapshot& snapshot, const Request& request);
+
+// How the targets of a request were chosen, and which one is tried now, in one line of printable
+// ASCII for the answer's head.
+std::string explanation(const Request& request, const Snapshot& snapshot,
+                        const routing::Target& target);
+
+// Keeps in the record what its route was decided by, where the request failed or wants to be
+// explained, and of one in so many others. The snapshot's configuration says whether.
 void note_plan(const Snapshot& snapshot, const Request& request);
 
 // What strategies are told of a request; the currency is the pipeline's to say.

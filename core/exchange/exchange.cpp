@@ -39,6 +39,10 @@ std::optional<std::uint32_t> bound_credential(const Snapshot& snapshot, const Re
 
 routing::Attempts::Policy attempts_policy(const Snapshot& snapshot, const Request& request) {
   routing::Attempts::Policy policy;
+  if (const config::Feature* const feature = request.route->policy) {
+    policy.attempts_max = feature->attempts.attempts_max;
+    policy.retry_percent = feature->attempts.retry_budget_percent;
+  }
   policy.deadline_ns = request.deadline_ns;
   policy.tokens = estimate_tokens(request.body.size());
   policy.once = request.rare != nullptr && request.rare->once;
@@ -56,8 +60,8 @@ std::uint64_t random_seed() {
 std::chrono::milliseconds total_time(const Snapshot& snapshot, const Request& request,
                                      const ProviderSlot& slot, std::uint64_t now_ns) {
   // A stream may run for long; an answer that comes whole has its total time.
-  const auto total =
-      request.stream ? snapshot.config->limits.stream_max : slot.config->timeouts.total;
+  const auto total = request.stream ? snapshot.config->limits.stream_max
+                                    : timeouts_of(*slot.config, *request.route).total;
   if (request.deadline_ns == 0 || request.until_content) return total;
   const std::uint64_t left_ns = request.deadline_ns > now_ns ? request.deadline_ns - now_ns : 0;
   return std::min(total, std::chrono::milliseconds(left_ns / 1'000'000 + 1));
@@ -151,16 +155,19 @@ Task<> run(LoopContext& context, const Snapshot& snapshot, const Request& reques
     record.provider = slot.config->id;
     record.provider_family = slot.config->family;
     record.model_used = target.model;
+    writer.served_by(slot.config->id, target.model);
     if (auto unpaid = payment.reserve(target)) {
       last = std::move(*unpaid);
       told = {last.cls, 0, true};
       note_attempt(record, slot, target, step->credential, last.code);
       continue;
     }
+    if (request.explain) writer.explained(explanation(request, snapshot, target));
     const std::uint64_t begun_ns = mono_ns();
     Attempt attempt(context, snapshot, request, target, step->credential, attempts.lane(), writer,
                     payment);
-    const Observation observation(request, target, chosen, begun_ns);
+    const Observation observation(request, target, chosen && target.on == routing::kOnAny,
+                                  begun_ns);
     net::Deadline total(context.loop, [&attempt] {
       attempt.time_out("the request took longer than its total time");
     });

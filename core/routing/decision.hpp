@@ -17,6 +17,10 @@ std::string decision_json(std::string_view alias,
                           const swy_rreq& request, std::span<const swy_cand> candidates,
                           const Plan& plan);
 
+// The same for people, in one line: `reason`, then each candidate in its order, with what was said
+// of it; those that were not to be tried come last.
+std::string decision_line(const Decided& decided, std::string_view reason);
+
 // What strategies were shown, read back.
 class Decision {
  public:

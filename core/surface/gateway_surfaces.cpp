@@ -1,5 +1,6 @@
 // Requests in the dialects of surface.hpp: key, body, translation, route, exchange.
 #include "core/base/clock.hpp"
+#include "core/exchange/choice.hpp"
 #include "core/exchange/loss.hpp"
 #include "core/exchange/usage.hpp"
 #include "core/net/offload.hpp"
@@ -61,6 +62,15 @@ Task<> Gateway::serve_surface(Call& call, const Surface& surface) {
     auto refused = admit(call, given, ask.task, surface.key_hint());
     if (refused) {
       co_await refuse(call, std::move(*refused));
+      co_return;
+    }
+    begin_keeping(call);
+  }
+
+  if (task || ask.what == Ask::What::kCount) {
+    auto full = shed(call);
+    if (full) {
+      co_await refuse(call, std::move(*full));
       co_return;
     }
   }
@@ -128,6 +138,9 @@ Task<> Gateway::serve_canonical(Call& call, const Surface& surface, const Ask& a
     } else {
       canonical.refusal = check_duplicates(index);
     }
+    if (text.size() > kScanOnLoopMax && !canonical.refusal) {
+      call.needs = routing::read_needs(ask.task, canonical.body, index.members());
+    }
   };
   if (text.size() <= kScanOnLoopMax) {
     translate();
@@ -142,7 +155,8 @@ Task<> Gateway::serve_canonical(Call& call, const Surface& surface, const Ask& a
     co_return;
   }
   routing::Route route;
-  auto unroutable = find_route(call, canonical.model, ask.task, route);
+  const Asked asked{canonical.model, ask.task, canonical.body, index.members()};
+  auto unroutable = find_route(call, asked, route);
   if (unroutable) {
     co_await refuse(call, std::move(*unroutable));
     co_return;
@@ -180,14 +194,20 @@ Task<> Gateway::serve_canonical(Call& call, const Surface& surface, const Ask& a
   request.record = &record;
   call.charge(request);
   call.hurry(request, *deadline);
+  call.take_wishes(request);
   if (!canonical.foreign) request.native = &native;
   request.losses = losses;
   request.refuse_loss = refuses_loss(call.head());
+  if (is_limited(call, request)) {
+    const bool admitted = co_await take_limits(call, request);
+    if (!admitted) co_return;
+  }
   DialectWriter writer(context_.loop, call.http, call.headers, canonical.stream, surface,
                        std::move(canonical.answer), record.id);
   std::optional<Gauge> open;
   if (canonical.stream) open.emplace(context_.metrics.open_streams);
   co_await exchange::run(context_, call.snapshot(), request, writer);
+  exchange::note_plan(call.snapshot(), request);
 }
 
 }  // namespace switchyard::surface

@@ -9,6 +9,7 @@
 #include "core/observe/log.hpp"
 #include "core/routing/pipeline.hpp"
 #include "core/worker/breaker_report.hpp"
+#include "core/worker/route_explain.hpp"
 #include "core/worker/route_report.hpp"
 #include "switchyard_version.hpp"
 
@@ -67,8 +68,9 @@ AdminState::AdminState(const observe::Metrics& metrics, const account::Ledger& l
       started_ns_(mono_ns()) {}
 
 void AdminState::publish(std::shared_ptr<const exchange::Snapshot> snapshot,
-                         std::shared_ptr<observe::LoggerFanout> loggers, std::size_t keys) {
-  View next{std::move(snapshot), std::move(loggers), keys};
+                         std::shared_ptr<observe::LoggerFanout> loggers, std::size_t keys,
+                         catalog::PricesInForce prices) {
+  View next{std::move(snapshot), std::move(loggers), keys, std::move(prices)};
   const std::lock_guard lock(mutex_);
   std::swap(view_, next);
 }
@@ -164,6 +166,11 @@ std::string AdminState::providers_json() {
       .raw("next", "null")
       .raw("connections", connections)
       .take();
+}
+
+admin::Answer AdminState::explain_route(const std::string& body) {
+  const View now = view();
+  return switchyard::explain_route(*now.snapshot, now.prices, body);
 }
 
 std::string AdminState::routes_json() { return report_routes(*view().snapshot); }

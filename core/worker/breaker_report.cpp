@@ -56,9 +56,7 @@ std::string id_text(const Lane& lane) {
 }
 
 const char* forced_name(Breaker::Force force) {
-  return force == Breaker::Force::kOpen     ? "open"
-         : force == Breaker::Force::kClosed ? "closed"
-                                            : "";
+  return force == Breaker::Force::kOpen ? "open" : force == Breaker::Force::kClosed ? "closed" : "";
 }
 
 std::string failed_by_class(const View& view) {

@@ -271,13 +271,13 @@ def main():
     try:
         if options.sdk == "node":
             node, packages = javascript(cache)
-            tests = ["sdk.test.mjs", "dialects.test.mjs"]
+            tests = ["sdk.test.mjs", "dialects.test.mjs", "ai.test.mjs"]
             for file in tests:
                 shutil.copy(HERE / file, packages)  # beside node_modules, where imports look
             with Aimock(node, packages) as aimock:
                 return run_sdk([[node, "--test", *tests]], packages, aimock)
         interpreter = str(python(cache))
-        commands = [[interpreter, "-B", str(HERE / file)] for file in ("sdk_test.py", "dialects_test.py")]
+        commands = [[interpreter, "-B", str(HERE / file)] for file in ("sdk_test.py", "dialects_test.py", "langchain_test.py")]
         try:
             node, packages = javascript(cache)
         except Skipped:

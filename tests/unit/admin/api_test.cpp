@@ -16,6 +16,7 @@ namespace {
 constexpr char kToken[] = "an-admin-token-of-the-test";
 
 struct FakeBackend : AdminBackend {
+  Answer explain_route(const std::string& body) override { return {200, body}; }
   config::Faults faults;
   std::uint64_t generation = 1;
   bool throws = false;

@@ -3,7 +3,8 @@
 using namespace switchyard;
 using namespace std::chrono_literals;
 
-TEST_CASE("config: limits, weights and breakers of upstreams are read, and told", "[unit][config]") {
+TEST_CASE("config: limits, weights and breakers of upstreams are read, and told",
+          "[unit][config]") {
   World world;
   world.environment = {"KEY=sk-1"};
   const auto config = world.config(R"({"providers": {"p": {"dialect": "openai",
