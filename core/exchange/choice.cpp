@@ -104,6 +104,7 @@ std::string plain_plan(const Snapshot& snapshot, const Request& request) {
     candidate.est_cost_nano = INT64_MIN;
     candidate.provider = to_swy(snapshot.providers[target.provider].config->id);
     candidate.model = to_swy(target.model);
+    if (target.live != nullptr) target.live->read(candidate, mono_ns());
     plan.order.push_back(static_cast<std::uint32_t>(candidates.size()));
     candidates.push_back(candidate);
   }
