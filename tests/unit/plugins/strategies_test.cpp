@@ -100,6 +100,17 @@ TEST_CASE("weighted: sessions are shared out by weight too, unless they don't ma
   CHECK(firsts(route, *weighted::Strategy::open(R"({"sticky":true})", {}), 100).size() == 1);
 }
 
+TEST_CASE("weighted: prompts that only begin alike are shared out all the same",
+          "[unit][plugins]") {
+  FakeRoute route;
+  route.add("a/m");
+  route.add("b/m");
+  route.request().affinity = 5;
+  CHECK(firsts(route, weighted::Strategy(), 100).size() == 1);
+  route.request().flags = SWY_RREQ_PREFIX;
+  CHECK(firsts(route, weighted::Strategy(), 100).size() == 2);
+}
+
 // ---- latency ----
 
 TEST_CASE("latency: the quicker one of two, by what the request waits for", "[unit][plugins]") {
