@@ -1,9 +1,11 @@
 #include "core/account/directory.hpp"
 
 #include <openssl/crypto.h>
+#include <rapidjson/document.h>
 
 #include <algorithm>
 #include <cstring>
+#include <optional>
 
 #include "core/base/pattern.hpp"
 
@@ -34,6 +36,21 @@ bool same(const KeyMac& a, const KeyMac& b) {
   return CRYPTO_memcmp(a.data(), b.data(), a.size()) == 0;
 }
 
+// Nothing where they can't be read.
+std::optional<config::RateLimits> limits_of(const std::string& json) {
+  config::RateLimits limits;
+  if (json == "{}") return limits;
+  rapidjson::Document document;
+  document.Parse<rapidjson::kParseIterativeFlag>(json.data(), json.size());
+  if (document.HasParseError() || config::read_rate_limits(document, limits)) return std::nullopt;
+  return limits;
+}
+
+// Few keys are bound to anything.
+std::shared_ptr<const config::Reach> shared(const config::Reach& reach) {
+  return reach.anywhere() ? nullptr : std::make_shared<const config::Reach>(reach);
+}
+
 bool allowed(const std::vector<std::string>& patterns, std::string_view text) {
   return patterns.empty() ||
          std::any_of(patterns.begin(), patterns.end(),
@@ -60,7 +77,8 @@ const Account& Account::payer() const {
 bool GatewayKey::may_use(std::string_view model) const { return allowed(models, model); }
 
 bool GatewayKey::may_use_feature(std::string_view feature) const {
-  return allowed(features, feature);
+  if (!features.empty()) return allowed(features, feature);
+  return models.empty() || may_use(std::string(config::kFeaturePrefix).append(feature));
 }
 
 bool GatewayKey::may_do(std::string_view task) const {
@@ -191,6 +209,9 @@ void DirectoryEdit::put(const store::AccountRow& row) {
   account.markup_ppm = row.markup_ppm;
   account.zone = row.zone;
   account.disabled |= row.disabled_unix_s != 0;
+  const auto limits = limits_of(row.limits);
+  if (limits) account.limits = *limits;
+  account.disabled |= !limits;  // a limit that can't be read must not become none
   auto& places = own_accounts_->places;
   const auto next = static_cast<std::uint32_t>(places.size());
   const auto [entry, added] = own_accounts_->by_id.try_emplace(row.id, next);
@@ -241,22 +262,26 @@ bool DirectoryEdit::put(const store::KeyRow& row) {
   key->features = row.features;
   key->endpoints = row.endpoints;
   key->default_feature = row.default_feature;
+  key->reach = shared(row.reach);
   bool whole = true;
   for (const std::string& text : row.ip_ranges) {
     const auto range = net::parse_ip_range(text);
     if (range) key->ip_ranges.push_back(*range);
     whole = whole && range;
   }
+  const auto limits = limits_of(row.limits);
+  if (limits && limits->any()) key->limits = std::make_shared<const config::RateLimits>(*limits);
+  key->priority = config::parse_priority(row.priority).value_or(config::Priority::kNormal);
   key->account = place_of(row.account);
-  whole = whole && key->account != 0;
+  whole = whole && key->account != 0 && limits;
   if (!whole) key->disabled = true;
 
-  const std::shared_ptr<const GatewayKey> shared = std::move(key);
+  const std::shared_ptr<const GatewayKey> kept = std::move(key);
   for (const store::OldMac& old : row.old_macs) {
     const auto before = mac_from_hex(old.mac_hex);
-    if (before) changed_[shard_of(*before)].push_back({*before, shared, old.until_unix_s});
+    if (before) changed_[shard_of(*before)].push_back({*before, kept, old.until_unix_s});
   }
-  changed_[shard_of(*mac)].push_back({*mac, shared, 0});
+  changed_[shard_of(*mac)].push_back({*mac, kept, 0});
   return whole;
 }
 
@@ -272,7 +297,12 @@ void DirectoryEdit::configure(const std::vector<config::Key>& keys) {
     key->name = from.name;
     key->account = place_of(std::string(store::kDefaultAccount));
     key->models = from.models;
+    key->features = from.features;
+    key->default_feature = from.default_feature;
+    key->reach = shared(from.reach);
     key->body_bytes_max = from.body_bytes_max;
+    if (from.limits.any()) key->limits = std::make_shared<const config::RateLimits>(from.limits);
+    key->priority = from.priority;
     entries.push_back({*mac, std::move(key), 0});
   }
   next_->configured_ = Shard().with(std::move(entries));

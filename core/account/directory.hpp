@@ -30,6 +30,7 @@ struct Account {
   std::int64_t markup_ppm = 0;
   std::string zone;
   bool disabled = false;
+  config::RateLimits limits;  // of all that is asked for in its name, or below it
 
   // Not where it or one above it is disabled.
   bool enabled() const;
@@ -49,8 +50,12 @@ struct GatewayKey {
   std::vector<std::string> models, features, endpoints;
   std::vector<net::IpRange> ip_ranges;
   std::string default_feature;
+  std::shared_ptr<const config::RateLimits> limits;  // null: what holds for every key
+  config::Priority priority = config::Priority::kNormal;
+  std::shared_ptr<const config::Reach> reach;  // null: anywhere
 
   bool may_use(std::string_view model) const;
+  // Also where `models` names some, but "feature/NAME" is none of them and `features` is empty: no.
   bool may_use_feature(std::string_view feature) const;
   // "images" stands for "images.edits" too.
   bool may_do(std::string_view task) const;

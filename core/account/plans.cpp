@@ -1,5 +1,6 @@
 #include "core/account/plans.hpp"
 
+#include "core/account/plan_table.hpp"
 #include "core/observe/log.hpp"
 
 namespace switchyard::account {
@@ -50,6 +51,8 @@ Asked<void> check(const store::PlanRow& plan) {
   if (plan.price < 0) return bad("price", "expected 0 or more.");
   if (plan.quota < 0) return bad("quota", "expected 0 or more.");
   if (!parse_cycle(plan.period)) return bad("period", "expected day, week, month or year.");
+  const auto terms = read_plan_terms(plan);
+  if (!terms) return Refusal{400, "invalid_plan", terms.error().message};
   return {};
 }
 

@@ -12,6 +12,7 @@
 #include "core/base/near.hpp"
 #include "core/base/utc.hpp"
 #include "core/base/zone.hpp"
+#include "core/config/rate_limits.hpp"
 #include "core/net/ip_range.hpp"
 
 namespace switchyard::account {
@@ -150,6 +151,20 @@ Fault read_zone(const Json& value, std::string& out) {
   return std::nullopt;
 }
 
+// Beside those that it has; null and 0 lift one.
+Fault read_limits(const Json& value, std::string& out) {
+  rapidjson::Document document;
+  document.Parse(out.data(), out.size());
+  config::RateLimits limits;
+  (void)config::read_rate_limits(document, limits);
+  const auto wrong = config::read_rate_limits(value, limits);
+  if (wrong) return Refusal{400, "invalid_value", "limits: " + *wrong, "limits"};
+  out = config::to_json(limits);
+  return std::nullopt;
+}
+
+bool is_priority(std::string_view text) { return config::parse_priority(text).has_value(); }
+
 // What may be said of an account.
 Fault read_account_member(const std::string& name, const Json& value, AccountRow& row) {
   if (name == "name") {
@@ -163,6 +178,7 @@ Fault read_account_member(const std::string& name, const Json& value, AccountRow
                      row.currency);
   }
   if (name == "zone") return read_zone(value, row.zone);
+  if (name == "limits") return read_limits(value, row.limits);
   if (name == "metadata") return read_metadata(value, row.metadata);
   if (name == "payer") {
     const bool parent = value.IsString() && text_of(value) == "parent";
@@ -203,6 +219,11 @@ Fault read_key_member(const std::string& name, const Json& value, KeyRow& row) {
   if (name == "models") return read_list(value, "models", row.models);
   if (name == "features") return read_list(value, "features", row.features);
   if (name == "endpoints") return read_list(value, "endpoints", row.endpoints);
+  if (name == "providers") return read_list(value, "providers", row.reach.providers);
+  if (name == "providers_denied") {
+    return read_list(value, "providers_denied", row.reach.providers_denied);
+  }
+  if (name == "regions") return read_list(value, "regions", row.reach.regions);
   if (name == "ip_ranges") return read_ranges(value, row.ip_ranges);
   if (name == "default_feature") {
     if (value.IsNull()) {
@@ -216,6 +237,11 @@ Fault read_key_member(const std::string& name, const Json& value, KeyRow& row) {
   if (name == "stores_bodies") return read_flag(value, "stores_bodies", row.stores_bodies);
   if (name == "expires") return read_expiry(value, row.expires_unix_s);
   if (name == "metadata") return read_metadata(value, row.metadata);
+  if (name == "limits") return read_limits(value, row.limits);
+  if (name == "priority") {
+    return read_text(value, "priority", is_priority, "\"low\", \"normal\" or \"high\"",
+                     row.priority);
+  }
   // body_bytes_max
   if (!value.IsUint64() || value.GetUint64() > std::uint64_t{1} << 40) {
     return bad("body_bytes_max", "a number of bytes, or 0 for the gateway's limit");
@@ -224,16 +250,17 @@ Fault read_key_member(const std::string& name, const Json& value, KeyRow& row) {
   return std::nullopt;
 }
 
-const std::vector<std::string> kAccountMembers = {"name", "parent",     "payer",
-                                                  "mode", "currency",   "credit_limit",
-                                                  "zone", "markup_ppm", "metadata"};
+const std::vector<std::string> kAccountMembers = {"name",     "parent",       "payer", "mode",
+                                                  "currency", "credit_limit", "zone",  "markup_ppm",
+                                                  "metadata", "limits"};
 const std::vector<std::string> kKeyMembers = {
-    "name",     "account",         "models",      "features",      "endpoints",      "ip_ranges",
-    "metadata", "default_feature", "may_explain", "stores_bodies", "body_bytes_max", "expires"};
+    "name",     "account",         "models",      "features",         "endpoints",      "ip_ranges",
+    "metadata", "default_feature", "may_explain", "stores_bodies",    "body_bytes_max", "expires",
+    "limits",   "priority",        "providers",   "providers_denied", "regions"};
 
 // What only those say who run the gateway.
-constexpr const char* kMoneyMembers[] = {"payer", "mode", "credit_limit", "markup_ppm"};
-constexpr const char* kHostMembers[] = {"may_explain", "body_bytes_max"};
+constexpr const char* kMoneyMembers[] = {"payer", "mode", "credit_limit", "markup_ppm", "limits"};
+constexpr const char* kHostMembers[] = {"may_explain", "body_bytes_max", "priority"};
 // What an account or a key is made with, and keeps.
 constexpr const char* kAccountFixed[] = {"parent", "currency"};
 constexpr const char* kKeyFixed[] = {"account"};
@@ -327,11 +354,16 @@ void put_key(Writer& json, const KeyRow& row, std::uint64_t now_unix_s) {
   put_list(json, "features", row.features);
   put_list(json, "endpoints", row.endpoints);
   put_list(json, "ip_ranges", row.ip_ranges);
+  put_list(json, "providers", row.reach.providers);
+  put_list(json, "providers_denied", row.reach.providers_denied);
+  put_list(json, "regions", row.reach.regions);
   put_or_null(json, "default_feature", row.default_feature);
   put_flag(json, "may_explain", row.may_explain);
   put_flag(json, "stores_bodies", row.stores_bodies);
   json.Key("body_bytes_max");
   json.Uint64(row.body_bytes_max);
+  put_raw(json, "limits", row.limits);
+  put(json, "priority", row.priority);
   put_raw(json, "metadata", row.metadata);
   put_time(json, "created", row.created_unix_s);
   put_time(json, "expires", row.expires_unix_s);
@@ -403,6 +435,7 @@ std::string to_json(const AccountRow& row) {
   json.Key("markup_ppm");
   json.Int64(row.markup_ppm);
   put(json, "zone", row.zone);
+  put_raw(json, "limits", row.limits);
   put_raw(json, "metadata", row.metadata);
   put_time(json, "created", row.created_unix_s);
   put_time(json, "disabled", row.disabled_unix_s);

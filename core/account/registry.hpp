@@ -51,7 +51,7 @@ class Registry {
       : accounts_(accounts), pepper_(std::move(pepper)) {}
 
   // Members: name, parent, payer (self|parent), mode, currency, credit_limit, markup_ppm, zone,
-  // metadata. Under a scope the new one is below it and spends its parent's balance.
+  // metadata, limits. Under a scope the new one is below it and spends its parent's balance.
   Done<store::AccountRow> create_account(const std::string& scope, const rapidjson::Value& fields,
                                          std::uint64_t now_unix_s);
   // All but parent and currency.
@@ -63,7 +63,8 @@ class Registry {
   Done<std::vector<store::AccountRow>> accounts(const std::string& scope, store::AccountPage page);
 
   // Members: name, account, models, features, endpoints, ip_ranges, default_feature, may_explain,
-  // stores_bodies, body_bytes_max, expires, metadata.
+  // stores_bodies, body_bytes_max, expires, metadata, limits, priority, providers,
+  // providers_denied, regions.
   Done<MintedKey> create_key(const std::string& scope, const rapidjson::Value& fields,
                              std::uint64_t now_unix_s);
   // All but account.

@@ -61,6 +61,7 @@ std::vector<Route> make_routes(AdminBackend& backend) {
   };
   append(routes, plugin_routes(backend));
   append(routes, config_routes(backend));
+  append(routes, breaker_routes(backend));
   return routes;
 }
 

@@ -11,7 +11,7 @@
 //   PUT  /admin/v1/log-level   the same
 //   POST /admin/v1/reload      reads the configuration anew; 422 with every fault where it is
 //                              refused
-//   and those of plugin_routes.hpp, config_routes.hpp
+//   and those of plugin_routes.hpp, config_routes.hpp, breaker_routes.hpp
 //
 // config/admin-openapi.json describes every route under /admin/v1.
 #pragma once
@@ -21,6 +21,7 @@
 #include <string_view>
 #include <vector>
 
+#include "core/admin/breaker_routes.hpp"
 #include "core/admin/config_routes.hpp"
 #include "core/admin/plugin_routes.hpp"
 #include "core/admin/server.hpp"
@@ -31,7 +32,7 @@
 namespace switchyard::admin {
 
 // Each `_json` is one JSON value. Called on the server's threads, several at a time; may block.
-class AdminBackend : public PluginBackend, public ConfigBackend {
+class AdminBackend : public PluginBackend, public ConfigBackend, public BreakerBackend {
  public:
   virtual std::string metrics_text() = 0;
   virtual std::string status_json() = 0;

@@ -71,6 +71,7 @@ struct Route {
   // answer, for that is kept.
   bool idempotent_by_key = false;
   bool private_body = false;       // the audit log keeps its body's digest alone
+  bool audited_read = false;       // a GET route whose askers are written down as well
   std::size_t body_bytes_max = 0;  // 0: Server::kBodyBytesMax
 };
 

@@ -17,7 +17,9 @@ constexpr char kUsage[] =
     "       switchyard account disable ID | enable ID\n"
     "each with [--state DIR | --config FILE] [--json]\n"
     "SETTINGS: --mode unmetered|prepaid|postpaid --credit-limit AMOUNT --payer self|parent\n"
-    "          --markup-ppm N --zone Europe/Berlin --metadata JSON\n";
+    "          --markup-ppm N --zone Europe/Berlin --metadata JSON\n"
+    "          --rpm N --tpm N --concurrency N --requests-per-day N --tokens-per-day N\n"
+    "          --requests-per-month N --tokens-per-month N   (0: none)\n";
 
 const std::vector<Option> kSettings = {
     {"--name", "name", Kind::kText},
@@ -115,10 +117,10 @@ int list(Registry& registry, const Arguments& args, const Streams& streams) {
 
 const std::vector<Verb>& verbs() {
   static const std::vector<Verb> all = {
-      {"create", create, false, option_names(creating_options()), check_new},
+      {"create", create, false, with_limit_options(option_names(creating_options())), check_new},
       {"list", list, false, {"--below"}},
       {"show", show, true, {}},
-      {"set", set, true, option_names(kSettings)},
+      {"set", set, true, with_limit_options(option_names(kSettings))},
       {"disable", change, true, {}},
       {"enable", change, true, {}},
   };

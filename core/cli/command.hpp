@@ -49,6 +49,8 @@ int run_order(std::span<const std::string> args);
 int run_code(std::span<const std::string> args);
 int run_invoice(std::span<const std::string> args);
 int run_budget(std::span<const std::string> args);
+// breaker list | set ID --to STATE: how upstreams fare, by the admin API.
+int run_breaker(std::span<const std::string> args);
 
 // plugin check FILE [--config JSON|@FILE] [...]: holds a plugin against its contract. 0 passed, 1
 // failed, 2 could not run.

@@ -10,16 +10,20 @@ namespace {
 using account::Registry;
 
 constexpr char kUsage[] =
-    "usage: switchyard key create --name NAME [--account ID] [SCOPES]\n"
+    "usage: switchyard key create --name NAME [--account ID] [SCOPES] [LIMITS]\n"
     "       switchyard key list [--account ID]\n"
     "       switchyard key show ID\n"
-    "       switchyard key set ID [--name NAME] [SCOPES]\n"
+    "       switchyard key set ID [--name NAME] [SCOPES] [LIMITS]\n"
     "       switchyard key rotate ID [--grace 24h]\n"
     "       switchyard key disable ID | enable ID | delete ID\n"
     "each with [--state DIR | --config FILE] [--json]\n"
     "SCOPES: --models A,B --endpoints A,B --features A,B --ip-ranges A,B   ('*': any)\n"
+    "        --providers A,B --providers-denied A,B --regions A,B\n"
     "        --expires TIME|30d|never --default-feature NAME|none --body-bytes-max N\n"
-    "        --may-explain yes|no --stores-bodies yes|no --metadata JSON\n";
+    "        --may-explain yes|no --stores-bodies yes|no --metadata JSON\n"
+    "LIMITS: --rpm N --tpm N --concurrency N --requests-per-day N --tokens-per-day N\n"
+    "        --requests-per-month N --tokens-per-month N   (0: none)\n"
+    "        --priority low|normal|high\n";
 
 const std::vector<Option> kScopes = {
     {"--name", "name", Kind::kText},
@@ -27,12 +31,16 @@ const std::vector<Option> kScopes = {
     {"--endpoints", "endpoints", Kind::kList},
     {"--features", "features", Kind::kList},
     {"--ip-ranges", "ip_ranges", Kind::kList},
+    {"--providers", "providers", Kind::kList},
+    {"--providers-denied", "providers_denied", Kind::kList},
+    {"--regions", "regions", Kind::kList},
     {"--default-feature", "default_feature", Kind::kTextOrNone},
     {"--may-explain", "may_explain", Kind::kFlag},
     {"--stores-bodies", "stores_bodies", Kind::kFlag},
     {"--body-bytes-max", "body_bytes_max", Kind::kNumber},
     {"--expires", "expires", Kind::kTime},
     {"--metadata", "metadata", Kind::kJson},
+    {"--priority", "priority", Kind::kText},
 };
 const Option kAccount = {"--account", "account", Kind::kText};
 
@@ -183,10 +191,10 @@ int change(Registry& registry, const Arguments& args, const Streams& streams) {
 
 const std::vector<Verb>& verbs() {
   static const std::vector<Verb> all = {
-      {"create", create, false, option_names(creating_options()), check_new},
+      {"create", create, false, with_limit_options(option_names(creating_options())), check_new},
       {"list", list, false, {kAccount.option}},
       {"show", show, true, {}},
-      {"set", set, true, option_names(kScopes)},
+      {"set", set, true, with_limit_options(option_names(kScopes))},
       {"rotate", rotate, true, {"--grace"}},
       {"disable", change, true, {}},
       {"enable", change, true, {}},

@@ -20,6 +20,20 @@ using Allocator = rapidjson::Document::AllocatorType;
 
 constexpr std::uint64_t kDay = 24 * 3600;
 
+struct LimitOption {
+  const char* option;
+  const char* member;
+};
+constexpr LimitOption kLimits[] = {
+    {"--rpm", "rpm"},
+    {"--tpm", "tpm"},
+    {"--concurrency", "concurrency"},
+    {"--requests-per-day", "requests_per_day"},
+    {"--tokens-per-day", "tokens_per_day"},
+    {"--requests-per-month", "requests_per_month"},
+    {"--tokens-per-month", "tokens_per_month"},
+};
+
 Json text_value(const std::string& text, Allocator& allocator) {
   return Json(text.data(), static_cast<rapidjson::SizeType>(text.size()), allocator);
 }
@@ -164,6 +178,11 @@ std::vector<std::string> option_names(const std::vector<Option>& options) {
   return names;
 }
 
+std::vector<std::string> with_limit_options(std::vector<std::string> names) {
+  for (const LimitOption& limit : kLimits) names.emplace_back(limit.option);
+  return names;
+}
+
 Result<rapidjson::Document> fields_of(const Arguments& args, const std::vector<Option>& options) {
   rapidjson::Document fields(rapidjson::kObjectType);
   auto& allocator = fields.GetAllocator();
@@ -173,6 +192,14 @@ Result<rapidjson::Document> fields_of(const Arguments& args, const std::vector<O
     if (!value) return Error{std::string(option.option) + ": " + value.error().message};
     fields.AddMember(rapidjson::StringRef(option.member), *value, allocator);
   }
+  Json limits(rapidjson::kObjectType);
+  for (const LimitOption& limit : kLimits) {
+    if (!args.has(limit.option)) continue;
+    const auto count = parse_count(args.value(limit.option));
+    if (!count) return Error{std::string(limit.option) + ": expected a number, or 0 for no limit"};
+    limits.AddMember(rapidjson::StringRef(limit.member), Json(*count), allocator);
+  }
+  if (limits.MemberCount() > 0) fields.AddMember("limits", limits, allocator);
   return fields;
 }
 
@@ -211,33 +238,10 @@ void print_members(const std::string& json, std::ostream& out) {
   }
 }
 
-void print_table(const std::vector<std::vector<std::string>>& lines, std::ostream& out) {
-  std::vector<std::size_t> widths(lines.front().size());
-  for (const auto& line : lines) {
-    for (std::size_t i = 0; i < line.size(); ++i) widths[i] = std::max(widths[i], line[i].size());
-  }
-  for (const auto& line : lines) {
-    for (std::size_t i = 0; i + 1 < line.size(); ++i) {
-      out << line[i] << std::string(widths[i] - line[i].size() + 2, ' ');
-    }
-    out << line.back() << '\n';
-  }
-}
-
 std::string joined(const std::vector<std::string>& texts) {
   std::string all;
   for (const std::string& text : texts) all += (all.empty() ? "" : ",") + text;
   return all;
-}
-
-int fail(const Streams& streams, const std::string& message) {
-  streams.err << message << '\n';
-  return 1;
-}
-
-int misuse(const Streams& streams, const std::string& message, const char* usage) {
-  streams.err << message << '\n' << usage;
-  return 2;
 }
 
 }  // namespace switchyard::cli

@@ -1,11 +1,8 @@
 // What an upstream may be asked, and how it is treated when it fails.
 #pragma once
 
-#include <rapidjson/fwd.h>
-
 #include <chrono>
 #include <cstdint>
-#include <string>
 
 namespace switchyard::config {
 
@@ -33,13 +30,5 @@ struct BreakerPolicy {
 
   bool operator==(const BreakerPolicy&) const = default;
 };
-
-// Members that are left out, or are not what the schema says, have their defaults.
-UpstreamLimits read_upstream_limits(const rapidjson::Value& value);
-BreakerPolicy read_breaker(const rapidjson::Value& value);
-
-// For people: "rpm 500, concurrency 20"; empty where there is no limit.
-std::string describe(const UpstreamLimits& limits);
-std::string describe(const BreakerPolicy& policy);
 
 }  // namespace switchyard::config

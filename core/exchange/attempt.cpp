@@ -52,6 +52,16 @@ const Native* native_form(const Request& request, const ProviderSlot& slot) {
 
 }  // namespace
 
+config::Timeouts timeouts_of(const config::Provider& provider, const routing::Route& route) {
+  config::Timeouts timeouts = provider.timeouts;
+  if (route.policy == nullptr) return timeouts;
+  const config::AttemptPolicy& own = route.policy->attempts;
+  if (own.first_byte.count() > 0) timeouts.first_byte = own.first_byte;
+  if (own.first_token.count() > 0) timeouts.first_token = own.first_token;
+  if (own.total.count() > 0) timeouts.total = own.total;
+  return timeouts;
+}
+
 Attempt::Attempt(LoopContext& context, const Snapshot& snapshot, const Request& request,
                  const routing::Target& target, std::uint32_t credential, routing::Lane* lane,
                  ClientWriter& writer, Payment& payment)
@@ -64,6 +74,7 @@ Attempt::Attempt(LoopContext& context, const Snapshot& snapshot, const Request& 
       writer_(writer),
       payment_(payment),
       limits_(snapshot.config->limits),
+      timeouts_(timeouts_of(*slot_.config, *request.route)),
       outgoing_(native_ != nullptr ? native_->body : request.body,
                 request.rare != nullptr ? request.rare->blobs : std::span<const Blob>()),
       drain_deadline_(context.loop, [this] { abort(); }),
@@ -193,7 +204,7 @@ swy_rc Attempt::emit_delta(bool content, std::string_view data) {
 }
 
 void Attempt::arm_content_deadline() {
-  auto wait = slot_.config->timeouts.first_token;
+  auto wait = timeouts_.first_token;
   if (request_.until_content && request_.deadline_ns != 0) {
     const std::uint64_t now_ns = mono_ns();
     const std::uint64_t left_ns = request_.deadline_ns > now_ns ? request_.deadline_ns - now_ns : 0;
@@ -206,7 +217,7 @@ void Attempt::check_content() {
   if (draining_ || cancelling_) return;
   if (content_came_ || flushing_) {
     content_came_ = false;
-    content_deadline_.expires_after(slot_.config->timeouts.between_tokens);
+    content_deadline_.expires_after(timeouts_.between_tokens);
     return;
   }
   time_out(content_pieces_ == 0 ? "the stream brought no content in time"
@@ -585,7 +596,7 @@ Task<Attempt::Next> Attempt::exchange() {
   // Over the head as a whole: bytes that drip must not renew it.
   net::Deadline deadline(context_.loop,
                          [this] { time_out("the upstream's answer did not begin in time"); });
-  deadline.expires_after(slot_.config->timeouts.connect + slot_.config->timeouts.first_byte);
+  deadline.expires_after(timeouts_.connect + timeouts_.first_byte);
   const auto head = co_await read_head();
   deadline.disarm();
   const std::uint64_t head_ns = mono_ns();
@@ -593,7 +604,7 @@ Task<Attempt::Next> Attempt::exchange() {
   if (!head) co_return broken(head.error());
   outgoing_.forget();
   request_.record->head_ns = head_ns;
-  connection_->set_timeout(slot_.config->timeouts.between_bytes);
+  connection_->set_timeout(timeouts_.between_bytes);
 
   const net::ResponseHead& answer = **head;
   std::vector<swy_kv> headers;

@@ -17,6 +17,9 @@ namespace switchyard::exchange {
 
 class Payment;
 
+// A provider's, and what the feature that was asked for says instead.
+config::Timeouts timeouts_of(const config::Provider& provider, const routing::Route& route);
+
 class Attempt : public plugin::OperationSink {
  public:
   enum class Outcome { kDone, kFailed, kClientGone };
@@ -136,6 +139,7 @@ class Attempt : public plugin::OperationSink {
   ClientWriter& writer_;
   Payment& payment_;
   const config::Limits& limits_;
+  const config::Timeouts timeouts_;
 
   swy_req abi_request_{};
   const config::Credential* credential_ = nullptr;

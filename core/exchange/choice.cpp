@@ -44,6 +44,7 @@ swy_rreq route_facts(const Request& request, std::uint64_t seed, std::uint64_t n
   facts.task = to_swy(request.task);
   facts.model = to_swy(request.route->name);
   facts.feature = to_swy(request.record->feature);
+  facts.language = to_swy(request.route->language);
   facts.account = to_swy(request.record->account);
   facts.key_id = to_swy(request.record->key_id);
   facts.tok_in_est = estimate_tokens(request.body.size());
@@ -52,6 +53,7 @@ swy_rreq route_facts(const Request& request, std::uint64_t seed, std::uint64_t n
     facts.tok_out_est =
         facts.tok_out_max > 0 ? std::min(facts.tok_out_max, kAnswerTokens) : kAnswerTokens;
   }
+  facts.deadline_ns = request.deadline_ns;
   facts.now_ns = now_ns;
   facts.seed = seed;
   const Affinity affinity = affinity_of(request);
@@ -109,14 +111,35 @@ std::string plain_plan(const Snapshot& snapshot, const Request& request) {
                                 candidates, plan);
 }
 
+// What the host let no strategy see goes behind the decision's members.
+void append_left_out(const Snapshot& snapshot, const routing::Route& route, std::string& plan) {
+  if (route.left_out.empty()) return;
+  plan.pop_back();
+  plan += R"(,"left_out":[)";
+  for (std::size_t i = 0; i < route.left_out.size(); ++i) {
+    const routing::LeftOut& each = route.left_out[i];
+    plan += i == 0 ? R"({"provider":)" : R"(,{"provider":)";
+    append_json_string(plan, snapshot.providers[each.provider].config->id);
+    plan += R"(,"model":)";
+    append_json_string(plan, each.model);
+    plan += R"(,"reason":)";
+    append_json_string(plan, each.reason);
+    plan += '}';
+  }
+  plan += "]}";
+}
+
 }  // namespace
 
 std::string plan_json(const Snapshot& snapshot, const Request& request) {
   const routing::Route& route = *request.route;
-  if (!route.decided) return plain_plan(snapshot, request);
-  return routing::decision_json(route.pipeline->alias(), route.pipeline->strategies(),
-                                route.decided->request, route.decided->candidates,
-                                route.decided->plan);
+  std::string plan =
+      route.decided ? routing::decision_json(route.pipeline->alias(), route.pipeline->strategies(),
+                                             route.decided->request, route.decided->candidates,
+                                             route.decided->plan)
+                    : plain_plan(snapshot, request);
+  append_left_out(snapshot, route, plan);
+  return plan;
 }
 
 void note_plan(const Snapshot& snapshot, const Request& request) {

@@ -16,6 +16,8 @@ namespace {
 
 using net::Task;
 
+constexpr std::uint32_t kNoCredential = UINT32_MAX;
+
 Task<> pause(LoopContext& context, ClientWriter& writer, std::uint64_t delay_ns) {
   net::Timer timer(context.loop.executor());
   timer.expires_after(std::chrono::nanoseconds(delay_ns));
@@ -37,6 +39,10 @@ std::optional<std::uint32_t> bound_credential(const Snapshot& snapshot, const Re
 
 routing::Attempts::Policy attempts_policy(const Snapshot& snapshot, const Request& request) {
   routing::Attempts::Policy policy;
+  if (const config::Feature* const feature = request.route->policy) {
+    policy.attempts_max = feature->attempts.attempts_max;
+    policy.retry_percent = feature->attempts.retry_budget_percent;
+  }
   policy.deadline_ns = request.deadline_ns;
   policy.tokens = estimate_tokens(request.body.size());
   policy.once = request.rare != nullptr && request.rare->once;
@@ -54,8 +60,8 @@ std::uint64_t random_seed() {
 std::chrono::milliseconds total_time(const Snapshot& snapshot, const Request& request,
                                      const ProviderSlot& slot, std::uint64_t now_ns) {
   // A stream may run for long; an answer that comes whole has its total time.
-  const auto total =
-      request.stream ? snapshot.config->limits.stream_max : slot.config->timeouts.total;
+  const auto total = request.stream ? snapshot.config->limits.stream_max
+                                    : timeouts_of(*slot.config, *request.route).total;
   if (request.deadline_ns == 0 || request.until_content) return total;
   const std::uint64_t left_ns = request.deadline_ns > now_ns ? request.deadline_ns - now_ns : 0;
   return std::min(total, std::chrono::milliseconds(left_ns / 1'000'000 + 1));
@@ -65,10 +71,14 @@ bool is_past(std::uint64_t deadline_ns, std::uint64_t now_ns) {
   return deadline_ns != 0 && now_ns >= deadline_ns;
 }
 
+// "up/m:ok"; where the provider has several credentials also which: "up/m#eu-1:ok".
 void note_attempt(observe::Record& record, const ProviderSlot& slot, const routing::Target& target,
-                  const char* outcome) {
+                  std::uint32_t credential, const char* outcome) {
   if (!record.fallback_path.empty()) record.fallback_path += " > ";
-  record.fallback_path += slot.config->id + "/" + target.model + ":" + outcome;
+  record.fallback_path += slot.config->id + "/" + target.model;
+  const auto& all = slot.config->credentials;
+  if (all.size() > 1 && credential < all.size()) record.fallback_path += '#' + all[credential].name;
+  record.fallback_path += std::string(":") + outcome;
 }
 
 // Those that were not asked although they stood before one that is.
@@ -76,7 +86,8 @@ void note_passed(observe::Record& record, const Snapshot& snapshot, const routin
                  routing::Attempts& attempts) {
   for (const auto& [target, why] : attempts.take_passed()) {
     const routing::Target& each = route.targets[target];
-    note_attempt(record, snapshot.providers[each.provider], each, routing::barred_name(why));
+    note_attempt(record, snapshot.providers[each.provider], each, kNoCredential,
+                 routing::barred_name(why));
   }
 }
 
@@ -144,17 +155,19 @@ Task<> run(LoopContext& context, const Snapshot& snapshot, const Request& reques
     record.provider = slot.config->id;
     record.provider_family = slot.config->family;
     record.model_used = target.model;
+    writer.served_by(slot.config->id, target.model);
     if (auto unpaid = payment.reserve(target)) {
       last = std::move(*unpaid);
       told = {last.cls, 0, true};
-      note_attempt(record, slot, target, last.code);
+      note_attempt(record, slot, target, step->credential, last.code);
       continue;
     }
     if (request.explain) writer.explained(explanation(request, snapshot, target));
     const std::uint64_t begun_ns = mono_ns();
     Attempt attempt(context, snapshot, request, target, step->credential, attempts.lane(), writer,
                     payment);
-    const Observation observation(request, target, chosen, begun_ns);
+    const Observation observation(request, target, chosen && target.on == routing::kOnAny,
+                                  begun_ns);
     net::Deadline total(context.loop, [&attempt] {
       attempt.time_out("the request took longer than its total time");
     });
@@ -176,10 +189,11 @@ Task<> run(LoopContext& context, const Snapshot& snapshot, const Request& reques
     }
     const bool ok = outcome == Attempt::Outcome::kDone;
     const std::uint64_t ended_ns = mono_ns();
-    const bool hurried = !ok && is_past(request.deadline_ns, ended_ns);
+    const bool runs_on = request.until_content && writer.committed();
+    const bool hurried = !ok && !runs_on && is_past(request.deadline_ns, ended_ns);
     attempts.done(observation.end(attempt, ok, hurried, ended_ns), ended_ns);
     if (ok) {
-      if (!record.fallback_path.empty()) note_attempt(record, slot, target, "ok");
+      if (!record.fallback_path.empty()) note_attempt(record, slot, target, step->credential, "ok");
       settle_ok(record, attempt);
       payment.settle(record.usage, attempt.exhausted() ? "balance_exhausted" : "completed");
       if (payment.must_wait()) co_await payment.durable();
@@ -192,7 +206,7 @@ Task<> run(LoopContext& context, const Snapshot& snapshot, const Request& reques
 
     last = attempt.fault();
     told = {last.cls, last.retry_after_ms, surely_not_begun(last)};
-    note_attempt(record, slot, target, class_name(last.cls));
+    note_attempt(record, slot, target, step->credential, class_name(last.cls));
     if (writer.committed()) {
       note_usage(record, attempt);
       payment.settle(record.usage, class_name(last.cls));

@@ -105,6 +105,8 @@ class ClientWriter {
   // What of the request is lost on the way, for the answer's head where that has not gone out yet;
   // takes the place of what was said before.
   virtual void dropped(std::string_view /*pointers*/) {}
+  // Who answers, for the answer's head where that has not gone out yet. Both live until the end.
+  virtual void served_by(std::string_view /*provider*/, std::string_view /*model*/) {}
   // How targets were chosen, for the answer's head; takes the place of what was said before.
   virtual void explained(std::string_view /*text*/) {}
   // The whole answer; `json` lives until flush() has returned.

@@ -55,6 +55,18 @@ void add_request(const Request& request, Quantities& quantities) {
   if (request.task == "videos") at(quantities, Meter::kSecond) = count(request, "seconds");
 }
 
+// Of embedded files.
+std::uint64_t base64_bytes(std::string_view text) {
+  constexpr std::string_view kMark = ";base64,";
+  std::uint64_t total = 0;
+  for (std::size_t at = text.find(kMark); at != std::string_view::npos; at = text.find(kMark, at)) {
+    const std::size_t end = std::min(text.find('"', at), text.size());
+    total += end - at;
+    at = end;
+  }
+  return total;
+}
+
 }  // namespace
 
 std::string_view text_member(const Request& request, std::string_view name) {
@@ -66,6 +78,21 @@ bool makes_text(std::string_view task) { return task == "chat" || task == "compl
 std::uint64_t tokens_max(const Request& request) {
   const std::uint64_t completion = count(request, "max_completion_tokens");
   return completion > 0 ? completion : count(request, "max_tokens");
+}
+
+TokensAsked tokens_asked(const Request& request) {
+  constexpr std::uint64_t kAssumed = 1024, kMost = 1'000'000'000'000;
+  TokensAsked asked;
+  if (is_text(request.task)) {
+    asked.prompt = estimate_tokens(request.body.size() - base64_bytes(request.body));
+  }
+  if (!makes_text(request.task)) return asked;
+  const std::uint64_t most = tokens_max(request);
+  asked.limited = most > 0;
+  // Bounded first: what a client writes there may be anything.
+  asked.answer = std::min(asked.limited ? most : kAssumed, kMost) *
+                 std::min<std::uint64_t>(answers(request), 1000);
+  return asked;
 }
 
 Quantities upper_bounds(const Request& request, std::uint64_t prompt_tokens,

@@ -21,6 +21,14 @@ std::string_view text_member(const Request& request, std::string_view name);
 
 bool makes_text(std::string_view task);
 
+// About how many tokens a request may come to; pictures and sound in it are not counted.
+struct TokensAsked {
+  std::uint64_t prompt = 0, answer = 0;
+  bool limited =
+      true;  // false: it does not say how long its answer may be, and `answer` is assumed
+};
+TokensAsked tokens_asked(const Request& request);
+
 // The request's own limit of its answer; 0 where it sets none.
 std::uint64_t tokens_max(const Request& request);
 

@@ -30,6 +30,10 @@ void Loop::stop() { context_.stop(); }
 
 std::uint64_t Loop::take_lag_ns() { return lag_ns_.exchange(0, std::memory_order_relaxed); }
 
+std::uint64_t Loop::take_recent_lag_ns() {
+  return recent_lag_ns_.exchange(0, std::memory_order_relaxed);
+}
+
 void Loop::arm_tick() {
   if (ticking_) return;
   ticking_ = true;
@@ -44,7 +48,9 @@ void Loop::tick() {
   ticking_ = false;
   const std::uint64_t now = mono_ns();
   const std::uint64_t lag = now > due_ns_ ? now - due_ns_ : 0;
-  if (lag > lag_ns_.load(std::memory_order_relaxed)) lag_ns_.store(lag, std::memory_order_relaxed);
+  for (auto* const worst : {&lag_ns_, &recent_lag_ns_}) {
+    if (lag > worst->load(std::memory_order_relaxed)) worst->store(lag, std::memory_order_relaxed);
+  }
 
   // Those that are over move to a list of their own first: a callback may arm or destroy any
   // deadline, and whatever it destroys unlinks itself from either list.

@@ -70,6 +70,8 @@ class Loop {
   // The worst delay of a tick since it was last asked, which is how long a callback kept the loop
   // busy. [any thread]
   std::uint64_t take_lag_ns();
+  // The same, for another who asks. [any thread]
+  std::uint64_t take_recent_lag_ns();
 
  private:
   friend class Deadline;
@@ -82,7 +84,7 @@ class Loop {
   Timer timer_;
   bool ticking_ = false;
   std::uint64_t due_ns_ = 0;
-  std::atomic<std::uint64_t> lag_ns_{0};
+  std::atomic<std::uint64_t> lag_ns_{0}, recent_lag_ns_{0};
   using Deadlines = boost::intrusive::list<Deadline, boost::intrusive::constant_time_size<false>>;
   Deadlines deadlines_;
 };

@@ -265,6 +265,14 @@ void Metrics::write_counters(MetricsPage& page) const {
          "Requests sent on a kept connection.", &L::upstream_reused);
   single("switchyard_upstream_connections_failed_total", "counter",
          "Connections to upstreams that could not be made.", &L::upstream_failed);
+  page.family("switchyard_requests_shed_total", "counter",
+              "Requests turned away because the gateway had more to do than it can.");
+  constexpr const char* kReasons[] = {"requests", "memory", "descriptors", "lag"};
+  for (std::size_t i = 0; i < std::size(kReasons); ++i) {
+    std::uint64_t total = 0;
+    for (const auto& loop : loops_) total += loop->shed[i].load(std::memory_order_relaxed);
+    page.sample(std::string("{reason=\"") + kReasons[i] + "\"}", total);
+  }
   page.family("switchyard_upstream_connections", "gauge", "Connections to upstreams by state.");
   page.sample("{state=\"active\"}", sum(&L::upstream_active));
   page.sample("{state=\"idle\"}", sum(&L::upstream_idle));

@@ -50,6 +50,8 @@ class LoopMetrics {
   std::atomic<std::uint64_t> usage_impossible{0};  // reports that could not be true
   std::atomic<std::uint64_t> upstream_opened{0}, upstream_reused{0}, upstream_failed{0};
   std::atomic<std::int64_t> upstream_idle{0}, upstream_active{0};
+  // Requests turned away: for open requests, memory, descriptors, loop lag.
+  std::array<std::atomic<std::uint64_t>, 4> shed{};
 
  private:
   friend class Metrics;

@@ -194,9 +194,13 @@ void Pipeline::plan(swy_rreq request, Route& route, const Pricing& pricing) cons
   thread_local std::vector<swy_cand> candidates;
   thread_local Plan plan;
   std::vector<Target>& targets = route.targets;
-  candidates.resize(targets.size());
+  // Behind these are those for certain faults, which stay where they are.
+  const auto conditional = std::find_if(targets.begin(), targets.end(),
+                                        [](const Target& each) { return each.on != kOnAny; });
+  const auto considered = static_cast<std::size_t>(conditional - targets.begin());
+  candidates.resize(considered);
   std::string_view currency;  // the first price decides it
-  for (std::size_t i = 0; i < targets.size(); ++i) {
+  for (std::size_t i = 0; i < considered; ++i) {
     const Candidate& candidate = candidates_[targets[i].candidate];
     candidate.fill(candidates[i], request);
     candidates[i].est_cost_nano =
@@ -213,14 +217,15 @@ void Pipeline::plan(swy_rreq request, Route& route, const Pricing& pricing) cons
   decided->plan.scores = plan.scores;
   decided->plan.fault = plan.fault;
   route.decided = std::move(decided);
-  route.reason = reason(plan, targets.size());
+  route.reason = reason(plan, considered);
   // In place: what stands where the next one belongs goes where that one stood.
   for (std::uint32_t i = 0; i < plan.order.size(); ++i) {
     std::uint32_t from = plan.order[i];
     while (from < i) from = plan.order[from];
     if (from != i) std::swap(targets[i], targets[from]);
   }
-  targets.erase(targets.begin() + static_cast<std::ptrdiff_t>(plan.order.size()), targets.end());
+  targets.erase(targets.begin() + static_cast<std::ptrdiff_t>(plan.order.size()),
+                targets.begin() + static_cast<std::ptrdiff_t>(considered));
 }
 
 namespace {
@@ -374,7 +379,11 @@ Result<Pipelines, config::Faults> open_pipelines(plugin::Libraries& libraries,
                                                  Statistics& statistics) {
   Pipelines pipelines;
   config::Faults faults;
-  for (const config::Model& model : config.models) {
+  std::vector<const config::Feature*> named;
+  for (const config::Model& each : config.models) named.push_back(&each);
+  for (const config::Feature& each : config.features) named.push_back(&each);
+  for (const config::Feature* const each : named) {
+    const config::Feature& model = *each;
     Strategies strategies;
     for (const config::Strategy& strategy : model.strategies) {
       auto opened = open_strategy(libraries, strategy, "alias " + model.name);

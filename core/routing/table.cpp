@@ -29,40 +29,73 @@ Table::Table(const config::Config& config, const catalog::Catalog& catalog, Pipe
     : pipelines_(std::move(pipelines)) {
   for (std::size_t i = 0; i < config.providers.size(); ++i) {
     const config::Provider& provider = config.providers[i];
-    providers_.push_back({provider.id, false, provider.models.empty(), nullptr, {}});
+    providers_.push_back(
+        {provider.id, provider.region, false, provider.models.empty(), nullptr, {}});
     provider_ids_.emplace(provider.id, i);
-    add_models(i, names_of(provider, catalog));
+    add_models(i, provider, catalog);
   }
-  add_aliases(config);
+  add_all(config.models, config, catalog);
+  add_all(config.features, config, catalog);
   if (statistics != nullptr) keep_live(config, *statistics);
   make_list();
 }
 
 Table::~Table() = default;
 
-void Table::add_models(std::size_t index, const std::vector<std::string>& names) {
-  for (const std::string& name : names) {
+void Table::add_models(std::size_t index, const config::Provider& provider,
+                       const catalog::Catalog& catalog) {
+  for (const std::string& name : names_of(provider, catalog)) {
     if (name == "*") {
       providers_[index].any = true;
       any_.push_back(index);
     } else if (listed_target(name, index) == nullptr) {
-      by_model_[name].push_back({index, name, 0, nullptr});
+      const catalog::Model* const known = catalog.find(provider.family, name);
+      by_model_[name].push_back({index, name, 0, nullptr, kOnAny, known, provider.region});
     }
   }
 }
 
-void Table::add_aliases(const config::Config& config) {
-  for (const config::Model& model : config.models) {
-    Route route{model.name, {}, "alias " + model.name, nullptr};
-    const auto pipeline = pipelines_.find(model.name);
-    if (pipeline != pipelines_.end()) route.pipeline = pipeline->second.get();
-    for (std::uint32_t i = 0; i < model.candidates.size(); ++i) {
-      const config::Candidate& candidate = model.candidates[i];
-      const auto provider = provider_ids_.find(candidate.provider);
-      if (provider == provider_ids_.end()) continue;
-      route.targets.push_back({provider->second, candidate.model, i});
+Target Table::make_target(const config::Candidate& candidate, const config::Config& config,
+                          const catalog::Catalog& catalog) const {
+  const std::size_t provider = provider_ids_.find(candidate.provider)->second;
+  Target target;
+  target.provider = provider;
+  target.model = candidate.model;
+  target.known = catalog.find(config.providers[provider].family, candidate.model);
+  target.region = candidate.region;
+  return target;
+}
+
+void Table::add_all(const std::vector<config::Feature>& features, const config::Config& config,
+                    const catalog::Catalog& catalog) {
+  for (const config::Feature& feature : features) {
+    Route route;
+    route.name = feature.name;
+    route.policy = &feature;
+    route.reason = "alias " + feature.name;
+    if (feature.name.starts_with(config::kFeaturePrefix) && &features == &config.features) {
+      route.feature = feature.name.substr(config::kFeaturePrefix.size());
+      route.reason = "feature " + route.feature;
     }
-    aliases_.emplace(model.name, std::move(route));
+    for (const std::string& name : feature.require) {
+      if (const auto capability = catalog::capability(name)) route.require.add(*capability);
+    }
+    const auto pipeline = pipelines_.find(feature.name);
+    if (pipeline != pipelines_.end()) route.pipeline = pipeline->second.get();
+    for (std::uint32_t i = 0; i < feature.candidates.size(); ++i) {
+      if (!provider_ids_.contains(feature.candidates[i].provider)) continue;
+      Target target = make_target(feature.candidates[i], config, catalog);
+      target.candidate = i;
+      route.targets.push_back(std::move(target));
+    }
+    for (const config::Fallback& fallback : feature.fallback) {
+      for (const config::Candidate& candidate : fallback.to) {
+        Target target = make_target(candidate, config, catalog);
+        target.on = fallback.on;
+        route.targets.push_back(std::move(target));
+      }
+    }
+    aliases_.insert_or_assign(feature.name, std::move(route));
   }
 }
 
@@ -92,7 +125,7 @@ Target Table::unlisted_target(std::size_t provider, std::string_view model) cons
   const auto known = at.lives.find(model);
   Live* live = known == at.lives.end() ? nullptr : known->second;
   if (live == nullptr && at.unlisted) live = at.unlisted->find(model);
-  return {provider, std::string(model), 0, live};
+  return {provider, std::string(model), 0, live, kOnAny, nullptr, at.region};
 }
 
 void Table::each_live(const std::function<void(const Live&)>& call) const {

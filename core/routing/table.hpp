@@ -1,5 +1,5 @@
 // From the name that a client gives to the targets that may serve it. Immutable, made from a
-// configuration.
+// configuration and a catalog, which it refers to.
 #pragma once
 
 #include <functional>
@@ -32,13 +32,26 @@ struct Target {
   // For which faults of the attempt before it is tried, a bit 1 << SWY_CLS_* for each: of what the
   // configuration has as a fallback. Those are behind all that have kOnAny, and no strategy's.
   std::uint32_t on = kOnAny;
+  const catalog::Model* known = nullptr;  // null: the catalog has nothing on it
+  std::string_view region;                // empty: nobody said
+};
+
+// A candidate that the host itself left out, and why.
+struct LeftOut {
+  std::size_t provider = 0;
+  std::string model, reason;
 };
 
 struct Route {
   std::string name;             // what the client asked for
   std::vector<Target> targets;  // tried in order
   std::string reason;  // why these, for the record: "alias fast", "model gpt-x at openai", ...
-  const Pipeline* pipeline = nullptr;      // which chooses among several targets
+  const Pipeline* pipeline = nullptr;       // which chooses among several targets
+  std::string feature;                      // its name, where one was asked for
+  const config::Feature* policy = nullptr;  // what holds for its attempts; null: the defaults
+  catalog::Capabilities require;            // of every request, whatever it shows
+  std::vector<LeftOut> left_out;
+  std::string_view language;  // of the prompt: "zh", "latin" ...; empty where nobody looked
   std::shared_ptr<const Decided> decided;  // once it has chosen
 };
 
@@ -54,10 +67,10 @@ class Table {
         Statistics* statistics = nullptr);
   ~Table();
 
-  // Resolution order: a configured model (alias); "provider/model" where that provider lists the
-  // model; a model that providers list, in configuration order; "provider/model" where the provider
-  // takes any name ("*") or lists what the catalog has, which new models are missing from; a
-  // provider that takes any name. Empty targets: unknown.
+  // Resolution order: a configured feature ("feature/NAME") or model (alias); "provider/model"
+  // where that provider lists the model; a model that providers list, in configuration order;
+  // "provider/model" where the provider takes any name ("*") or lists what the catalog has, which
+  // new models are missing from; a provider that takes any name. Empty targets: unknown.
   Route resolve(std::string_view name) const;
 
   // Every name that can be asked for, sorted, without duplicates ("*" providers contribute
@@ -86,6 +99,7 @@ class Table {
 
   struct Provider {
     std::string id;
+    std::string_view region;
     bool any = false;   // lists "*"
     bool open = false;  // lists nothing itself: a model that the catalog lacks can still be asked
                         // for by "provider/model"
@@ -93,15 +107,19 @@ class Table {
     ByName<Live*> lives;  // of its models that a list or an alias names
   };
 
-  void add_models(std::size_t index, const std::vector<std::string>& names);
-  void add_aliases(const config::Config& config);
+  void add_models(std::size_t index, const config::Provider& provider,
+                  const catalog::Catalog& catalog);
+  void add_all(const std::vector<config::Feature>& features, const config::Config& config,
+               const catalog::Catalog& catalog);
+  Target make_target(const config::Candidate& candidate, const config::Config& config,
+                     const catalog::Catalog& catalog) const;
   void keep_live(const config::Config& config, Statistics& statistics);
   Target unlisted_target(std::size_t provider, std::string_view model) const;
   void make_list();
   const Target* listed_target(std::string_view model, std::size_t provider) const;
 
   Pipelines pipelines_;
-  ByName<Route> aliases_;
+  ByName<Route> aliases_;  // features too
   std::vector<Provider> providers_;
   ByName<std::size_t> provider_ids_;
   ByName<std::vector<Target>> by_model_;

@@ -13,11 +13,12 @@ constexpr std::string_view kModes[] = {"unmetered", "prepaid", "postpaid"};
 
 #define ACCOUNT_COLUMNS                                                                    \
   "id, number, name, parent, parent_pays, mode, currency, credit_limit_nano, markup_ppm, " \
-  "zone, metadata, created_unix_s, disabled_unix_s"
+  "zone, metadata, created_unix_s, disabled_unix_s, limits"
 #define KEY_COLUMNS                                                                          \
   "id, name, account, mac, models, created_unix_s, disabled_unix_s, deleted_unix_s, "        \
   "expires_unix_s, old_macs, features, endpoints, ip_ranges, default_feature, may_explain, " \
-  "stores_bodies, body_bytes_max, metadata"
+  "stores_bodies, body_bytes_max, metadata, limits, priority, providers, providers_denied, " \
+  "regions"
 // What was counted by count_change() in the same transaction.
 #define THIS_CHANGE "(SELECT n FROM changes WHERE name = 'keys')"
 // The accounts that are one or below it; its parameter is that one.
@@ -82,6 +83,7 @@ void bind_account(Statement& statement, const AccountRow& row) {
   statement.bind(row.name).bind(row.parent).bind(row.parent_pays).bind(to_text(row.mode));
   statement.bind(row.currency).bind(row.credit_limit_nano).bind(row.markup_ppm).bind(row.zone);
   statement.bind(row.metadata).bind(row.created_unix_s).bind(row.disabled_unix_s);
+  statement.bind(row.limits);
 }
 
 // In the order of the columns behind id.
@@ -92,6 +94,9 @@ void bind_key(Statement& statement, const KeyRow& row) {
   statement.bind(list_to_json(row.features)).bind(list_to_json(row.endpoints));
   statement.bind(list_to_json(row.ip_ranges)).bind(row.default_feature).bind(row.may_explain);
   statement.bind(row.stores_bodies).bind(row.body_bytes_max).bind(row.metadata);
+  statement.bind(row.limits).bind(row.priority);
+  statement.bind(list_to_json(row.reach.providers)).bind(list_to_json(row.reach.providers_denied));
+  statement.bind(list_to_json(row.reach.regions));
 }
 
 }  // namespace
@@ -130,6 +135,7 @@ Result<AccountRow> Accounts::account_of(const Statement& row) const {
   found.metadata = row.text(10);
   found.created_unix_s = count(row, 11);
   found.disabled_unix_s = count(row, 12);
+  found.limits = row.text(13);
   return found;
 }
 
@@ -141,7 +147,7 @@ Result<void> Accounts::add_account(AccountRow& row) {
     row.number = *number;
     const auto insert = database_.prepare("INSERT INTO accounts (" ACCOUNT_COLUMNS
                                           ", change) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, "
-                                          "?, ?, ?, " THIS_CHANGE ")");
+                                          "?, ?, ?, ?, " THIS_CHANGE ")");
     insert->bind(row.id).bind(row.number);
     bind_account(*insert, row);
     return insert->run();
@@ -191,7 +197,7 @@ Result<bool> Accounts::change_account(const std::string& id,
     const auto update = database_.prepare(
         "UPDATE accounts SET name = ?, parent = ?, parent_pays = ?, mode = ?, currency = ?, "
         "credit_limit_nano = ?, markup_ppm = ?, zone = ?, metadata = ?, created_unix_s = ?, "
-        "disabled_unix_s = ?, change = " THIS_CHANGE " WHERE id = ?");
+        "disabled_unix_s = ?, limits = ?, change = " THIS_CHANGE " WHERE id = ?");
     bind_account(*update, **row);
     if (const auto done = update->bind(id).run(); !done) return done.error();
     return true;
@@ -229,6 +235,8 @@ Result<KeyRow> Accounts::key_of(const Statement& row) const {
   key.stores_bodies = row.number(15) != 0;
   key.body_bytes_max = count(row, 16);
   key.metadata = row.text(17);
+  key.limits = row.text(18);
+  key.priority = row.text(19);
   struct List {
     int column;
     const char* name;
@@ -237,7 +245,10 @@ Result<KeyRow> Accounts::key_of(const Statement& row) const {
   const List lists[] = {{4, "models", &key.models},
                         {10, "features", &key.features},
                         {11, "endpoints", &key.endpoints},
-                        {12, "ip_ranges", &key.ip_ranges}};
+                        {12, "ip_ranges", &key.ip_ranges},
+                        {20, "providers", &key.reach.providers},
+                        {21, "providers_denied", &key.reach.providers_denied},
+                        {22, "regions", &key.reach.regions}};
   for (const List& list : lists) {
     auto texts = list_from_json(row.text(list.column));
     if (!texts) {
@@ -258,7 +269,7 @@ Result<void> Accounts::add_key(const KeyRow& row) {
     const auto insert =
         database_.prepare("INSERT INTO keys (" KEY_COLUMNS
                           ", change) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, "
-                          "?, ?, ?, ?, ?, " THIS_CHANGE ")");
+                          "?, ?, ?, ?, ?, ?, ?, ?, ?, ?, " THIS_CHANGE ")");
     insert->bind(row.id);
     bind_key(*insert, row);
     return insert->run();
@@ -311,7 +322,8 @@ Result<bool> Accounts::change_key(const std::string& id, const std::function<boo
         "UPDATE keys SET name = ?, account = ?, mac = ?, models = ?, created_unix_s = ?, "
         "disabled_unix_s = ?, deleted_unix_s = ?, expires_unix_s = ?, old_macs = ?, features = ?, "
         "endpoints = ?, ip_ranges = ?, default_feature = ?, may_explain = ?, stores_bodies = ?, "
-        "body_bytes_max = ?, metadata = ?, change = " THIS_CHANGE " WHERE id = ?");
+        "body_bytes_max = ?, metadata = ?, limits = ?, priority = ?, providers = ?, "
+        "providers_denied = ?, regions = ?, change = " THIS_CHANGE " WHERE id = ?");
     bind_key(*update, **row);
     if (const auto done = update->bind(id).run(); !done) return done.error();
     return true;

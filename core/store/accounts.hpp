@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "core/base/result.hpp"
+#include "core/config/reach.hpp"
 #include "core/store/database.hpp"
 
 namespace switchyard::store {
@@ -36,6 +37,7 @@ struct AccountRow {
   std::string zone = "UTC";            // IANA
   std::string metadata = "{}";         // a JSON object
   std::uint64_t created_unix_s = 0, disabled_unix_s = 0;
+  std::string limits = "{}";  // as config::to_json() writes them
 };
 
 // A MAC that a key had before it was rotated.
@@ -59,6 +61,9 @@ struct KeyRow {
   bool may_explain = false, stores_bodies = false;
   std::uint64_t body_bytes_max = 0;  // 0: the host's limit
   std::string metadata = "{}";       // a JSON object
+  std::string limits = "{}";         // as config::to_json() writes them
+  std::string priority = "normal";   // "low", "normal", "high"
+  config::Reach reach;
 };
 
 // Which rows of a list: those behind the id `after`, the oldest first.

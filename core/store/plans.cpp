@@ -108,6 +108,17 @@ Result<std::vector<SubscriptionRow>> Plans::subscriptions(const std::string& acc
   return all_rows(*select, subscription_of);
 }
 
+Result<std::vector<SubscriptionRow>> Plans::in_force() {
+  const auto held = database_.lock();
+  const auto select = database_.prepare("SELECT " SUBSCRIPTION_COLUMNS
+                                        " FROM subscriptions WHERE state <> 'ended' ORDER BY id");
+  return all_rows(*select, subscription_of);
+}
+
+Result<std::int64_t> Plans::version() {
+  return database_.number("SELECT n FROM changes WHERE name = 'subscriptions'");
+}
+
 Result<std::vector<SubscriptionRow>> Plans::due(std::int64_t now_unix_s, std::int64_t max) {
   const auto held = database_.lock();
   const auto select = database_.prepare("SELECT " SUBSCRIPTION_COLUMNS

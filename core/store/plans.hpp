@@ -60,6 +60,10 @@ class Plans {
   // By id, behind `after`; of one account where it is not empty.
   Result<std::vector<SubscriptionRow>> subscriptions(const std::string& account,
                                                      const std::string& after, std::int64_t max);
+  // Not ended, of all accounts.
+  Result<std::vector<SubscriptionRow>> in_force();
+  // Counts changes of subscriptions, by any connection.
+  Result<std::int64_t> version();
   // Not ended, and due; the earliest first.
   Result<std::vector<SubscriptionRow>> due(std::int64_t now_unix_s, std::int64_t max);
 

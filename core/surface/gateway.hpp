@@ -8,14 +8,25 @@
 #include <string>
 
 #include "core/account/budgets.hpp"
+#include "core/account/calendar.hpp"
 #include "core/account/directory.hpp"
+#include "core/account/limits.hpp"
 #include "core/account/self_service.hpp"
 #include "core/catalog/price_list.hpp"
 #include "core/exchange/exchange.hpp"
 #include "core/net/server.hpp"
 #include "core/observe/record.hpp"
 #include "core/store/store.hpp"
+#include "core/surface/redeem.hpp"
 #include "core/surface/webhooks.hpp"
+
+namespace switchyard::observe {
+class BodyKeeper;
+}
+namespace switchyard::account {
+class PlanRights;
+class PlanTable;
+}  // namespace switchyard::account
 
 namespace switchyard::surface {
 
@@ -23,6 +34,7 @@ struct Ask;                  // surface.hpp
 struct Canonical;            // surface.hpp
 struct Endpoint;             // endpoints.hpp
 struct Form;                 // form.hpp
+class Overload;              // overload.hpp
 enum class SelfServiceKind;  // self_service.hpp
 class Surface;               // surface.hpp
 struct VideoCall;            // videos.hpp
@@ -34,9 +46,11 @@ struct Published {
   std::shared_ptr<observe::LoggerFanout> loggers;
   catalog::PricesInForce prices;
   TakeWebhook stripe_webhook;  // empty: there is no such URL
+  RedeemCode redeem;           // the same
   bool open_access = false;    // no key exists: everybody on this machine may call
   std::shared_ptr<const account::BudgetTable> budgets;
   std::shared_ptr<const account::Account> open_account;  // who pays for these
+  std::shared_ptr<const account::PlanTable> plans;       // null: there are none
 };
 
 class Gateway : public net::HttpHandler {
@@ -46,6 +60,13 @@ class Gateway : public net::HttpHandler {
 
   // Where key holders' questions are answered from; null, and such paths are not there.
   void set_self_service(account::SelfService* service) { self_service_ = service; }
+
+  // Where bodies go of keys that have them kept; null, and none are.
+  void set_body_keeper(observe::BodyKeeper* keeper) { body_keeper_ = keeper; }
+  // What keys, accounts and plans may ask for; null, and nothing of it is looked at.
+  void set_limits(account::Limits* limits) { limits_ = limits; }
+  // Whether new requests are taken at all; null: always.
+  void set_overload(const Overload* overload) { overload_ = overload; }
 
   // From the next request on. [loop]
   void publish(std::shared_ptr<const Published> published);
@@ -71,11 +92,33 @@ class Gateway : public net::HttpHandler {
   static void keep_counting(const Call& call, const Surface& surface, const Canonical& canonical,
                             routing::Route& route);
   net::Task<> list_models(Call& call, const Surface& surface, const Ask& ask);
+  bool is_limited(const Call& call, const exchange::Request& request) const;
+  static const account::PlanRights* rights_of(const Call& call, const account::Account& account);
+  std::optional<exchange::Failure> find_limits(const Call& call, const exchange::Request& request,
+                                               std::vector<account::LimitSubject>& subjects);
+  std::optional<exchange::Failure> add_quota(const account::PlanRights& rights,
+                                             const std::string& model, const std::string& words,
+                                             std::vector<account::LimitSubject>& subjects) const;
+  net::Task<bool> take_limits(Call& call, const exchange::Request& request);
+  static std::uint64_t tokens_for(const exchange::Request& request,
+                                  const std::vector<account::LimitSubject>& subjects);
+  net::Task<account::LimitedRequest::Outcome> wait_for_turn(Call& call);
+  std::unique_ptr<account::LimitQueues::Place> enter_queue(const account::LimitSlot& slot,
+                                                           const std::shared_ptr<void>& turn);
+  net::Task<bool> prepare_limits(account::LimitedRequest& limited);
+  std::optional<exchange::Failure> shed(Call& call);
+  static config::Priority priority_of(const Call& call);
   // The body as it was sent, and the members of one that is JSON. False: it was refused.
   net::Task<bool> read_text(Call& call, std::string_view& text);
   net::Task<bool> scan(Call& call, std::string_view text, JsonIndex& index);
-  static std::optional<exchange::Failure> find_route(const Call& call, const std::string& model,
-                                                     std::string_view task, routing::Route& route);
+  // What find_route() goes by; the body is canonical, and empty where there is none.
+  struct Asked {
+    const std::string& model;
+    std::string_view task, body;
+    std::span<const swy_member> members;
+  };
+  static std::optional<exchange::Failure> find_route(Call& call, const Asked& asked,
+                                                     routing::Route& route);
   // A body that is a form becomes JSON: `body` is then that of `form`. False: it was refused.
   net::Task<bool> take_form(Call& call, const Endpoint& endpoint, std::string_view& body,
                             std::unique_ptr<Form>& form);
@@ -88,6 +131,7 @@ class Gateway : public net::HttpHandler {
                           store::JobRow& job);
   net::Task<> list_videos(Call& call);
   net::Task<> serve_stripe_webhook(Call& call);
+  net::Task<> serve_redeem(Call& call);
   template <class Work>
   net::Task<> in_store(Work work);
   net::Task<> answer(Call& call, unsigned status, std::string body);
@@ -96,12 +140,19 @@ class Gateway : public net::HttpHandler {
   static std::vector<std::string> near_names(const Call& call, std::string_view name);
   void list_models(const Call& call, std::string& out) const;
   void finish(Call& call);
+  // Has the answer copied where its key has bodies kept.
+  void begin_keeping(Call& call) const;
+  void keep_bodies(const Call& call) const;
   std::string new_request_id();
 
   exchange::LoopContext context_;
   net::asio::thread_pool& compute_;
   store::Store* store_;
   account::SelfService* self_service_ = nullptr;
+  observe::BodyKeeper* body_keeper_ = nullptr;
+  account::Limits* limits_ = nullptr;
+  const Overload* overload_ = nullptr;
+  account::Calendar calendar_;
   Pin current_;
   bool draining_ = false;
   std::uint64_t id_state_[2];

@@ -185,6 +185,12 @@ Task<bool> Gateway::ask_job(Call& call, const VideoCall& video, std::size_t prov
   request.route = &route;
   request.record = call.record.get();
   request.rare = &rare;
+  call.charge(request);
+  if (is_limited(call, request)) {
+    const bool admitted = co_await take_limits(call, request);
+    if (!admitted) co_return false;
+  }
+  request.account = nullptr;  // asking after a job is free
   OpenAiWriter writer(context_.loop, call.http, call.headers, false, false);
   co_await exchange::run(context_, call.snapshot(), request, writer);
   if (call.record->final_status != observe::FinalStatus::kOk) co_return false;

@@ -64,6 +64,15 @@ Task<> Gateway::serve_surface(Call& call, const Surface& surface) {
       co_await refuse(call, std::move(*refused));
       co_return;
     }
+    begin_keeping(call);
+  }
+
+  if (task || ask.what == Ask::What::kCount) {
+    auto full = shed(call);
+    if (full) {
+      co_await refuse(call, std::move(*full));
+      co_return;
+    }
   }
 
   if (ask.what == Ask::What::kNotStored) {
@@ -129,6 +138,9 @@ Task<> Gateway::serve_canonical(Call& call, const Surface& surface, const Ask& a
     } else {
       canonical.refusal = check_duplicates(index);
     }
+    if (text.size() > kScanOnLoopMax && !canonical.refusal) {
+      call.needs = routing::read_needs(ask.task, canonical.body, index.members());
+    }
   };
   if (text.size() <= kScanOnLoopMax) {
     translate();
@@ -143,7 +155,8 @@ Task<> Gateway::serve_canonical(Call& call, const Surface& surface, const Ask& a
     co_return;
   }
   routing::Route route;
-  auto unroutable = find_route(call, canonical.model, ask.task, route);
+  const Asked asked{canonical.model, ask.task, canonical.body, index.members()};
+  auto unroutable = find_route(call, asked, route);
   if (unroutable) {
     co_await refuse(call, std::move(*unroutable));
     co_return;
@@ -164,6 +177,11 @@ Task<> Gateway::serve_canonical(Call& call, const Surface& surface, const Ask& a
   native.dialect = surface.dialect();
   native.body = text;
   native.members = given.members();
+  const auto deadline = read_client_deadline(call.head());
+  if (!deadline) {
+    co_await refuse(call, bad_request(400, "invalid_header", deadline.error().message));
+    co_return;
+  }
   exchange::Request request;
   request.task = counts ? kCountTask : ask.task;
   request.dialect = "openai";
@@ -175,10 +193,15 @@ Task<> Gateway::serve_canonical(Call& call, const Surface& surface, const Ask& a
   request.route = &route;
   request.record = &record;
   call.charge(request);
+  call.hurry(request, *deadline);
   call.take_wishes(request);
   if (!canonical.foreign) request.native = &native;
   request.losses = losses;
   request.refuse_loss = refuses_loss(call.head());
+  if (is_limited(call, request)) {
+    const bool admitted = co_await take_limits(call, request);
+    if (!admitted) co_return;
+  }
   DialectWriter writer(context_.loop, call.http, call.headers, canonical.stream, surface,
                        std::move(canonical.answer), record.id);
   std::optional<Gauge> open;

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include <limits>
+#include <string_view>
 
 #include "core/base/clock.hpp"
 #include "core/observe/log.hpp"
@@ -21,6 +22,10 @@ constexpr char kOverloaded[] =
     "HTTP/1.1 503 Service Unavailable\r\ncontent-type: application/json\r\nretry-after: 1\r\n"
     "connection: close\r\ncontent-length: 125\r\n\r\n"
     R"({"error":{"message":"the gateway has no room for another connection","type":"server_error","param":null,"code":"overloaded"}})";
+
+// To a client that begins TLS: a fatal alert, internal_error (RFC 8446, sections 5.1 and 6), in
+// place of text that it would take for a broken handshake.
+constexpr char kTlsAlert[] = {0x15, 0x03, 0x03, 0x00, 0x02, 0x02, 0x50};
 
 }  // namespace
 
@@ -132,9 +137,9 @@ void Acceptor::deal(int fd, const Listener& listener, const std::string& address
   std::shared_ptr<void> hold;
   if (per_address_max_ > 0) {
     hold = addresses_->take(addresses_, address, per_address_max_);
-    if (!hold) return refuse(fd);
+    if (!hold) return refuse(fd, listener);
   }
-  if (static_cast<std::size_t>(open) >= connections_max_) return refuse(fd);
+  if (static_cast<std::size_t>(open) >= connections_max_) return refuse(fd, listener);
 
   const int on = 1;
   ::setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
@@ -155,11 +160,14 @@ void Acceptor::deal(int fd, const Listener& listener, const std::string& address
   net::asio::post(target.loop->context(), std::move(serve));
 }
 
-void Acceptor::refuse(int fd) {
+void Acceptor::refuse(int fd, const Listener& listener) {
   loops_.front().refused->fetch_add(1, std::memory_order_relaxed);
   // Best effort, and without waiting: the client may not even have sent its request.
+  const std::string_view text = listener.settings.tls
+                                    ? std::string_view(kTlsAlert, sizeof kTlsAlert)
+                                    : std::string_view(kOverloaded, sizeof kOverloaded - 1);
   [[maybe_unused]] const auto sent =
-      ::send(fd, kOverloaded, sizeof kOverloaded - 1, MSG_NOSIGNAL | MSG_DONTWAIT);
+      ::send(fd, text.data(), text.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
   ::shutdown(fd, SHUT_WR);
   ::close(fd);
 }
@@ -170,7 +178,7 @@ void Acceptor::refuse_without_descriptors(Listener& listener) {
   if (held) spdlog::error("accept_failed reason=\"no file descriptors left\" held_back={}", *held);
   if (spare_fd_ >= 0) ::close(spare_fd_);
   const int fd = ::accept4(listener.descriptor.native_handle(), nullptr, nullptr, SOCK_CLOEXEC);
-  if (fd >= 0) refuse(fd);
+  if (fd >= 0) refuse(fd, listener);
   spare_fd_ = ::open("/dev/null", O_RDONLY | O_CLOEXEC);
 }
 

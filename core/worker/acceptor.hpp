@@ -60,7 +60,7 @@ class Acceptor {
   // left.
   bool take(Listener& listener, unsigned most);
   void deal(int fd, const Listener& listener, const std::string& address);
-  void refuse(int fd);
+  void refuse(int fd, const Listener& listener);
   void refuse_without_descriptors(Listener& listener);
   ServingLoop& least_loaded();
 

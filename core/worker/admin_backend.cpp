@@ -8,6 +8,7 @@
 #include "core/config/json_text.hpp"
 #include "core/observe/log.hpp"
 #include "core/routing/pipeline.hpp"
+#include "core/worker/breaker_report.hpp"
 #include "core/worker/route_explain.hpp"
 #include "core/worker/route_report.hpp"
 #include "switchyard_version.hpp"
@@ -93,6 +94,7 @@ std::string AdminState::metrics_text() {
                      "counter", observe::prometheus_labels({{"alias", alias}}),
                      static_cast<double>(pipeline->faults())});
   }
+  add_breaker_stats(extra, *now.snapshot->routes);
   extra.push_back({"switchyard_gateway_keys", "Gateway keys in force", "gauge", "",
                    static_cast<double>(now.keys)});
   extra.push_back({"switchyard_config_generation", "Counts configurations put in force", "gauge",
@@ -172,6 +174,22 @@ admin::Answer AdminState::explain_route(const std::string& body) {
 }
 
 std::string AdminState::routes_json() { return report_routes(*view().snapshot); }
+
+std::string AdminState::breakers_json(bool all) {
+  return report_breakers(*view().snapshot->routes, all);
+}
+
+std::optional<std::string> AdminState::set_breaker(const std::string& id, State state) {
+  using Force = routing::Breaker::Force;
+  const Force force = state == State::kOpen     ? Force::kOpen
+                      : state == State::kClosed ? Force::kClosed
+                                                : Force::kNone;
+  return force_breaker(*view().snapshot->routes, id, force);
+}
+
+std::vector<account::RefusedCredential> AdminState::refused_credentials() {
+  return switchyard::refused_credentials(*view().snapshot->routes);
+}
 
 std::string AdminState::config_text() { return config::describe(*view().snapshot->config); }
 

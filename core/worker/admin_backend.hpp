@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "core/account/alerts.hpp"
 #include "core/account/ledger.hpp"
 #include "core/admin/api.hpp"
 #include "core/catalog/price_list.hpp"
@@ -41,11 +42,16 @@ class AdminState : public admin::AdminBackend {
   // Libraries themselves stay on the control thread, where their last reference has to go.
   void publish_plugins(PluginReport report);
 
+  // Those of the configuration in force. [any thread]
+  std::vector<account::RefusedCredential> refused_credentials();
+
   std::string metrics_text() override;
   std::string status_json() override;
   std::string plugins_json() override;
   std::string providers_json() override;
   std::string routes_json() override;
+  std::string breakers_json(bool all) override;
+  std::optional<std::string> set_breaker(const std::string& id, State state) override;
   admin::Answer explain_route(const std::string& body) override;
   std::string config_text() override;
   config::Faults check_config(const std::string& text) override;

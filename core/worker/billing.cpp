@@ -4,7 +4,10 @@
 #include "core/admin/order_routes.hpp"
 #include "core/admin/plan_routes.hpp"
 #include "core/base/clock.hpp"
+#include "core/base/json_object.hpp"
 #include "core/base/json_scan.hpp"
+#include "core/base/nano.hpp"
+#include "core/base/os_thread.hpp"
 #include "core/base/zone.hpp"
 #include "core/observe/log.hpp"
 
@@ -110,13 +113,18 @@ Result<void> Billing::configure(std::shared_ptr<const config::Config> config) {
   return {};
 }
 
-void Billing::start() {
-  thread_ = std::thread([this] { run(); });
+void Billing::start(FindRefused refused, std::function<void()> also) {
+  refused_ = std::move(refused);
+  thread_ = std::thread([this, also = std::move(also)] {
+    name_thread("billing");
+    run(also);
+  });
 }
 
-void Billing::run() {
+void Billing::run(const std::function<void()>& also) {
   while (true) {
     turn(now_s());
+    also();
     std::unique_lock lock(mutex_);
     if (wake_.wait_for(lock, kTurn, [this] { return ending_; })) return;
   }
@@ -197,6 +205,7 @@ void Billing::raise_alerts(const config::Config& config, std::int64_t now_unix_s
     }
   }
   note("alerts_not_raised", alerts_.look_at_credentials(expiring, now_unix_s));
+  if (refused_) note("alerts_not_raised", alerts_.look_at_refusals(refused_(), now_unix_s));
   const auto& floor = config.alerts.balance_floor_nano;
   const bool same = floor == floor_looked_at_;
   if (!floor || (same && now_unix_s < balances_looked_at_s_ + kLookAtBalancesS)) return;
@@ -224,6 +233,22 @@ surface::TakeWebhook Billing::stripe_webhook(std::shared_ptr<const config::Confi
     auto answer = stripe_.take(signature, body, config->stripe_signing_secret, now_s());
     return surface::WebhookAnswer{answer.status, std::move(answer.body)};
   };
+}
+
+surface::RedeemCode Billing::redeemer() {
+  return
+      [this](const std::string& account, const std::string& code) -> account::Asked<std::string> {
+        const auto order = orders_.redeem(account, code, now_s());
+        if (!order) return order.error();
+        return JsonObject()
+            .text("object", "redemption")
+            .text("order", order->id)
+            .text("account", order->account)
+            .text("amount", format_nano(order->amount))
+            .text("currency", order->currency)
+            .text("state", order->state)
+            .take();
+      };
 }
 
 std::vector<admin::Route> Billing::routes() {

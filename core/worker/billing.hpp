@@ -6,6 +6,7 @@
 #include <condition_variable>
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <thread>
@@ -19,6 +20,7 @@
 #include "core/config/config.hpp"
 #include "core/plugin/destinations.hpp"
 #include "core/store/accounts.hpp"
+#include "core/surface/redeem.hpp"
 #include "core/surface/webhooks.hpp"
 
 namespace switchyard {
@@ -38,11 +40,15 @@ class Billing {
 
   // In force from the next turn on. The error: its alerts can't be posted. [control thread]
   Result<void> configure(std::shared_ptr<const config::Config> config);
-  // Begins the thread. [control thread]
-  void start();
+  // Begins the thread, which asks which credentials are refused, and has `also` done in each turn.
+  // [control thread]
+  using FindRefused = std::function<std::vector<account::RefusedCredential>()>;
+  void start(FindRefused refused, std::function<void()> also);
 
   // Empty where the configuration has no secret. It lives no longer than this.
   surface::TakeWebhook stripe_webhook(std::shared_ptr<const config::Config> config);
+  // What key holders redeem. It lives no longer than this.
+  surface::RedeemCode redeemer();
   std::vector<admin::Route> routes();
   // Null until they were read. [any thread]
   std::shared_ptr<const account::BudgetTable> budgets() const;
@@ -58,7 +64,7 @@ class Billing {
     std::shared_ptr<plugin::Destinations> destinations;
   };
 
-  void run();
+  void run(const std::function<void()>& also);
   bool ending() const;
   Result<void> make_cells(const account::Budget& budget);
   void renew_table(std::int64_t now_unix_s);
@@ -83,6 +89,7 @@ class Billing {
   account::Alerts alerts_;
   account::StripeWebhook stripe_;
 
+  FindRefused refused_;
   std::int64_t table_version_ = -1, balances_looked_at_s_ = 0;
   std::optional<std::int64_t> floor_looked_at_;
   mutable std::mutex mutex_;  // of what is below

@@ -44,10 +44,12 @@ plugin::Uses plugin_uses(const config::Config& config) {
     }
     uses.push_back({"logger", logger.plugin, names[i], logger.config_json, "", destinations});
   }
-  for (const config::Model& model : config.models) {
-    for (const config::Strategy& strategy : model.strategies) {
-      uses.push_back(
-          {"strategy", strategy.plugin, "alias " + model.name, strategy.config_json, "", ""});
+  for (const auto* models : {&config.models, &config.features}) {
+    for (const config::Model& model : *models) {
+      for (const config::Strategy& strategy : model.strategies) {
+        uses.push_back(
+            {"strategy", strategy.plugin, "alias " + model.name, strategy.config_json, "", ""});
+      }
     }
   }
   return uses;

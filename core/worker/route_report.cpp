@@ -90,10 +90,14 @@ std::string report_provider(const exchange::ProviderSlot& slot) {
 
 std::string report_routes(const exchange::Snapshot& snapshot) {
   const auto& pipelines = snapshot.routes->pipelines();
+  std::vector<const config::Feature*> named;
+  for (const config::Model& each : snapshot.config->models) named.push_back(&each);
+  for (const config::Feature& each : snapshot.config->features) named.push_back(&each);
   return JsonObject()
-      .raw("data",
-           json_array(snapshot.config->models,
-                      [&](const config::Model& model) { return report_alias(model, pipelines); }))
+      .raw("data", json_array(named,
+                              [&](const config::Feature* model) {
+                                return report_alias(*model, pipelines);
+                              }))
       .raw("next", "null")
       .take();
 }

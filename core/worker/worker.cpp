@@ -11,7 +11,9 @@
 #include <thread>
 
 #include "core/account/ledger.hpp"
+#include "core/account/limits.hpp"
 #include "core/account/loader.hpp"
+#include "core/account/plan_table.hpp"
 #include "core/account/registry.hpp"
 #include "core/admin/account_routes.hpp"
 #include "core/admin/api.hpp"
@@ -22,9 +24,11 @@
 #include "core/base/clock.hpp"
 #include "core/base/json_object.hpp"
 #include "core/base/os_process.hpp"
+#include "core/base/os_thread.hpp"
 #include "core/catalog/price_list.hpp"
 #include "core/config/change.hpp"
 #include "core/net/dns.hpp"
+#include "core/observe/body_keeper.hpp"
 #include "core/observe/log.hpp"
 #include "core/observe/record_keeper.hpp"
 #include "core/store/accounts.hpp"
@@ -40,6 +44,7 @@
 #include "core/worker/plugin_report.hpp"
 #include "core/worker/plugin_uses.hpp"
 #include "core/worker/plugin_watch.hpp"
+#include "core/worker/pressure.hpp"
 #include "core/worker/snapshot_builder.hpp"
 #include "switchyard_version.hpp"
 
@@ -143,6 +148,9 @@ class Worker {
   bool refresh_directory();
   bool load_prices();
   bool open_ledger();
+  bool open_limits();
+  bool load_plans();
+  void keep_limits();
   void end_ledger();
   void publish();
   Result<std::uint64_t, config::Faults> reload();  // the new generation
@@ -195,7 +203,8 @@ class Worker {
   asio::posix::stream_descriptor control_socket_;
   asio::steady_timer housekeeping_, drain_timer_;
   bool draining_ = false, keys_seen_ = false;
-  observe::LogGate keys_gate_{std::chrono::seconds(10)};
+  observe::LogGate keys_gate_{std::chrono::seconds(10)}, plans_gate_{std::chrono::seconds(10)},
+      limits_gate_{std::chrono::seconds(10)};
   std::chrono::steady_clock::time_point drain_deadline_;
 
   std::unique_ptr<store::Store> store_;
@@ -204,14 +213,21 @@ class Worker {
   store::State state_;
   std::unique_ptr<store::Accounts> accounts_;
   std::unique_ptr<account::Registry> registry_;
-  std::unique_ptr<account::SelfService> self_service_;
   std::unique_ptr<account::Loader> directory_;
   std::int64_t prices_version_ = 0;
   std::unique_ptr<account::Ledger> ledger_;
+  std::unique_ptr<account::SelfService> self_service_;
   std::unique_ptr<store::Database> books_database_;  // the admin's
   std::unique_ptr<store::Books> books_;
   std::shared_ptr<const account::BudgetTable> budgets_;  // as published
-  std::unique_ptr<Billing> billing_;                     // outlives the pool, which asks it
+  std::unique_ptr<store::Database> limits_database_;
+  std::unique_ptr<store::LimitCounts> limit_counts_;
+  std::unique_ptr<account::LimitTable> limit_table_;
+  std::unique_ptr<account::Limits> limits_;  // outlives the pool, which prepares it
+  std::unique_ptr<store::Plans> plan_rows_;
+  std::shared_ptr<const account::PlanTable> plans_;
+  std::int64_t plans_version_ = 0;
+  std::unique_ptr<Billing> billing_;  // outlives the pool, which asks it
   std::unique_ptr<plugin::Libraries> libraries_;
   std::unique_ptr<SnapshotBuilder> builder_;
   std::unique_ptr<PluginWatch> watch_;
@@ -224,10 +240,12 @@ class Worker {
   catalog::PricesInForce prices_;
   std::shared_ptr<observe::LoggerFanout> loggers_;
   std::shared_ptr<observe::RecordSettings> record_settings_;
+  std::unique_ptr<observe::BodyKeeper> body_keeper_;
   std::weak_ptr<observe::LoggerFanout::Line> record_line_;  // of the fan-outs that have it
   std::vector<std::shared_ptr<net::TlsServer>> tls_;
 
   std::vector<std::unique_ptr<LoopRuntime>> loops_;
+  std::unique_ptr<PressureGauge> pressure_;
   std::unique_ptr<Acceptor> acceptor_;
   std::unique_ptr<AdminState> admin_state_;
   std::unique_ptr<admin::Desk> desk_;
@@ -286,6 +304,10 @@ Result<std::shared_ptr<observe::LoggerFanout>, config::Faults> Worker::open_logg
 
 store::RecordLimits record_limits(const config::Records& records) {
   return {records.keep, records.usage_keep, records.size_max};
+}
+
+store::BodyLimits body_limits(const config::Records& records) {
+  return {records.bodies_keep, records.bodies_size_max};
 }
 
 // One for all configurations: what changes are its settings.
@@ -377,6 +399,7 @@ void Worker::adopt(Next next) {
   loggers_ = std::move(next.loggers);
   tls_ = std::move(next.tls);
   if (record_settings_) record_settings_->set(record_limits(config_->records));
+  body_keeper_->set_limits(body_limits(config_->records));
   const auto configured = billing_->configure(config_);
   if (!configured) {
     spdlog::error("alerts_not_posted reason={}", observe::quote(configured.error().message));
@@ -527,6 +550,51 @@ bool Worker::open_ledger() {
   return true;
 }
 
+// ---- limits ----
+
+bool Worker::open_limits() {
+  auto database = store::open_database(state_.directory);
+  auto table = database ? account::LimitTable::open(state_.directory)
+                        : Result<std::unique_ptr<account::LimitTable>>(database.error());
+  if (!table) {
+    spdlog::error("limits_not_opened reason={}", observe::quote(table.error().message));
+    return false;
+  }
+  limits_database_ = std::move(*database);
+  limit_counts_ = std::make_unique<store::LimitCounts>(*limits_database_);
+  limit_table_ = std::move(*table);
+  limits_ = std::make_unique<account::Limits>(*limit_table_, *limit_counts_);
+  plan_rows_ = std::make_unique<store::Plans>(*database_);
+  return load_plans();
+}
+
+// False: nothing changed, or they can't be read, and those before stay in force.
+bool Worker::load_plans() {
+  const auto version = plan_rows_->version();
+  if (version && *version == plans_version_) return false;
+  auto plans = version ? account::PlanTable::read(*plan_rows_)
+                       : Result<std::shared_ptr<const account::PlanTable>>(version.error());
+  if (!plans) {
+    if (const auto held = plans_gate_.pass(mono_ns())) {
+      spdlog::error("plans_not_loaded reason={} held_back={}",
+                    observe::quote(plans.error().message), *held);
+    }
+    return false;
+  }
+  plans_ = std::move(*plans);
+  plans_version_ = *version;
+  return true;
+}
+
+void Worker::keep_limits() {
+  const auto kept = limits_->keep();
+  if (kept) return;
+  if (const auto held = limits_gate_.pass(mono_ns())) {
+    spdlog::error("limits_not_saved reason={} held_back={}", observe::quote(kept.error().message),
+                  *held);
+  }
+}
+
 // What is not booked now is when the next worker starts.
 void Worker::end_ledger() {
   const auto ended = ledger_->end();
@@ -540,12 +608,15 @@ void Worker::publish() {
   published->loggers = loggers_;
   published->prices = prices_;
   published->stripe_webhook = billing_->stripe_webhook(config_);
+  published->redeem = billing_->redeemer();
   // Once there was a key, taking it away closes the door rather than opening it to everybody.
   const std::size_t keys = directory_->current()->enabled();
   if (keys > 0) keys_seen_ = true;
   published->open_access = options_.open_access && !keys_seen_;
   published->open_account = directory_->current()->account(std::string(store::kDefaultAccount));
   published->budgets = budgets_ = billing_->budgets();
+  published->plans = plans_;
+  pressure_->configure(config_->overload);
   const auto shared = std::shared_ptr<const surface::Published>(
       new surface::Published(*published), [this](const surface::Published* last) {
         // Loggers write out what is queued when they go, which takes its time.
@@ -674,10 +745,18 @@ bool Worker::start() {
   accounts_ = std::make_unique<store::Accounts>(*database_);
   const account::Pepper pepper{Secret(state_.pepper)};
   registry_ = std::make_unique<account::Registry>(*accounts_, pepper);
-  self_service_ = std::make_unique<account::SelfService>(*database_);
+  body_keeper_ = std::make_unique<observe::BodyKeeper>(
+      store::bodies_file(directory), Secret(state_.pepper),
+      [this](const std::string& key_id) -> Result<bool> {
+        const auto key = accounts_->key(key_id);
+        if (!key) return key.error();
+        return key->has_value();
+      },
+      body_limits(config_->records));
   directory_ = std::make_unique<account::Loader>(*accounts_, pepper);
   price_lists_ = std::make_unique<store::Prices>(*database_);
-  if (!open_ledger() || !open_billing()) return false;
+  if (!open_ledger() || !open_billing() || !open_limits()) return false;
+  self_service_ = std::make_unique<account::SelfService>(*database_, *ledger_);
 
   plugin::LibraryOptions libraries;
   libraries.directory = plugin_directory(*config_);
@@ -723,12 +802,17 @@ void Worker::start_loops() {
   const unsigned cores = std::max(1u, std::thread::hardware_concurrency());
   const unsigned count = config_->workers > 0 ? config_->workers : cores;
   std::vector<ServingLoop> serving;
+  pressure_ = std::make_unique<PressureGauge>(descriptor_limit());
   for (unsigned i = 0; i < count; ++i) {
     auto& metrics = metrics_.add_loop();
     loops_.push_back(
         std::make_unique<LoopRuntime>(i, resolver_, metrics, compute_, *store_, *ledger_));
     LoopRuntime& runtime = *loops_.back();
     runtime.gateway.set_self_service(self_service_.get());
+    runtime.gateway.set_body_keeper(body_keeper_.get());
+    runtime.gateway.set_limits(limits_.get());
+    runtime.gateway.set_overload(&pressure_->overload());
+    pressure_->add_loop(runtime.loop, metrics);
     serving.push_back(
         {&runtime.loop, &runtime.server, &metrics.connections, &metrics.refused_connections});
   }
@@ -744,8 +828,12 @@ void Worker::start_loops() {
   // Published before the threads run: no connection is served without a snapshot.
   publish();
   for (auto& runtime : loops_) {
-    runtime->thread = std::thread([&loop = runtime->loop] { loop.run(); });
+    runtime->thread = std::thread([&loop = runtime->loop] {
+      name_thread("loop");
+      loop.run();
+    });
   }
+  pressure_->start();
   start_admin();
 }
 
@@ -795,7 +883,10 @@ void Worker::start_admin() {
   add(admin::account_routes(account_services()));
   add(admin::ledger_routes(*books_, state_.directory));
   add(admin::price_routes(*database_));
-  add(admin::records_routes(records_directory()));
+  add(admin::records_routes(records_directory(),
+                            [this](const std::string& record_id, const std::string& key_id) {
+                              return body_keeper_->find(record_id, key_id);
+                            }));
   add(billing_->routes());
   const auto document = data_directory() / "admin-openapi.json";
   const auto is_within = [this](const std::string& account,
@@ -827,7 +918,8 @@ int Worker::run() {
     return kWorkerCannotStart;
   }
   start_loops();
-  billing_->start();
+  billing_->start([this] { return admin_state_->refused_credentials(); },
+                  [this] { keep_limits(); });
   read_control();
   watch_plugins();
   housekeep();
@@ -841,6 +933,8 @@ int Worker::run() {
   compute_.join();  // what is done there comes back to a loop
   stop_admin();
   billing_.reset();
+  pressure_.reset();
+  keep_limits();
   end_ledger();  // its threads post to the loops
   control_.restart();
   snapshot_.reset();
@@ -911,7 +1005,8 @@ void Worker::housekeep() {
     publish();
     spdlog::info("keys_loaded count={}", directory_->current()->enabled());
   }
-  if (billing_->budgets() != budgets_) publish();
+  const bool plans_changed = load_plans();
+  if (plans_changed || billing_->budgets() != budgets_) publish();
   const auto prices = price_lists_->version();
   if (prices && *prices != prices_version_ && load_prices()) {
     publish();

@@ -16,6 +16,7 @@ from providers.local import LlamaCpp, Ollama, Vllm
 from providers.minimax import MiniMax
 from providers.mistral import Mistral
 from providers.moonshot import Moonshot
+from providers.openai import OpenAI
 from providers.openrouter import OpenRouter
 from providers.qwen import Qwen
 from providers.ranking import Jina, Voyage
@@ -26,7 +27,7 @@ from providers.wenxin import Wenxin
 
 FAMILIES = {"azure": Azure, "azure-classic": AzureClassic, "deepseek": DeepSeek, "doubao": Doubao, "glm": Glm,
             "grok": Grok, "groq": Groq, "hunyuan": Hunyuan, "llamacpp": LlamaCpp, "minimax": MiniMax,
-            "mistral": Mistral, "moonshot": Moonshot, "ollama": Ollama, "openrouter": OpenRouter, "qwen": Qwen,
+            "mistral": Mistral, "moonshot": Moonshot, "ollama": Ollama, "openai": OpenAI, "openrouter": OpenRouter, "qwen": Qwen,
             "spark": Spark, "stepfun": StepFun, "together": Together, "vllm": Vllm, "wenxin": Wenxin}
 # What a client of OpenAI's may well send to anybody.
 MANY = {"temperature": 0, "max_completion_tokens": 50, "seed": 3, "user": "u-1", "stop": "END",

@@ -182,6 +182,30 @@ class Orders(unittest.TestCase):
         self.assertNotIn(code, self.admin.get("/codes").text)
         self.assertNotIn(code, self.gateway.log())
 
+    def test_the_holder_of_a_key_redeems_codes(self):
+        account = self.account()
+        key = self.admin.post("/keys", {"name": "buyer", "account": account}).json()["key"]
+        codes = self.admin.post("/codes", {"name": "shop", "amount": "7", "currency": "USD",
+                                           "count": 1}).json()["codes"]
+
+        def redeem(body, key=key, method="POST"):
+            return client.call(self.gateway.url, method, "/v1/redeem", body, key)
+        for body, status, code in (({"code": codes[0]}, 401, "invalid_api_key"),
+                                   ({"code": "no-such-code"}, 404, "unknown_code"),
+                                   ({"code": 5}, 400, "invalid_value"), ("{", 400, "invalid_value"),
+                                   ({"code": "x" * 5000}, 413, "bad_body")):
+            refused = redeem(body, None if status == 401 else key)
+            self.assertEqual((refused.status, refused.error["code"]), (status, code), refused.text)
+        self.assertEqual(redeem(None, method="GET").status, 405)
+        answer = redeem({"code": codes[0]})
+        self.assertEqual(answer.status, 201, answer.text)
+        given = answer.json()
+        self.assertEqual((given["account"], given["amount"], given["state"]), (account, "7", "applied"))
+        again = redeem({"code": codes[0]})
+        self.assertEqual((again.status, again.error["code"]), (409, "code_used"))
+        self.assertEqual(self.balance(account), "7")
+        self.assertNotIn(codes[0], self.gateway.log())
+
     def command(self, *words, code=0):
         done = subprocess.run([self.gateway.binary, *words, "--state", str(self.gateway.state)],
                               env=self.gateway.env, capture_output=True, text=True, timeout=60)

@@ -212,6 +212,7 @@ class Translator {
     json_.key("messages").open_array();
     for (const swy::ChatMessage& message : messages_) {
       const swy::Place here{&list, {}, message.index};
+      losses_.add_unless_null(here, "name", message.name);
       if (message.role == swy::ChatRole::kUser) {
         if (put_content("user", message.content, here)) put_cache_point(message.cache_control);
       } else if (message.role == swy::ChatRole::kAssistant) {
@@ -400,6 +401,8 @@ class Translator {
     if (json::type_of(function) != 'o') {
       return refuse("messages: tool calls other than of functions are not offered");
     }
+    const std::string_view extra = json::find(call, "extra_content");
+    losses_.add_unless_null(swy::Place{&list, {}, index}, "extra_content", extra);
     block("assistant");
     json_.open_object().key("toolUse").open_object();
     json_.key("toolUseId").text(tool_id(text_of(call, "id")));
@@ -656,6 +659,9 @@ class Translator {
   template <class Key>
   void put_reasoning_request(const Key& key) {
     const std::string_view effort = reasoning_.effort;
+    if (reasoning_.budget > 0 && family_ != Family::kClaudeBudget) {
+      losses_.add(swy::Place{nullptr, "reasoning"}, "max_tokens");
+    }
     if (thinks()) {
       if (!key("thinking")) return;
       json_.open_object().key("type");

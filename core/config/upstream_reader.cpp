@@ -1,7 +1,6 @@
-#include "core/config/upstream_policy.hpp"
+#include "core/config/upstream_reader.hpp"
 
 #include "core/config/address.hpp"
-#include "core/config/json_text.hpp"
 
 namespace switchyard::config {
 namespace {
@@ -16,12 +15,6 @@ void take(const Json& value, std::string_view name, Number& number) {
 void take(const Json& value, std::string_view name, bool& flag) {
   const Json* found = member(value, name);
   if (found != nullptr && found->IsBool()) flag = found->GetBool();
-}
-
-void take(const Json& value, std::string_view name, std::chrono::milliseconds& time) {
-  const Json* found = member(value, name);
-  if (found == nullptr || !found->IsString()) return;
-  if (const auto parsed = parse_duration(text_of(*found))) time = *parsed;
 }
 
 std::string said(const char* name, std::uint64_t number) {
@@ -44,18 +37,28 @@ UpstreamLimits read_upstream_limits(const Json& value) {
   return limits;
 }
 
-BreakerPolicy read_breaker(const Json& value) {
+BreakerPolicy read_breaker(const Json& value, const std::string& pointer, Faults& faults) {
   BreakerPolicy policy;
   take(value, "enabled", policy.enabled);
   take(value, "errors_percent", policy.errors_percent);
   take(value, "calls_min", policy.calls_min);
-  take(value, "window", policy.window);
-  take(value, "slow", policy.slow);
   take(value, "slow_percent", policy.slow_percent);
-  take(value, "cool_down", policy.cool_down);
-  take(value, "cool_down_max", policy.cool_down_max);
   take(value, "probes", policy.probes);
-  take(value, "ramp", policy.ramp);
+  const auto take_time = [&](const char* name, std::chrono::milliseconds& time) {
+    const Json* found = member(value, name);
+    if (found == nullptr || !found->IsString()) return;
+    if (const auto parsed = parse_duration(text_of(*found))) {
+      time = *parsed;
+    } else if (text_of(*found).find_first_not_of("0123456789mhs") == std::string_view::npos) {
+      faults.push_back({child(pointer, name), "a duration of more than 30 days"});
+    }
+  };
+  take_time("window", policy.window);
+  take_time("slow", policy.slow);
+  take_time("cool_down", policy.cool_down);
+  take_time("cool_down_max", policy.cool_down_max);
+  take_time("ramp", policy.ramp);
+  if (policy.cool_down_max < policy.cool_down) policy.cool_down_max = policy.cool_down;
   return policy;
 }
 
