@@ -9,9 +9,11 @@
 #include <cstring>
 
 #include "core/base/json_scan.hpp"
+#include "core/base/percent.hpp"
 #include "core/cli/admin_client.hpp"
 #include "core/cli/arguments.hpp"
 #include "core/cli/state_directory.hpp"
+#include "core/cli/terminal.hpp"
 
 namespace switchyard::cli {
 namespace {
@@ -19,38 +21,18 @@ namespace {
 using Json = rapidjson::Value;
 using Kind = ApiOption::Kind;
 
-struct Streams {
-  std::ostream& out;
-  std::ostream& err;
-};
-
-std::string percent_encode(std::string_view text) {
-  static constexpr char kDigits[] = "0123456789ABCDEF";
-  std::string encoded;
-  for (const char c : text) {
-    const bool plain = (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
-                       c == '-' || c == '_' || c == '.';
-    if (plain) {
-      encoded += c;
-    } else {
-      const auto byte = static_cast<unsigned char>(c);
-      encoded += {'%', kDigits[byte >> 4], kDigits[byte & 15]};
-    }
-  }
-  return encoded;
-}
-
 bool takes_word(const ApiVerb& verb) { return std::strchr(verb.path, '{') != nullptr; }
 
 std::string path_of(const ApiVerb& verb, const Arguments& args) {
   std::string path = verb.path;
   const std::size_t place = path.find("{}");
-  if (place != std::string::npos) path.replace(place, 2, percent_encode(args.words.front()));
+  if (place != std::string::npos) path.replace(place, 2, percent_encoded(args.words.front()));
   if (std::strcmp(verb.method, "GET") != 0) return path;
   char before = '?';
   for (const ApiOption& option : verb.options) {
     if (!args.has(option.name)) continue;
-    path += before + percent_encode(option.member) + "=" + percent_encode(args.value(option.name));
+    path +=
+        before + percent_encoded(option.member) + "=" + percent_encoded(args.value(option.name));
     before = '&';
   }
   return path;
@@ -135,17 +117,7 @@ void tell_table(const ApiVerb& verb, const Json& rows, std::ostream& out) {
       lines.back().push_back(there ? shown(row[column]) : "-");
     }
   }
-  std::vector<std::size_t> widths(verb.columns.size());
-  for (const auto& line : lines) {
-    for (std::size_t i = 0; i < line.size(); ++i) widths[i] = std::max(widths[i], line[i].size());
-  }
-  for (const auto& line : lines) {
-    std::string text;
-    for (std::size_t i = 0; i < line.size(); ++i) {
-      text += line[i] + std::string(widths[i] - line[i].size() + 2, ' ');
-    }
-    out << text.substr(0, text.find_last_not_of(' ') + 1) << '\n';
-  }
+  print_table(lines, out);
 }
 
 void tell(const ApiVerb& verb, const Json& answer, std::ostream& out) {

@@ -7,7 +7,7 @@
 #include "core/cli/arguments.hpp"
 #include "core/cli/command.hpp"
 #include "core/cli/state_directory.hpp"
-#include "core/cli/table.hpp"
+#include "core/cli/terminal.hpp"
 #include "core/store/store.hpp"
 
 namespace switchyard::cli {
@@ -18,16 +18,6 @@ constexpr char kUsage[] =
     "usage: switchyard audit list [--limit N] [--after SEQ] [--object ID]\n"
     "                       [--state DIR | --config FILE] [--json]\n"
     "the newest changes first; --after goes on behind one that was listed\n";
-
-int misuse(std::ostream& err, const std::string& message) {
-  err << message << '\n' << kUsage;
-  return 2;
-}
-
-int fail(std::ostream& err, const std::string& message) {
-  err << message << '\n';
-  return 1;
-}
 
 std::optional<std::uint64_t> number_of(const Arguments& args, const char* name,
                                        std::uint64_t otherwise) {
@@ -63,7 +53,7 @@ void tell_rows(const std::vector<store::AuditRow>& rows, std::ostream& out) {
                      row.begin.peer, row.begin.method + " " + row.begin.route,
                      row.begin.object.empty() ? row.object : row.begin.object, result});
   }
-  tell_table(lines, out);
+  print_table(lines, out);
 }
 
 }  // namespace
@@ -71,24 +61,26 @@ void tell_rows(const std::vector<store::AuditRow>& rows, std::ostream& out) {
 int run_audit(std::span<const std::string> args, std::ostream& out, std::ostream& err) {
   const auto parsed = parse_arguments(
       args, {"--limit", "--after", "--object", "--state", "--config"}, {"--json", "--help"});
-  if (!parsed) return misuse(err, parsed.error().message);
+  if (!parsed) return misuse({out, err}, parsed.error().message, kUsage);
   if (parsed->has("--help")) {
     out << kUsage;
     return 0;
   }
-  if (parsed->words != std::vector<std::string>{"list"}) return misuse(err, "audit: list");
+  if (parsed->words != std::vector<std::string>{"list"})
+    return misuse({out, err}, "audit: list", kUsage);
   if (parsed->has("--state") && parsed->has("--config")) {
-    return misuse(err, "--state and --config both say where the state is; give one");
+    return misuse({out, err}, "--state and --config both say where the state is; give one", kUsage);
   }
   const auto limit = number_of(*parsed, "--limit", 100);
   const auto after = number_of(*parsed, "--after", 0);
-  if (!limit || *limit == 0 || !after) return misuse(err, "--limit, --after: expected a number");
+  if (!limit || *limit == 0 || !after)
+    return misuse({out, err}, "--limit, --after: expected a number", kUsage);
   store::AuditLog::Query query;
   query.limit = *limit;
   query.before = *after;
   query.object = parsed->value("--object");
   const auto rows = read_rows(*parsed, query);
-  if (!rows) return fail(err, rows.error().message);
+  if (!rows) return fail({out, err}, rows.error().message);
   if (parsed->has("--json")) {
     out << json_array(*rows, admin::audit_json) << '\n';
   } else {

@@ -7,7 +7,7 @@
 #include "core/cli/arguments.hpp"
 #include "core/cli/command.hpp"
 #include "core/cli/state_directory.hpp"
-#include "core/cli/table.hpp"
+#include "core/cli/terminal.hpp"
 #include "core/config/json_text.hpp"
 
 namespace switchyard::cli {
@@ -25,21 +25,10 @@ constexpr char kUsage[] =
 struct Call {
   Arguments args;
   AdminClient client;
-  std::ostream& out;
-  std::ostream& err;
+  Streams streams;
 
   bool as_json() const { return args.has("--json"); }
 };
-
-int fail(std::ostream& err, const std::string& message) {
-  err << message << '\n';
-  return 1;
-}
-
-int misuse(std::ostream& err, const std::string& message) {
-  err << message << '\n' << kUsage;
-  return 2;
-}
 
 rapidjson::Document parsed(const std::string& body) {
   rapidjson::Document document;
@@ -63,13 +52,13 @@ void tell_faults(const rapidjson::Value* faults, std::ostream& out) {
 
 int refuse(const Call& call, const AdminAnswer& answer) {
   if (call.as_json()) {
-    call.out << answer.body << '\n';
+    call.streams.out << answer.body << '\n';
     return 1;
   }
-  call.err << error_message(answer) << '\n';
+  call.streams.err << error_message(answer) << '\n';
   const auto document = parsed(answer.body);
   if (const auto* error = config::member(document, "error")) {
-    tell_faults(config::member(*error, "faults"), call.err);
+    tell_faults(config::member(*error, "faults"), call.streams.err);
   }
   return 1;
 }
@@ -77,10 +66,10 @@ int refuse(const Call& call, const AdminAnswer& answer) {
 // 0 where the answer is a 200, which `tell` then shows.
 template <class Tell>
 int show(const Call& call, const Result<AdminAnswer>& answer, Tell tell) {
-  if (!answer) return fail(call.err, answer.error().message);
+  if (!answer) return fail(call.streams, answer.error().message);
   if (answer->status != 200) return refuse(call, *answer);
   if (call.as_json()) {
-    call.out << answer->body << '\n';
+    call.streams.out << answer->body << '\n';
     return 0;
   }
   tell(answer->body);
@@ -90,21 +79,21 @@ int show(const Call& call, const Result<AdminAnswer>& answer, Tell tell) {
 int show_config(const Call& call) {
   const auto answer = call.client.get("/admin/v1/config");
   if (answer && answer->status == 200 && call.as_json()) {
-    call.out << JsonObject().text("text", answer->body).take() << '\n';
+    call.streams.out << JsonObject().text("text", answer->body).take() << '\n';
     return 0;
   }
-  return show(call, answer, [&](const std::string& body) { call.out << body; });
+  return show(call, answer, [&](const std::string& body) { call.streams.out << body; });
 }
 
 int validate(const Call& call) {
   const auto text = config::read_file(call.args.words[1]);
-  if (!text) return fail(call.err, call.args.words[1] + ": " + text.error().message);
+  if (!text) return fail(call.streams, call.args.words[1] + ": " + text.error().message);
   const auto answer = call.client.post("/admin/v1/config/validate", *text);
   const int status = show(call, answer, [&](const std::string& body) {
     const auto document = parsed(body);
     const auto* faults = config::member(document, "faults");
-    if (faults != nullptr && faults->IsArray() && faults->Empty()) call.out << "no faults\n";
-    tell_faults(faults, call.err);
+    if (faults != nullptr && faults->IsArray() && faults->Empty()) call.streams.out << "no faults\n";
+    tell_faults(faults, call.streams.err);
   });
   if (status != 0) return status;
   const auto document = parsed(answer->body);
@@ -117,14 +106,14 @@ int tell_applied(const Call& call, const Result<AdminAnswer>& answer) {
     const auto document = parsed(body);
     const auto* generation = config::member(document, "generation");
     const bool known = generation != nullptr && generation->IsUint64();
-    call.out << "in force"
+    call.streams.out << "in force"
              << (known ? ": configuration " + std::to_string(generation->GetUint64()) : "") << '\n';
   });
 }
 
 int apply(const Call& call) {
   const auto text = config::read_file(call.args.words[1]);
-  if (!text) return fail(call.err, call.args.words[1] + ": " + text.error().message);
+  if (!text) return fail(call.streams, call.args.words[1] + ": " + text.error().message);
   return tell_applied(call, call.client.post("/admin/v1/config/apply", *text));
 }
 
@@ -141,9 +130,9 @@ int history(const Call& call) {
            bytes != nullptr && bytes->IsUint64() ? std::to_string(bytes->GetUint64()) : ""});
     }
     if (lines.size() == 1) {
-      call.out << "no history: the file was not changed by `config apply` yet\n";
+      call.streams.out << "no history: the file was not changed by `config apply` yet\n";
     } else {
-      tell_table(lines, call.out);
+      print_table(lines, call.streams.out);
     }
   });
 }
@@ -169,29 +158,31 @@ constexpr Verb kVerbs[] = {
 
 int run_config(std::span<const std::string> args, std::ostream& out, std::ostream& err) {
   auto read = parse_arguments(args, {"--state", "--config", "--ca-file"}, {"--json", "--help"});
-  if (!read) return misuse(err, read.error().message);
+  if (!read) return misuse({out, err}, read.error().message, kUsage);
   if (read->has("--help")) {
     out << kUsage;
     return 0;
   }
   if (read->words.empty())
-    return misuse(err, "config: show, validate, apply, history or rollback?");
+    return misuse({out, err}, "config: show, validate, apply, history or rollback?", kUsage);
   if (read->has("--state") && read->has("--config")) {
-    return misuse(err, "--state and --config both say where the state is; give one");
+    return misuse({out, err}, "--state and --config both say where the state is; give one", kUsage);
   }
   for (const Verb& verb : kVerbs) {
     if (read->words[0] != verb.name) continue;
     if (read->words.size() < verb.words_min || read->words.size() > verb.words_max) {
-      return misuse(err, "config " + read->words[0] +
-                             (verb.words_max == 1 ? " takes no further words" : " takes one name"));
+      return misuse({out, err},
+                    "config " + read->words[0] +
+                        (verb.words_max == 1 ? " takes no further words" : " takes one name"),
+                    kUsage);
     }
     const auto directory = state_directory(*read);
-    if (!directory) return fail(err, directory.error().message);
+    if (!directory) return fail({out, err}, directory.error().message);
     auto client = AdminClient::open(*directory, read->value("--ca-file"));
-    if (!client) return fail(err, client.error().message);
-    return verb.run(Call{std::move(*read), std::move(*client), out, err});
+    if (!client) return fail({out, err}, client.error().message);
+    return verb.run(Call{std::move(*read), std::move(*client), {out, err}});
   }
-  return misuse(err, "config: there is no \"" + read->words[0] + "\"");
+  return misuse({out, err}, "config: there is no \"" + read->words[0] + "\"", kUsage);
 }
 
 int run_config(std::span<const std::string> args) { return run_config(args, std::cout, std::cerr); }

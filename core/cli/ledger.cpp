@@ -12,6 +12,7 @@
 #include "core/cli/arguments.hpp"
 #include "core/cli/command.hpp"
 #include "core/cli/state_directory.hpp"
+#include "core/cli/terminal.hpp"
 #include "core/store/books.hpp"
 #include "core/store/store.hpp"
 
@@ -28,21 +29,6 @@ constexpr char kUsage[] =
     "       switchyard ledger balance [ACCOUNT] [--json]\n"
     "       switchyard ledger export [--from TIME] [--to TIME] [--format csv|json]\n"
     "each with [--state DIR | --config FILE]; a TIME is 2026-11-21 or 2026-11-21T19:30:00Z\n";
-
-struct Streams {
-  std::ostream& out;
-  std::ostream& err;
-};
-
-int fail(const Streams& streams, const std::string& message) {
-  streams.err << message << '\n';
-  return 1;
-}
-
-int misuse(const Streams& streams, const std::string& message) {
-  streams.err << message << '\n' << kUsage;
-  return 2;
-}
 
 // Of a directory that has to be there: looking must not make one.
 Result<fs::path> present_state(const Arguments& args) {
@@ -62,7 +48,8 @@ void put(Json& json, const char* name, const std::string& text) {
 // ---- verify ----
 
 int verify(const Arguments& args, const Streams& streams) {
-  if (args.words.size() != 1) return misuse(streams, "ledger verify takes no further words");
+  if (args.words.size() != 1)
+    return misuse(streams, "ledger verify takes no further words", kUsage);
   const auto state = present_state(args);
   if (!state) return fail(streams, state.error().message);
   const auto violations = account::verify_ledger(*state);
@@ -129,7 +116,8 @@ std::string ledger_name(const std::string& account) {
 }
 
 int balance(const Arguments& args, const Streams& streams) {
-  if (args.words.size() > 2) return misuse(streams, "ledger balance takes at most one account");
+  if (args.words.size() > 2)
+    return misuse(streams, "ledger balance takes at most one account", kUsage);
   const auto state = present_state(args);
   if (!state) return fail(streams, state.error().message);
   const auto database = store::open_database(*state);
@@ -209,17 +197,20 @@ Result<void> write_entries(store::Books& books, store::EntryFilter filter, bool 
 }
 
 int export_entries(const Arguments& args, const Streams& streams) {
-  if (args.words.size() != 1) return misuse(streams, "ledger export takes no further words");
+  if (args.words.size() != 1)
+    return misuse(streams, "ledger export takes no further words", kUsage);
   const std::string format = args.has("--format") ? args.value("--format") : "csv";
-  if (format != "csv" && format != "json") return misuse(streams, "--format: csv or json");
+  if (format != "csv" && format != "json") return misuse(streams, "--format: csv or json", kUsage);
   store::EntryFilter filter;
   for (const auto& [option, time] :
        {std::pair{"--from", &filter.from_unix_ns}, std::pair{"--to", &filter.to_unix_ns}}) {
     if (!args.has(option)) continue;
     const auto read = time_of(args.value(option));
     if (!read) {
-      return misuse(streams, std::string(option) + ": " + args.value(option) +
-                                 ": expected 2026-11-21 or 2026-11-21T19:30:00Z");
+      return misuse(streams,
+                    std::string(option) + ": " + args.value(option) +
+                        ": expected 2026-11-21 or 2026-11-21T19:30:00Z",
+                    kUsage);
     }
     *time = *read;
   }
@@ -238,24 +229,24 @@ int run_ledger(std::span<const std::string> args, std::ostream& out, std::ostrea
   const Streams streams{out, err};
   const auto parsed = parse_arguments(args, {"--from", "--to", "--format", "--state", "--config"},
                                       {"--json", "--help"});
-  if (!parsed) return misuse(streams, parsed.error().message);
+  if (!parsed) return misuse(streams, parsed.error().message, kUsage);
   if (parsed->has("--help")) {
     out << kUsage;
     return 0;
   }
-  if (parsed->words.empty()) return misuse(streams, "ledger: verify, balance or export?");
+  if (parsed->words.empty()) return misuse(streams, "ledger: verify, balance or export?", kUsage);
   if (parsed->has("--state") && parsed->has("--config")) {
-    return misuse(streams, "--state and --config both say where the state is; give one");
+    return misuse(streams, "--state and --config both say where the state is; give one", kUsage);
   }
   const std::string& verb = parsed->words[0];
   const bool exporting = verb == "export";
   if (!exporting && (parsed->has("--from") || parsed->has("--to") || parsed->has("--format"))) {
-    return misuse(streams, "--from, --to and --format go with ledger export");
+    return misuse(streams, "--from, --to and --format go with ledger export", kUsage);
   }
   if (exporting) return export_entries(*parsed, streams);
   if (verb == "verify") return verify(*parsed, streams);
   if (verb == "balance") return balance(*parsed, streams);
-  return misuse(streams, "ledger: there is no \"" + verb + "\"");
+  return misuse(streams, "ledger: there is no \"" + verb + "\"", kUsage);
 }
 
 int run_ledger(std::span<const std::string> args) { return run_ledger(args, std::cout, std::cerr); }

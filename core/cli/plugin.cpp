@@ -12,6 +12,7 @@
 #include "core/cli/plugin_file.hpp"
 #include "core/cli/plugin_new.hpp"
 #include "core/cli/state_directory.hpp"
+#include "core/cli/terminal.hpp"
 
 namespace switchyard::cli {
 namespace fs = std::filesystem;
@@ -30,21 +31,6 @@ constexpr char kUsage[] =
     "       switchyard plugin check FILE.so     holds a plugin file against its contract (--help)\n"
     "       switchyard plugin new provider|strategy|logger NAME [DIRECTORY]\n"
     "                                           a project of your own, from the template\n";
-
-struct Streams {
-  std::ostream& out;
-  std::ostream& err;
-};
-
-int fail(const Streams& streams, const std::string& message) {
-  streams.err << message << '\n';
-  return 1;
-}
-
-int misuse(const Streams& streams, const std::string& message) {
-  streams.err << message << '\n' << kUsage;
-  return 2;
-}
 
 // A command that asks a running gateway.
 struct Call {
@@ -94,24 +80,8 @@ int refuse(const Call& call, const AdminAnswer& answer) {
 
 // ---- list ----
 
-using Line = std::array<std::string, 8>;
-
-void tell_table(const std::vector<Line>& lines, std::ostream& out) {
-  std::array<std::size_t, std::tuple_size_v<Line>> widths{};
-  for (const Line& line : lines) {
-    for (std::size_t i = 0; i < line.size(); ++i) widths[i] = std::max(widths[i], line[i].size());
-  }
-  for (const Line& line : lines) {
-    std::string text;
-    for (std::size_t i = 0; i < line.size(); ++i) {
-      text += line[i] + std::string(widths[i] - line[i].size() + 2, ' ');
-    }
-    out << text.substr(0, text.find_last_not_of(' ') + 1) << '\n';
-  }
-}
-
 void tell_plugins(const Json& plugins, std::ostream& out) {
-  std::vector<Line> lines{
+  std::vector<std::vector<std::string>> lines{
       {"FILE", "GENERATION", "STATE", "ID", "VERSION", "SHA256", "INSTANCES", "SINCE"}};
   std::vector<std::string> reasons;
   for (const Json& plugin : array_of(plugins, "plugins").GetArray()) {
@@ -126,7 +96,7 @@ void tell_plugins(const Json& plugins, std::ostream& out) {
       if (!reason.empty()) reasons.push_back(file + ": " + reason);
     }
   }
-  tell_table(lines, out);
+  print_table(lines, out);
   for (const std::string& reason : reasons) out << reason << '\n';
 }
 
@@ -189,7 +159,7 @@ int swap(const Call& call) {
     return change(call, kRoute, path.filename().string());
   }
   if (path.extension() != ".so" || path.filename().string().starts_with('.')) {
-    return misuse(call.streams, path.string() + ": expected the path of a .so file");
+    return misuse(call.streams, path.string() + ": expected the path of a .so file", kUsage);
   }
   auto installed = InstalledFile::install(path, *directory);
   if (!installed) return fail(call.streams, installed.error().message);
@@ -205,17 +175,19 @@ int rollback(const Call& call) { return change(call, "/admin/v1/plugins/rollback
 // Asks the gateway whose state the options name.
 int ask_gateway(Words words, std::size_t wanted, int (*run)(const Call&), const Streams& streams) {
   auto parsed = parse_arguments(words, {"--state", "--config", "--ca-file"}, {"--json", "--help"});
-  if (!parsed) return misuse(streams, parsed.error().message);
+  if (!parsed) return misuse(streams, parsed.error().message, kUsage);
   if (parsed->has("--help")) {
     streams.out << kUsage;
     return 0;
   }
   if (parsed->has("--state") && parsed->has("--config")) {
-    return misuse(streams, "--state and --config both say where the state is; give one");
+    return misuse(streams, "--state and --config both say where the state is; give one", kUsage);
   }
   if (parsed->words.size() != wanted) {
-    return misuse(streams, wanted == 0 ? "plugin list takes no further words"
-                                       : "expected the name of one plugin file");
+    return misuse(
+        streams,
+        wanted == 0 ? "plugin list takes no further words" : "expected the name of one plugin file",
+        kUsage);
   }
   const auto directory = state_directory(*parsed);
   if (!directory) return fail(streams, directory.error().message);
@@ -243,7 +215,7 @@ constexpr Verb kVerbs[] = {
 
 int run_plugin(Words args, std::ostream& out, std::ostream& err) {
   const Streams streams{out, err};
-  if (args.empty()) return misuse(streams, "plugin: new, check, list, swap or rollback?");
+  if (args.empty()) return misuse(streams, "plugin: new, check, list, swap or rollback?", kUsage);
   if (args[0] == "--help") {
     out << kUsage;
     return 0;
@@ -251,7 +223,7 @@ int run_plugin(Words args, std::ostream& out, std::ostream& err) {
   for (const Verb& verb : kVerbs) {
     if (args[0] == verb.name) return verb.run(args.subspan(1), streams);
   }
-  return misuse(streams, "plugin: there is no \"" + args[0] + "\"");
+  return misuse(streams, "plugin: there is no \"" + args[0] + "\"", kUsage);
 }
 
 int run_plugin(Words args) { return run_plugin(args, std::cout, std::cerr); }

@@ -12,6 +12,7 @@
 #include "core/cli/arguments.hpp"
 #include "core/cli/command.hpp"
 #include "core/cli/state_directory.hpp"
+#include "core/cli/terminal.hpp"
 #include "core/config/json_text.hpp"
 #include "core/store/prices.hpp"
 #include "core/store/store.hpp"
@@ -32,43 +33,12 @@ constexpr char kUsage[] =
     "FILE is a list of purchase prices, of sale prices, or of rates of exchange, in JSON.\n"
     "A gateway that runs takes it over within a second.\n";
 
-struct Streams {
-  std::ostream& out;
-  std::ostream& err;
-};
-
-int fail(const Streams& streams, const std::string& message) {
-  streams.err << message << '\n';
-  return 1;
-}
-
-int misuse(const Streams& streams, const std::string& message) {
-  streams.err << message << '\n' << kUsage;
-  return 2;
-}
-
 std::string utc(std::uint64_t unix_s) {
   const auto seconds = static_cast<std::time_t>(unix_s);
   std::tm broken{};
   char text[32];
   if (gmtime_r(&seconds, &broken) == nullptr) return "?";
   return {text, std::strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%SZ", &broken)};
-}
-
-template <std::size_t N>
-void print_table(const std::vector<std::array<std::string, N>>& lines, std::ostream& out) {
-  std::array<std::size_t, N> widths{};
-  for (const auto& line : lines) {
-    for (std::size_t i = 0; i < N; ++i) widths[i] = std::max(widths[i], line[i].size());
-  }
-  for (const auto& line : lines) {
-    std::string text;
-    for (std::size_t i = 0; i < N; ++i) {
-      text += line[i] + std::string(widths[i] - line[i].size() + 2, ' ');
-    }
-    text.erase(text.find_last_not_of(' ') + 1);
-    out << text << '\n';
-  }
 }
 
 void put(Json& json, const char* name, const std::string& value) {
@@ -98,7 +68,7 @@ void tell_rows(const std::vector<store::PriceListRow>& rows, const Arguments& ar
     out << buffer.GetString() << '\n';
     return;
   }
-  std::vector<std::array<std::string, 5>> lines{{"NAME", "BOOK", "VERSION", "CREATED", "BY"}};
+  std::vector<std::vector<std::string>> lines{{"NAME", "BOOK", "VERSION", "CREATED", "BY"}};
   for (const store::PriceListRow& row : rows) {
     lines.push_back(
         {row.name, row.book, std::to_string(row.version), utc(row.created_unix_s), row.created_by});
@@ -310,7 +280,7 @@ int show(const Arguments& args, const Streams& streams) {
     streams.out << buffer.GetString() << '\n';
     return 0;
   }
-  std::vector<std::array<std::string, 7>> lines{
+  std::vector<std::vector<std::string>> lines{
       {"BOOK", "PROVIDER", "METER", "PRICE", "CURRENCY", "VERSION", "WHEN"}};
   for (const Shown& line : *shown) {
     lines.push_back(
@@ -336,23 +306,25 @@ constexpr Verb kVerbs[] = {{"import", 2, import_list},
 int run_price(std::span<const std::string> args, std::ostream& out, std::ostream& err) {
   const Streams streams{out, err};
   const auto parsed = parse_arguments(args, {"--state", "--config"}, {"--json", "--help"});
-  if (!parsed) return misuse(streams, parsed.error().message);
+  if (!parsed) return misuse(streams, parsed.error().message, kUsage);
   if (parsed->has("--help")) {
     out << kUsage;
     return 0;
   }
   if (parsed->has("--state") && parsed->has("--config")) {
-    return misuse(streams, "--state and --config both say where the state is; give one");
+    return misuse(streams, "--state and --config both say where the state is; give one", kUsage);
   }
-  if (parsed->words.empty()) return misuse(streams, "price: import, list, show or history?");
+  if (parsed->words.empty())
+    return misuse(streams, "price: import, list, show or history?", kUsage);
   for (const Verb& verb : kVerbs) {
     if (parsed->words[0] != verb.name) continue;
     if (parsed->words.size() == verb.words) return verb.run(*parsed, streams);
     return misuse(streams,
                   "price " + parsed->words[0] +
-                      (verb.words == 1 ? " takes no further words" : ": expected one word"));
+                      (verb.words == 1 ? " takes no further words" : ": expected one word"),
+                  kUsage);
   }
-  return misuse(streams, "price: there is no \"" + parsed->words[0] + "\"");
+  return misuse(streams, "price: there is no \"" + parsed->words[0] + "\"", kUsage);
 }
 
 int run_price(std::span<const std::string> args) { return run_price(args, std::cout, std::cerr); }

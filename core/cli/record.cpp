@@ -6,10 +6,12 @@
 #include <iostream>
 #include <vector>
 
+#include "core/base/percent.hpp"
 #include "core/cli/admin_client.hpp"
 #include "core/cli/arguments.hpp"
 #include "core/cli/command.hpp"
 #include "core/cli/state_directory.hpp"
+#include "core/cli/terminal.hpp"
 
 namespace switchyard::cli {
 namespace {
@@ -50,38 +52,7 @@ const std::vector<std::string> kUsageMembers{"--from",     "--to",     "--step",
                                              "--account",  "--key",    "--feature", "--model",
                                              "--provider", "--latency"};
 
-struct Streams {
-  std::ostream& out;
-  std::ostream& err;
-};
-
-int fail(const Streams& streams, const std::string& message) {
-  streams.err << message << '\n';
-  return 1;
-}
-
-int misuse(const Streams& streams, const std::string& message, const char* usage) {
-  streams.err << message << '\n' << usage;
-  return 2;
-}
-
 // ---- asking ----
-
-std::string escaped(std::string_view text) {
-  static constexpr char kHex[] = "0123456789ABCDEF";
-  std::string url;
-  for (const char c : text) {
-    const auto byte = static_cast<unsigned char>(c);
-    const bool plain = (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
-                       c == '-' || c == '_' || c == '.';
-    if (plain) {
-      url += c;
-    } else {
-      (url += '%') += {kHex[byte >> 4], kHex[byte & 15]};
-    }
-  }
-  return url;
-}
 
 // "?model_asked=fast&..." of "--model-asked fast ...".
 std::string query_of(const Arguments& args, const std::vector<std::string>& members) {
@@ -91,7 +62,8 @@ std::string query_of(const Arguments& args, const std::vector<std::string>& memb
     std::string name = option.substr(2);
     std::replace(name.begin(), name.end(), '-', '_');
     const std::string value = args.value(option);
-    query += (query.empty() ? '?' : '&') + name + '=' + (value.empty() ? "true" : escaped(value));
+    query += (query.empty() ? '?' : '&') + name + '=' +
+             (value.empty() ? "true" : percent_encoded(value));
   }
   return query;
 }
@@ -151,32 +123,14 @@ struct Column {
   std::string path;
 };
 
-// What clients wrote must not move the terminal's cursor.
-std::string printable(std::string text) {
-  for (char& c : text) {
-    if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f) c = '?';
-  }
-  return text;
-}
-
 void tell_table(const std::vector<Column>& columns, const Json& rows, std::ostream& out) {
   std::vector<std::vector<std::string>> lines(1);
   for (const Column& column : columns) lines[0].push_back(column.title);
   for (const Json& row : rows.GetArray()) {
     auto& line = lines.emplace_back();
-    for (const Column& column : columns) line.push_back(printable(cell_of(row, column.path)));
+    for (const Column& column : columns) line.push_back(cell_of(row, column.path));
   }
-  std::vector<std::size_t> widths(columns.size());
-  for (const auto& line : lines) {
-    for (std::size_t i = 0; i < line.size(); ++i) widths[i] = std::max(widths[i], line[i].size());
-  }
-  for (const auto& line : lines) {
-    std::string text;
-    for (std::size_t i = 0; i < line.size(); ++i) {
-      text += line[i] + std::string(widths[i] - line[i].size() + 2, ' ');
-    }
-    out << text.substr(0, text.find_last_not_of(' ') + 1) << '\n';
-  }
+  print_table(lines, out);
 }
 
 // RFC 4180. A cell that a spreadsheet would take for a formula begins with a quote.
@@ -331,7 +285,7 @@ int list_records(Arguments args, const Streams& streams) {
 }
 
 int show_record(Arguments args, const Streams& streams) {
-  const std::string path = "/admin/v1/records/" + escaped(args.words[1]);
+  const std::string path = "/admin/v1/records/" + percent_encoded(args.words[1]);
   auto asked = ask_and_check(std::move(args), path, streams);
   if (!asked) return asked.error();
   tell_pretty(asked->document, streams.out);

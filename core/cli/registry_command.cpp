@@ -211,33 +211,10 @@ void print_members(const std::string& json, std::ostream& out) {
   }
 }
 
-void print_table(const std::vector<std::vector<std::string>>& lines, std::ostream& out) {
-  std::vector<std::size_t> widths(lines.front().size());
-  for (const auto& line : lines) {
-    for (std::size_t i = 0; i < line.size(); ++i) widths[i] = std::max(widths[i], line[i].size());
-  }
-  for (const auto& line : lines) {
-    for (std::size_t i = 0; i + 1 < line.size(); ++i) {
-      out << line[i] << std::string(widths[i] - line[i].size() + 2, ' ');
-    }
-    out << line.back() << '\n';
-  }
-}
-
 std::string joined(const std::vector<std::string>& texts) {
   std::string all;
   for (const std::string& text : texts) all += (all.empty() ? "" : ",") + text;
   return all;
-}
-
-int fail(const Streams& streams, const std::string& message) {
-  streams.err << message << '\n';
-  return 1;
-}
-
-int misuse(const Streams& streams, const std::string& message, const char* usage) {
-  streams.err << message << '\n' << usage;
-  return 2;
 }
 
 }  // namespace switchyard::cli

@@ -13,14 +13,10 @@
 #include "core/account/registry.hpp"
 #include "core/base/result.hpp"
 #include "core/cli/arguments.hpp"
+#include "core/cli/terminal.hpp"
 #include "core/store/store.hpp"
 
 namespace switchyard::cli {
-
-struct Streams {
-  std::ostream& out;
-  std::ostream& err;
-};
 
 std::uint64_t now_unix_s();
 
@@ -53,8 +49,6 @@ void print_json(const std::string& json, std::ostream& out);
 void print_json(const std::vector<std::string>& objects, std::ostream& out);
 // A line for each member of an object.
 void print_members(const std::string& json, std::ostream& out);
-// Columns as wide as their widest cell; the first line is the head.
-void print_table(const std::vector<std::vector<std::string>>& lines, std::ostream& out);
 
 struct Verb {
   const char* name;
@@ -69,8 +63,5 @@ int run_verb(const std::string& noun, const char* usage, const std::vector<Verb>
              std::span<const std::string> args, const Streams& streams);
 
 std::string joined(const std::vector<std::string>& texts);
-
-int fail(const Streams& streams, const std::string& message);
-int misuse(const Streams& streams, const std::string& message, const char* usage);
 
 }  // namespace switchyard::cli

@@ -9,7 +9,7 @@
 #include "core/cli/arguments.hpp"
 #include "core/cli/command.hpp"
 #include "core/cli/state_directory.hpp"
-#include "core/cli/table.hpp"
+#include "core/cli/terminal.hpp"
 #include "core/store/audit.hpp"
 #include "core/store/store.hpp"
 
@@ -25,21 +25,6 @@ constexpr char kUsage[] =
     "each with [--state DIR | --config FILE] [--json]\n";
 
 constexpr std::uint64_t kPage = 1000;
-
-struct Streams {
-  std::ostream& out;
-  std::ostream& err;
-};
-
-int fail(const Streams& streams, const std::string& message) {
-  streams.err << message << '\n';
-  return 1;
-}
-
-int misuse(const Streams& streams, const std::string& message) {
-  streams.err << message << '\n' << kUsage;
-  return 2;
-}
 
 // Who may open the state directory is its owner: no token is asked for, and each change is audited.
 struct Opened {
@@ -99,17 +84,19 @@ int create(const Arguments& args, const Streams& streams) {
   asked.name = args.value("--name");
   asked.account = args.value("--account");
   asked.created_by = "cli";
-  if (args.words.size() != 1) return misuse(streams, "token create takes no further words");
+  if (args.words.size() != 1) return misuse(streams, "token create takes no further words", kUsage);
   if (!admin::is_token_name(asked.name)) {
-    return misuse(streams, "--name: expected 1 to 64 characters of A-Z, a-z, 0-9, . _ and -");
+    return misuse(streams, "--name: expected 1 to 64 characters of A-Z, a-z, 0-9, . _ and -",
+                  kUsage);
   }
   const auto role = admin::parse_role(args.value("--role"));
-  if (!role) return misuse(streams, "--role: expected viewer, operator or owner");
+  if (!role) return misuse(streams, "--role: expected viewer, operator or owner", kUsage);
   asked.role = *role;
   if (args.has("--expires")) {
     const auto at = parse_utc(args.value("--expires"));
     if (!at || *at <= admin::now_unix_s()) {
-      return misuse(streams, "--expires: expected a time to come, like 2030-01-31T00:00:00Z");
+      return misuse(streams, "--expires: expected a time to come, like 2030-01-31T00:00:00Z",
+                    kUsage);
     }
     asked.expires_unix_s = *at;
   }
@@ -145,7 +132,7 @@ std::string state_of(const store::TokenRow& row) {
 }
 
 int list(const Arguments& args, const Streams& streams) {
-  if (args.words.size() != 1) return misuse(streams, "token list takes no further words");
+  if (args.words.size() != 1) return misuse(streams, "token list takes no further words", kUsage);
   auto opened = open_present(args);
   if (!opened) return fail(streams, opened.error().message);
   const auto rows = all_tokens((*opened)->tokens);
@@ -164,12 +151,13 @@ int list(const Arguments& args, const Streams& streams) {
     lines.push_back({row.id, row.name, row.role, row.account.empty() ? "every" : row.account,
                      utc_text(row.created_unix_s), state_of(row)});
   }
-  tell_table(lines, streams.out);
+  print_table(lines, streams.out);
   return 0;
 }
 
 int disable(const Arguments& args, const Streams& streams) {
-  if (args.words.size() != 2) return misuse(streams, "token disable takes the id of one token");
+  if (args.words.size() != 2)
+    return misuse(streams, "token disable takes the id of one token", kUsage);
   const std::string& id = args.words[1];
   auto opened = open_present(args);
   if (!opened) return fail(streams, opened.error().message);
@@ -197,24 +185,24 @@ int run_token(std::span<const std::string> args, std::ostream& out, std::ostream
   const auto parsed =
       parse_arguments(args, {"--name", "--role", "--account", "--expires", "--state", "--config"},
                       {"--json", "--help"});
-  if (!parsed) return misuse(streams, parsed.error().message);
+  if (!parsed) return misuse(streams, parsed.error().message, kUsage);
   if (parsed->has("--help")) {
     out << kUsage;
     return 0;
   }
-  if (parsed->words.empty()) return misuse(streams, "token: create, list or disable?");
+  if (parsed->words.empty()) return misuse(streams, "token: create, list or disable?", kUsage);
   if (parsed->has("--state") && parsed->has("--config")) {
-    return misuse(streams, "--state and --config both say where the state is; give one");
+    return misuse(streams, "--state and --config both say where the state is; give one", kUsage);
   }
   const std::string& verb = parsed->words[0];
   if (verb == "create") return create(*parsed, streams);
   for (const char* option : {"--name", "--role", "--account", "--expires"}) {
     if (parsed->has(option))
-      return misuse(streams, std::string(option) + " goes with token create");
+      return misuse(streams, std::string(option) + " goes with token create", kUsage);
   }
   if (verb == "list") return list(*parsed, streams);
   if (verb == "disable") return disable(*parsed, streams);
-  return misuse(streams, "token: there is no \"" + verb + "\"");
+  return misuse(streams, "token: there is no \"" + verb + "\"", kUsage);
 }
 
 int run_token(std::span<const std::string> args) { return run_token(args, std::cout, std::cerr); }

@@ -8,6 +8,7 @@
 #include <charconv>
 
 #include "core/base/clock.hpp"
+#include "core/base/percent.hpp"
 #include "core/net/websocket.hpp"
 
 namespace switchyard::exchange {
@@ -49,20 +50,6 @@ bool reserved(std::string_view name) {
                                                 "sec-websocket-extensions"};
   return std::any_of(std::begin(kNames), std::end(kNames),
                      [name](std::string_view known) { return same_name(name, known); });
-}
-
-void append_query_escaped(std::string& out, std::string_view text) {
-  static constexpr char kHex[] = "0123456789ABCDEF";
-  for (const char c : text) {
-    const auto byte = static_cast<unsigned char>(c);
-    if (std::isalnum(byte) != 0 || c == '-' || c == '_' || c == '.' || c == '~') {
-      out += c;
-    } else {
-      out += '%';
-      out += kHex[byte >> 4];
-      out += kHex[byte & 15];
-    }
-  }
 }
 
 std::string base64(std::string_view bytes) {
@@ -232,9 +219,9 @@ swy_rc Outgoing::query(std::string_view name, std::string_view value) {
   if (special_ == nullptr || !special_->signing || name.empty()) return SWY_E_ARG;
   if (path_.size() + 3 * (name.size() + value.size()) > 32 * 1024) return SWY_E_LIMIT;
   path_ += path_.find('?') == std::string::npos ? '?' : '&';
-  append_query_escaped(path_, name);
+  append_percent_encoded(path_, name);
   path_ += '=';
-  append_query_escaped(path_, value);
+  append_percent_encoded(path_, value);
   return SWY_OK;
 }
 
@@ -428,7 +415,7 @@ std::span<const boost::asio::const_buffer> Outgoing::assemble(
   head_.append(method_).append(" ").append(base_path).append(path_);
   if (auth_scheme_ == "query" && !key.empty()) {
     head_.append(path_.find('?') == std::string::npos ? "?" : "&").append(auth_name_).append("=");
-    append_query_escaped(head_, key);
+    append_percent_encoded(head_, key);
   }
   head_.append(" HTTP/1.1\r\n").append(fixed_headers(slot));
   if (!key.empty()) {
