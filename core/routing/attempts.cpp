@@ -24,6 +24,10 @@ bool is_of_credential(std::int32_t cls) {
   return cls == SWY_CLS_AUTH || cls == SWY_CLS_QUOTA || cls == SWY_CLS_RATE_LIMIT;
 }
 
+// What a target that is not ready would most likely fail with.
+constexpr std::uint32_t kUnwell =
+    1u << SWY_CLS_OVERLOADED | 1u << SWY_CLS_RATE_LIMIT | 1u << SWY_CLS_SERVER;
+
 bool is_meant(const Target& target, std::int32_t cls) {
   return target.on == kOnAny ? try_elsewhere(cls) : (target.on >> cls & 1u) != 0;
 }
@@ -57,13 +61,19 @@ std::optional<Attempts::Step> Attempts::next(const Fault* last, std::uint64_t no
 
 std::optional<Attempts::Step> Attempts::first(std::uint64_t now_ns) {
   const auto count = static_cast<std::uint32_t>(route_.targets.size());
-  for (const bool anyway : {false, true}) {
-    for (std::uint32_t i = 0; i < count && route_.targets[i].on == kOnAny; ++i) {
+  const auto ask = [&](bool fallbacks, bool anyway) -> std::optional<Step> {
+    for (std::uint32_t i = 0; i < count; ++i) {
+      const std::uint32_t on = route_.targets[i].on;
+      if (fallbacks ? on == kOnAny || (on & kUnwell) == 0 : on != kOnAny) continue;
       auto step = take(i, anyway, false, now_ns);
       if (step) return step;
     }
-  }
-  return std::nullopt;
+    return std::nullopt;
+  };
+  auto step = ask(false, false);
+  if (!step) step = ask(true, false);
+  if (!step) step = ask(false, true);
+  return step;
 }
 
 std::optional<Attempts::Step> Attempts::other_credential(const Fault& last, std::uint64_t now_ns) {
@@ -175,8 +185,8 @@ std::optional<std::uint32_t> Attempts::best_lane(const Live& live, std::uint32_t
 
 // What passes soonest is what the client is told.
 void Attempts::note_nobody(Lane::Barred why, std::uint64_t eases_ns) {
-  const bool sooner = why == Lane::Barred::kLimit && (nobody_.why != Lane::Barred::kLimit ||
-                                                      eases_ns < nobody_.eases_ns);
+  const bool sooner = why == Lane::Barred::kLimit &&
+                      (nobody_.why != Lane::Barred::kLimit || eases_ns < nobody_.eases_ns);
   if (nobody_.why == Lane::Barred::kNot || sooner) nobody_ = {why, eases_ns};
 }
 

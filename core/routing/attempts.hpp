@@ -28,8 +28,9 @@ bool try_elsewhere(std::int32_t cls);
 //
 //   while (auto step = attempts.next(last, now)) { ...; attempts.done(outcome, now); last = ... }
 //
-// The route's targets are tried in their order, those first that are ready; where none is, those
-// that are unwell, but never one that an operator closed off or whose configured limit is reached.
+// The route's targets are tried in their order, those first that are ready; where no candidate is,
+// fallbacks for upstreams that fail or are full, and at last candidates that are unwell, but never
+// one that an operator closed off or whose configured limit is reached.
 class Attempts {
  public:
   static constexpr unsigned kAttemptsMost = 16;

@@ -106,6 +106,18 @@ TEST_CASE("attempts: a fault that another target may not share goes on to it, on
   CHECK(world.path({timeout, timeout, timeout, timeout}, more) == "a0 b0 c0");
 }
 
+TEST_CASE("attempts: a fallback for such faults comes before a candidate that is unwell",
+          "[unit][routing]") {
+  World world = of(3);
+  world.route.targets[1].on = 1u << SWY_CLS_TOO_LONG;
+  world.route.targets[2].on = 1u << SWY_CLS_SERVER;
+  CHECK(world.path({}) == "a0");
+  world.fail(0, SWY_CLS_SERVER, 40);
+  CHECK(world.path({}) == "c0");
+  world.route.targets[2].on = 1u << SWY_CLS_FILTERED;
+  CHECK(world.path({}) == "a0");  // unwell, but nobody else is meant
+}
+
 TEST_CASE("attempts: the request's own faults are final", "[unit][routing]") {
   World world = of(2);
   for (const auto cls : {SWY_CLS_BAD_REQUEST, SWY_CLS_TOO_LONG, SWY_CLS_FILTERED}) {
