@@ -16,7 +16,7 @@
 #include "core/cli/arguments.hpp"
 #include "core/cli/command.hpp"
 #include "core/cli/state_directory.hpp"
-#include "core/cli/table.hpp"
+#include "core/cli/terminal.hpp"
 #include "core/config/json_text.hpp"
 #include "core/routing/forecast.hpp"
 #include "core/store/record_search.hpp"
@@ -263,7 +263,7 @@ void tell(const Told& told, std::ostream& out) {
                    percent(after.failed, after.requests), ""});
   lines.push_back({"calls per request", fixed(before.calls / before.requests, 2),
                    fixed(after.calls / after.requests, 2), ""});
-  tell_table(lines, out);
+  print_table(lines, out);
 }
 
 void put(Writer& json, const char* name, double value) {

@@ -9,7 +9,7 @@
 #include "core/cli/arguments.hpp"
 #include "core/cli/command.hpp"
 #include "core/cli/state_directory.hpp"
-#include "core/cli/table.hpp"
+#include "core/cli/terminal.hpp"
 #include "core/config/json_text.hpp"
 
 namespace switchyard::cli {
@@ -121,7 +121,7 @@ void tell(const Json& answer, std::ostream& out) {
                      state_of(each), cost_of(each, currency), ms_of(member(each, "ttft_us")),
                      ms_of(member(each, "latency_us")), failed_of(each), said_of(each)});
   }
-  tell_table(lines, out);
+  print_table(lines, out);
 }
 
 }  // namespace

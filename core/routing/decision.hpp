@@ -26,6 +26,9 @@ class Decision {
  public:
   // What decision_json() wrote. Members that are left out have the contract's "unknown".
   static Result<Decision> parse(std::string_view json);
+  // A copy's views would be of the original.
+  Decision(Decision&&) = default;
+  Decision& operator=(Decision&&) = default;
 
   const std::string& alias() const { return alias_; }
   const std::vector<std::string>& strategies() const { return strategies_; }
@@ -36,6 +39,7 @@ class Decision {
 
  private:
   friend class DecisionReader;
+  Decision() = default;
   std::string alias_;
   std::vector<std::string> strategies_;
   swy_rreq request_{};

@@ -1,7 +1,6 @@
 #include "core/routing/forecast.hpp"
 
 #include <algorithm>
-#include <set>
 
 #include "core/base/json_scan.hpp"
 
@@ -11,11 +10,28 @@ namespace {
 // Calls that a request makes at most.
 constexpr std::size_t kCallsMax = 3;
 
-// The mean of what was measured of a candidate over all choices that show it.
+// What was measured of a candidate, over all choices that show it: sums and their weights.
 struct Usual {
-  double ttft_us = 0, ttft_n = 0, latency_us = 0, latency_n = 0;
+  double ttft_us = 0, ttft_n = 0, latency_us = 0, latency_n = 0, inflight = 0, shown = 0;
+  std::string name;  // "provider/model"
+
+  double latency() const { return latency_n > 0 ? latency_us / latency_n : 0; }
 };
 using Usuals = std::map<std::uint64_t, Usual>;  // by swy_cand.id
+
+std::string name_of(const swy_cand& candidate) {
+  return std::string(view(candidate.provider)) + '/' + std::string(view(candidate.model));
+}
+
+void add_up(Usual& usual, const swy_cand& candidate, double weight) {
+  usual.name = name_of(candidate);
+  usual.ttft_us += weight * candidate.ttft_us;
+  usual.ttft_n += candidate.ttft_us > 0 ? weight : 0;
+  usual.latency_us += weight * candidate.latency_us;
+  usual.latency_n += candidate.latency_us > 0 ? weight : 0;
+  usual.inflight += weight * candidate.inflight;
+  usual.shown += weight;
+}
 
 // What one side expects, while it is added up.
 class Sums {
@@ -46,9 +62,7 @@ Sums::Measured Sums::measured(const swy_cand& candidate) const {
   if (found.ttft_us == 0 && usual->second.ttft_n > 0) {
     found.ttft_us = usual->second.ttft_us / usual->second.ttft_n;
   }
-  if (found.latency_us == 0 && usual->second.latency_n > 0) {
-    found.latency_us = usual->second.latency_us / usual->second.latency_n;
-  }
+  if (found.latency_us == 0) found.latency_us = usual->second.latency();
   return found;
 }
 
@@ -108,30 +122,61 @@ void Replay::add(const std::string& kind, Decision decision) {
   plans_.push_back({&of, std::move(decision)});
 }
 
+namespace {
+
+// How many more of each would be in flight (Little's law: rate times share times latency). What is
+// in flight now says what the rate is.
+std::map<std::uint64_t, double> more_inflight(const Usuals& usuals, const Outlook& before,
+                                              const Outlook& after) {
+  double inflight = 0, per_rate = 0;
+  for (const auto& [id, usual] : usuals) {
+    inflight += usual.shown > 0 ? usual.inflight / usual.shown : 0;
+    per_rate += before.share(usual.name) * usual.latency();
+  }
+  std::map<std::uint64_t, double> more;
+  if (per_rate <= 0) return more;
+  for (const auto& [id, usual] : usuals) {
+    const double shift = after.share(usual.name) - before.share(usual.name);
+    more[id] = inflight / per_rate * usual.latency() * shift;
+  }
+  return more;
+}
+
+}  // namespace
+
 Forecast Replay::run(const Pipeline& pipeline, const Pricing& pricing) const {
+  // Load follows choices, and choices follow load: half of each step, until they agree.
+  constexpr int kRounds = 6;
   Usuals usuals;
+  Hindsight hindsight;
   for (const Kept& kept : plans_) {
     for (const swy_cand& candidate : kept.decision.candidates()) {
-      Usual& usual = usuals[candidate.id];
-      const double weight = double(kept.kind->requests) / double(kept.kind->plans);
-      usual.ttft_us += weight * candidate.ttft_us;
-      usual.ttft_n += candidate.ttft_us > 0 ? weight : 0;
-      usual.latency_us += weight * candidate.latency_us;
-      usual.latency_n += candidate.latency_us > 0 ? weight : 0;
+      add_up(usuals[candidate.id], candidate, kept.kind->weight());
+      hindsight.seen.insert(candidate.id);
     }
   }
-  std::set<std::uint64_t> seen;
-  for (const auto& [id, usual] : usuals) seen.insert(id);
-
-  Sums before(usuals), after(usuals);
+  const auto again = [&] {
+    Sums sums(usuals);
+    for (const Kept& kept : plans_) {
+      const Again made = pipeline.make_again(kept.decision, hindsight, pricing);
+      sums.add(made.request, made.candidates, made.plan.order, kept.kind->weight());
+    }
+    return std::move(sums).take();
+  };
+  Sums recorded(usuals);
   for (const Kept& kept : plans_) {
     const Decision& decision = kept.decision;
-    const double weight = double(kept.kind->requests) / double(kept.kind->plans);
-    before.add(decision.request(), decision.candidates(), decision.order(), weight);
-    const Again again = pipeline.make_again(decision, seen, pricing);
-    after.add(again.request, again.candidates, again.plan.order, weight);
+    recorded.add(decision.request(), decision.candidates(), decision.order(), kept.kind->weight());
   }
-  return {std::move(before).take(), std::move(after).take()};
+  Forecast forecast{std::move(recorded).take(), again()};
+  for (int round = 0; round < kRounds; ++round) {
+    for (const auto& [id, more] : more_inflight(usuals, forecast.before, forecast.after)) {
+      double& now = hindsight.more_inflight[id];
+      now += (more - now) / 2;
+    }
+    forecast.after = again();
+  }
+  return forecast;
 }
 
 }  // namespace switchyard::routing

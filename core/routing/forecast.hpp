@@ -48,6 +48,7 @@ class Replay {
  private:
   struct Kind {
     std::uint64_t requests = 0, plans = 0;
+    double weight() const { return static_cast<double>(requests) / static_cast<double>(plans); }
   };
   struct Kept {
     const Kind* kind;

@@ -3,6 +3,7 @@
 #include <spdlog/spdlog.h>
 
 #include <algorithm>
+#include <cmath>
 #include <limits>
 
 #include "core/base/clock.hpp"
@@ -243,9 +244,16 @@ void take_measured(const swy_cand& from, swy_cand& to) {
   to = taken;
 }
 
+// A part of an attempt is one in as many of the choices: the seed says in which.
+void add_inflight(swy_cand& candidate, double more, std::uint64_t seed) {
+  const double chance = static_cast<double>((seed ^ candidate.id) >> 11) * 0x1p-53;
+  const double inflight = std::floor(candidate.inflight + more + chance);
+  candidate.inflight = static_cast<std::uint32_t>(std::clamp(inflight, 0.0, 1e9));
+}
+
 }  // namespace
 
-Again Pipeline::make_again(const Decision& decision, const std::set<std::uint64_t>& seen,
+Again Pipeline::make_again(const Decision& decision, const Hindsight& hindsight,
                            const Pricing& pricing) const {
   Again again{decision.request(), {}, {}};
   const auto& recorded = decision.candidates();
@@ -253,10 +261,14 @@ Again Pipeline::make_again(const Decision& decision, const std::set<std::uint64_
   for (const Candidate& candidate : candidates_) {
     const auto before = std::find_if(recorded.begin(), recorded.end(),
                                      [&](const swy_cand& each) { return each.id == candidate.id; });
-    if (before == recorded.end() && seen.contains(candidate.id)) continue;
+    if (before == recorded.end() && hindsight.seen.contains(candidate.id)) continue;
     swy_cand& shown = again.candidates.emplace_back();
     candidate.fill(shown, again.request);
     if (before != recorded.end()) take_measured(*before, shown);
+    const auto more = hindsight.more_inflight.find(candidate.id);
+    if (more != hindsight.more_inflight.end()) {
+      add_inflight(shown, more->second, again.request.seed);
+    }
     if (shown.est_cost_nano != kUnknownCost) continue;
     shown.est_cost_nano =
         candidate.cost_nano(pricing, again.request.tok_in_est, again.request.tok_out_est, currency);

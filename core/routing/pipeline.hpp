@@ -3,6 +3,7 @@
 #pragma once
 
 #include <atomic>
+#include <map>
 #include <memory>
 #include <set>
 #include <span>
@@ -55,6 +56,14 @@ struct Decided {
 
 class Decision;
 
+// What all recorded choices together say of each of them, by swy_cand.id.
+struct Hindsight {
+  // Those that some choice shows: one that lacks such a candidate was not allowed it.
+  std::set<std::uint64_t> seen;
+  // How many more attempts would have been in flight, or fewer, had it been chosen otherwise.
+  std::map<std::uint64_t, double> more_inflight;
+};
+
 // A recorded choice as another pipeline makes it. Its texts are views of both.
 struct Again {
   swy_rreq request;
@@ -93,9 +102,8 @@ class Pipeline {
   void observe(const Target& target, swy_outcome outcome, const Pricing& pricing = {}) const;
 
   // Makes a recorded choice again, with this pipeline's candidates and strategies and what was
-  // measured and asked then. What `seen` names and the decision lacks was not allowed to that
-  // request.
-  Again make_again(const Decision& decision, const std::set<std::uint64_t>& seen,
+  // measured and asked then.
+  Again make_again(const Decision& decision, const Hindsight& hindsight,
                    const Pricing& pricing) const;
 
   const std::string& alias() const { return alias_; }
@@ -133,6 +141,11 @@ class Pipeline {
   std::vector<const plugin::StrategyInstance*> strategy_views_;
   mutable std::atomic<std::uint64_t> faults_{0};
 };
+
+// Strategies are asked where they have several to choose from, fallbacks not counted.
+inline bool has_choice(const Route& route) {
+  return route.pipeline != nullptr && route.targets.size() > 1 && route.targets[1].on == kOnAny;
+}
 
 // Opens the strategies of every alias that has several candidates; faults are named by their JSON
 // pointers. [control thread]

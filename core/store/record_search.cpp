@@ -172,10 +172,18 @@ class Matcher {
     failed_ = filter.failed || !filter.error.empty();
   }
 
-  // Whether records with these names may fit.
-  bool open(const RecordBlock& block) {
+  // Whether one of these texts may be what is looked for.
+  bool open_errors(const RecordBlock& block) const {
+    return std::any_of(block.errors().begin(), block.errors().end(),
+                       [this](std::string_view text) { return contains(text, filter_.error); });
+  }
+
+  // Whether records with these names may fit; where a name can't be read the block says so when
+  // it is read.
+  bool open(RecordBlock& block) {
     wanted_.clear();
     const auto want = [&](std::size_t column, const auto& fits) {
+      if (!block.open_name(column)) return true;
       const auto& names = block.names(column);
       auto& [at, good] = wanted_.emplace_back(column, std::vector<char>(names.size()));
       bool any = false;
@@ -241,7 +249,17 @@ struct BlockReader {
   explicit BlockReader(Database& database)
       : day(database),
         columns(day.prepare("SELECT columns, texts FROM block_columns WHERE seq = ?")),
+        errors(day.prepare("SELECT errors FROM block_rare WHERE seq = ?")),
         rare(day.prepare("SELECT rare FROM block_rare WHERE seq = ?")) {}
+
+  Result<void> read_errors(std::int64_t seq, std::size_t records, RecordBlock& block) {
+    const auto row = errors->bind(seq).step();
+    errors_text = row && *row ? errors->blob(0) : "";
+    errors->reset();
+    if (!row) return row.error();
+    if (!block.open_errors(errors_text, records)) return damaged(day, seq);
+    return {};
+  }
 
   Result<void> read(std::int64_t seq, std::size_t records, RecordBlock& block) {
     const auto row = columns->bind(seq).step();
@@ -255,12 +273,12 @@ struct BlockReader {
     const bool good = *row && block.open_columns(columns_text, records) &&
                       block.open_texts(texts_text) && block.open_rare(rare_text);
     if (!good) return damaged(day, seq);
-    return {};
+    return read_errors(seq, records, block);
   }
 
   Database& day;
-  std::unique_ptr<Statement> columns, rare;
-  std::string columns_text, texts_text, rare_text;
+  std::unique_ptr<Statement> columns, errors, rare;
+  std::string columns_text, texts_text, errors_text, rare_text;
 };
 
 // Adds to `found`, which is in order, what fits of a block and is among the `max` newest of all.
@@ -313,8 +331,13 @@ Result<void> search_blocks(Database& day, const RecordFilter& filter,
       part.in_time = false;
       return {};
     }
-    const std::string names = walk->blob(3);
     RecordBlock block;
+    if (!filter.error.empty()) {
+      const auto read = reader.read_errors(seq, static_cast<std::size_t>(size), block);
+      if (!read) return read;
+      if (!matcher.open_errors(block)) continue;
+    }
+    const std::string names = walk->blob(3);
     if (!block.open_names(names)) return damaged(day, seq);
     if (!matcher.open(block)) continue;
     const auto read = reader.read(seq, static_cast<std::size_t>(size), block);
@@ -467,6 +490,52 @@ Result<std::optional<RecordRow>> find_in_day(Database& day, std::string_view id)
 }
 
 }  // namespace
+
+namespace {
+
+Result<void> each_plan_in_blocks(Database& day,
+                                 const std::function<void(const RecordRow&)>& visit) {
+  const auto walk = day.prepare("SELECT seq, records, names FROM blocks ORDER BY seq");
+  BlockReader reader(day);
+  while (true) {
+    const auto more = walk->step();
+    if (!more) return more.error();
+    if (!*more) return {};
+    const std::string names = walk->blob(2);
+    RecordBlock block;
+    if (!block.open_names(names)) return damaged(day, walk->number(0));
+    const auto read =
+        reader.read(walk->number(0), static_cast<std::size_t>(walk->number(1)), block);
+    if (!read) return read;
+    for (std::size_t i = 0; i < block.records(); ++i) visit(block.row(i, true));
+  }
+}
+
+Result<void> each_plan_in_rows(Database& day, const std::function<void(const RecordRow&)>& visit) {
+  const auto statement =
+      day.prepare("SELECT model_asked, final_status, plan FROM records ORDER BY seq");
+  RecordRow row;
+  while (true) {
+    const auto more = statement->step();
+    if (!more) return more.error();
+    if (!*more) return {};
+    row.model_asked = statement->text(0);
+    row.final_status = statement->text(1);
+    row.plan = statement->text(2);
+    visit(row);
+  }
+}
+
+}  // namespace
+
+// What lies row by row is of before there were blocks.
+Result<void> each_plan(const fs::path& file, const std::function<void(const RecordRow&)>& visit) {
+  const auto database = open_record_day(file);
+  if (!database) return database.error();
+  const auto held = (*database)->lock();
+  if (const auto rows = each_plan_in_rows(**database, visit); !rows) return rows;
+  return each_plan_in_blocks(**database, visit);
+}
 
 Result<std::optional<RecordRow>> find_record(const fs::path& directory, std::string_view id) {
   std::vector<std::string> days = record_days(directory);

@@ -172,7 +172,7 @@ void World::add_provider(const Provider& provider) {
   made.id = made.family = provider.id;
   made.base_url = "https://" + provider.id + ".example";
   made.models = {"m"};
-  made.breaker.slow = std::chrono::milliseconds(2'500);
+  made.breaker.slow = std::chrono::milliseconds(800);
   config_.providers.push_back(made);
 }
 

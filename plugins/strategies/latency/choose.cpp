@@ -55,9 +55,10 @@ Judged judge(const swy::RouteRequest& request, const swy_cand& candidate, std::u
   measure(request, candidate, settings.p95, judged);
   if (judged.measured_us == 0) {
     // One slow answer on its way is enough to learn from.
-    judged.standing = candidate.inflight > 0  ? Standing::kOnTrial
-                      : candidate.samples > 0 ? Standing::kFailing
-                                              : Standing::kUnknown;
+    const bool fails = candidate.samples > 0 && candidate.state != SWY_STATE_HALF_OPEN;
+    judged.standing = candidate.inflight > 0 ? Standing::kOnTrial
+                      : fails                ? Standing::kFailing
+                                             : Standing::kUnknown;
     return judged;
   }
   judged.standing = Standing::kKnown;
@@ -65,8 +66,11 @@ Judged judge(const swy::RouteRequest& request, const swy_cand& candidate, std::u
       judged.measured_us *
       (std::int64_t{settings.concurrency} + std::min(candidate.inflight, kInflightMax)) /
       settings.concurrency;
-  // Where one of two fails, two tries are to be expected.
-  const std::int64_t good_ppm = 1'000'000 - std::min(candidate.err_ppm, 990'000u);
+  // Where one of two fails, two tries are to be expected. What failed before a breaker opened says
+  // nothing of those that it lets through since.
+  const bool tried_again = candidate.state == SWY_STATE_HALF_OPEN;
+  const std::int64_t good_ppm =
+      1'000'000 - (tried_again ? 0 : std::min(candidate.err_ppm, 990'000u));
   judged.expected_us = std::min(loaded, kLoadedMax) * 1'000'000 / good_ppm;
   return judged;
 }
@@ -100,7 +104,10 @@ Judged* better_of_two(const swy::RouteRequest& request, std::vector<Judged*> kno
 Judged* look_at(const swy::RouteRequest& request, const Settings& settings,
                 const swy::Candidates& candidates, const std::vector<Judged*>& unknown,
                 const std::vector<Judged*>& known, const Judged* taken) {
-  if (taken != nullptr && request.chance(kWhether) % 100 >= settings.explore_percent) {
+  const bool probes = std::any_of(unknown.begin(), unknown.end(), [&](const Judged* each) {
+    return candidates[each->index].state == SWY_STATE_HALF_OPEN;
+  });
+  if (taken != nullptr && !probes && request.chance(kWhether) % 100 >= settings.explore_percent) {
     return nullptr;
   }
   std::vector<Judged*> idle = unknown;

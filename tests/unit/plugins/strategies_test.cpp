@@ -100,6 +100,17 @@ TEST_CASE("weighted: sessions are shared out by weight too, unless they don't ma
   CHECK(firsts(route, *weighted::Strategy::open(R"({"sticky":true})", {}), 100).size() == 1);
 }
 
+TEST_CASE("weighted: prompts that only begin alike are shared out all the same",
+          "[unit][plugins]") {
+  FakeRoute route;
+  route.add("a/m");
+  route.add("b/m");
+  route.request().affinity = 5;
+  CHECK(firsts(route, weighted::Strategy(), 100).size() == 1);
+  route.request().flags = SWY_RREQ_PREFIX;
+  CHECK(firsts(route, weighted::Strategy(), 100).size() == 2);
+}
+
 // ---- latency ----
 
 TEST_CASE("latency: the quicker one of two, by what the request waits for", "[unit][plugins]") {
@@ -188,6 +199,23 @@ TEST_CASE("latency: who is passed over is looked at by a few, one at a time", "[
   CHECK(firsts(route, latency::Strategy()).at("b/m") == Approx(120).margin(54));
   route[1].inflight = 1;
   CHECK(firsts(route, latency::Strategy()).count("b/m") == 0);
+}
+
+TEST_CASE("latency: a half-open breaker learns at once how its target fares", "[unit][plugins]") {
+  FakeRoute route;
+  route.add("a/m").latency_us = 100'000;
+  route.add("b/m").samples = 9;
+  route[1].err_ppm = 1'000'000;
+  CHECK(firsts(route, latency::Strategy(), 100).at("a/m") == 100);
+  route[1].state = SWY_STATE_HALF_OPEN;
+  CHECK(firsts(route, latency::Strategy(), 100).at("b/m") == 100);
+  route[1].inflight = 1;  // one at a time
+  CHECK(firsts(route, latency::Strategy(), 100).at("a/m") == 100);
+  route[1].inflight = 0;
+  route[1].latency_us = 90'000;  // what failed before does not count
+  CHECK(route.order(latency::Strategy()) == "b/m a/m");
+  route[1].state = SWY_STATE_CLOSED;
+  CHECK(route.order(latency::Strategy()) == "a/m b/m");
 }
 
 TEST_CASE("latency: a short answer is judged by what it takes", "[unit][plugins]") {
