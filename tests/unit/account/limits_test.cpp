@@ -46,7 +46,7 @@ struct Bench {
 };
 
 LimitSubject subject(const std::string& name, const config::RateLimits& limits) {
-  return {name, "this API key", limits, {0, 86'400}, {0, 2'592'000}, 0};
+  return {name, "this API key", limits, {86'400, 172'800}, {86'400, 2'678'400}, 0};
 }
 
 LimitSubject with_rpm(std::uint64_t rpm) {
@@ -326,9 +326,9 @@ TEST_CASE("limits: days and months are counted by their calendar, and begin anew
   REQUIRE(attempt(*third, kStart) == Outcome::kRefused);
   CHECK(third->refusal().why == LimitRefusal::Why::kDay);
   CHECK_FALSE(third->refusal().tokens);
-  CHECK(third->refusal().until_unix_s == 86'400);
+  CHECK(third->refusal().until_unix_s == 172'800);
 
-  key.day = {86'400, 2 * 86'400};
+  key.day = {172'800, 259'200};
   CHECK(passes(*bench.limits, key, kStart, 40, 20));
   const auto many = request(*bench.limits, {key}, 21);
   REQUIRE(attempt(*many, kStart) == Outcome::kRefused);
