@@ -122,11 +122,6 @@ std::string after(const AttemptPolicy& attempts) {
   add("first byte in ", attempts.first_byte);
   add("first token in ", attempts.first_token);
   add("whole in ", attempts.total);
-  if (attempts.hedge == AttemptPolicy::Hedge::kP95) {
-    text += ", hedged at p95 for " + std::to_string(attempts.max_extra_spend_percent) +
-            " % more at most";
-  }
-  if (attempts.continue_after_cut) text += ", continued after a cut";
   const bool same =
       attempts.attempts_max == usual.attempts_max && text.find(',') == std::string::npos;
   return same ? std::string() : text;

@@ -36,14 +36,9 @@ struct Fallback {
 
 // How attempts are made. A time of 0 leaves it to the provider's own.
 struct AttemptPolicy {
-  enum class Hedge : std::uint8_t { kOff, kP95 };
-
   std::uint32_t attempts_max = 3;
   std::uint32_t retry_budget_percent = 20;  // of requests
   std::chrono::milliseconds first_byte{0}, first_token{0}, total{0};
-  Hedge hedge = Hedge::kOff;  // a second attempt where the first takes longer than most
-  std::uint32_t max_extra_spend_percent = 5;  // that hedging may cost
-  bool continue_after_cut = false;
 };
 
 // Candidates come by priority and then as written. Without a strategy they are tried in this order.

@@ -304,9 +304,7 @@ class FeatureReader {
     feature.description = text_member(value, "description");
     feature.require = texts(value, "require");
     feature.regions = texts(value, "regions");
-    const std::string_view priority = text_member(value, "priority");
-    if (priority == "high") feature.priority = Priority::kHigh;
-    if (priority == "low") feature.priority = Priority::kLow;
+    feature.priority = parse_priority(text_member(value, "priority")).value_or(Priority::kNormal);
     if (const Json* limits = object_member(value, "limits"))
       (void)read_rate_limits(*limits, feature.limits);
     AttemptPolicy& attempts = feature.attempts;
@@ -319,12 +317,6 @@ class FeatureReader {
     if (const Json* retry = object_member(value, "retry")) {
       read_number(*retry, "attempts_max", attempts.attempts_max);
       read_number(*retry, "budget_percent", attempts.retry_budget_percent);
-      const Json* after_cut = member(*retry, "continue_after_cut");
-      attempts.continue_after_cut = after_cut != nullptr && after_cut->IsTrue();
-    }
-    if (const Json* hedge = object_member(value, "hedge")) {
-      if (text_member(*hedge, "at") == "p95") attempts.hedge = AttemptPolicy::Hedge::kP95;
-      read_number(*hedge, "max_extra_spend_percent", attempts.max_extra_spend_percent);
     }
   }
 

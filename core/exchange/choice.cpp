@@ -64,7 +64,7 @@ swy_rreq route_facts(const Request& request, std::uint64_t seed, std::uint64_t n
 
 bool choose(const Request& request) {
   routing::Route& route = *request.route;
-  if (route.pipeline == nullptr || route.targets.size() < 2) return false;
+  if (!routing::has_choice(route)) return false;
   thread_local std::mt19937_64 seeds{(std::uint64_t{std::random_device{}()} << 32) |
                                      std::random_device{}()};
   route.pipeline->plan(route_facts(request, seeds(), mono_ns()), route, pricing_of(request));

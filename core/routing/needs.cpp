@@ -6,6 +6,7 @@
 
 #include "core/base/json_scan.hpp"
 #include "core/base/pattern.hpp"
+#include "core/base/scan_bytes.hpp"
 
 namespace switchyard::routing {
 namespace {
@@ -16,7 +17,7 @@ using catalog::Capability;
 // Texts have a token in four bytes or so; hardly any has fewer than one in five.
 constexpr std::uint64_t kBytesPerTokenMost = 5;
 // Enough of a prompt to tell its script by.
-constexpr std::size_t kScriptBytesMax = 2048;
+constexpr std::size_t kScriptBytesMax = 512;
 
 bool is_text_task(std::string_view task) { return task == "chat" || task == "completions"; }
 
@@ -27,7 +28,9 @@ struct Scripts {
 
   void add(std::uint32_t c) {
     const auto in = [c](std::uint32_t from, std::uint32_t to) { return c >= from && c <= to; };
-    if (in('A', 'Z') || in('a', 'z') || in(0xC0, 0x24F)) {
+    if (c < 0x80) {
+      latin += ((c | 0x20) - 'a') < 26 ? 1 : 0;
+    } else if (in(0xC0, 0x24F)) {
       ++latin;
     } else if (in(0x400, 0x52F)) {
       ++cyrillic;
@@ -62,44 +65,7 @@ std::uint32_t hex4(std::string_view digits) {
   return value;
 }
 
-// Of the inside of a JSON string.
-std::string_view language_of(std::string_view text) {
-  // The end is what is asked; it may begin within a character, which then counts for nothing.
-  if (text.size() > kScriptBytesMax) text.remove_prefix(text.size() - kScriptBytesMax);
-  Scripts scripts;
-  for (std::size_t i = 0; i < text.size();) {
-    const auto c = static_cast<unsigned char>(text[i]);
-    const auto rest = [&](std::size_t at) {
-      return i + at < text.size() ? static_cast<unsigned char>(text[i + at]) & 0x3Fu : 0u;
-    };
-    if (c == '\\') {
-      const bool coded = i + 1 < text.size() && text[i + 1] == 'u';
-      if (coded) scripts.add(hex4(text.substr(std::min(i + 2, text.size()))));
-      i += coded ? 6 : 2;
-    } else if (c < 0xC0) {
-      scripts.add(c);
-      ++i;
-    } else if (c < 0xE0) {
-      scripts.add((c & 0x1Fu) << 6 | rest(1));
-      i += 2;
-    } else if (c < 0xF0) {
-      scripts.add((c & 0x0Fu) << 12 | rest(1) << 6 | rest(2));
-      i += 3;
-    } else {
-      scripts.add((c & 0x07u) << 18 | rest(1) << 12 | rest(2) << 6 | rest(3));
-      i += 4;
-    }
-  }
-  return scripts.language();
-}
-
 // ---- the prompt ----
-
-std::size_t count_coded(std::string_view text) {
-  std::size_t count = 0;
-  for (std::size_t at = 0; (at = text.find("\\u", at)) != std::string_view::npos; at += 2) ++count;
-  return count;
-}
 
 // Goes over the strings of a JSON value that has passed a scan, each with the name that it is the
 // value of, if any.
@@ -111,6 +77,7 @@ class PromptWalk {
     std::string_view name;
     while (at < end && (at = find(at, end, '"')) != nullptr) {
       const char* const begin = ++at;
+      coded_ = 0;
       at = end_of_string(begin, end);
       const std::string_view text(begin, static_cast<std::size_t>(at - begin));
       at = skip_space(at + 1, end);
@@ -139,14 +106,13 @@ class PromptWalk {
   }
 
   // Of the quote that ends the string; the scan has seen that there is one.
-  static const char* end_of_string(const char* begin, const char* end) {
-    for (const char* at = begin;; ++at) {
-      at = find(at, end, '"');
-      if (at == nullptr) return end;
-      const char* before = at;
-      while (before > begin && before[-1] == '\\') --before;
-      if ((at - before) % 2 == 0) return at;
+  const char* end_of_string(const char* at, const char* end) {
+    while ((at = find_string_end(at, end)) < end && *at == '\\') {
+      const bool coded = end - at >= 6 && at[1] == 'u';
+      coded_ += coded ? 1 : 0;
+      at += coded ? 6 : 2;
     }
+    return at;
   }
 
   void on_text(std::string_view name, std::string_view text) {
@@ -162,7 +128,7 @@ class PromptWalk {
     }
     // What is encoded is no text.
     if (name == "data" || name == "file_data" || text.starts_with("data:")) return;
-    bytes += text.size() - 3 * count_coded(text);
+    bytes += text.size() - 3 * coded_;
     const bool said = name.empty() || name == "content" || name == "text";
     if (!said || (user_spoke_ && !user_)) return;
     user_spoke_ = user_spoke_ || user_;
@@ -170,7 +136,14 @@ class PromptWalk {
   }
 
   bool user_ = false, user_spoke_ = false;
+  std::size_t coded_ = 0;  // characters of the string that are written as \uXXXX
 };
+
+// "images" of "images.edits"; what chat models do is one kind.
+std::string_view kind_of(std::string_view task) {
+  if (task == "completions" || task == "count_tokens") return "chat";
+  return task.substr(0, task.find('.'));
+}
 
 std::uint64_t count(std::string_view digits) {
   std::uint64_t number = 0;
@@ -239,6 +212,36 @@ void prefer_reasoning(Route& route) {
 
 }  // namespace
 
+std::string_view language_of(std::string_view text) {
+  // The end is what is asked; it may begin within a character, which then counts for nothing.
+  if (text.size() > kScriptBytesMax) text.remove_prefix(text.size() - kScriptBytesMax);
+  Scripts scripts;
+  for (std::size_t i = 0; i < text.size();) {
+    const auto c = static_cast<unsigned char>(text[i]);
+    const auto rest = [&](std::size_t at) {
+      return i + at < text.size() ? static_cast<unsigned char>(text[i + at]) & 0x3Fu : 0u;
+    };
+    if (c == '\\') {
+      const bool coded = i + 1 < text.size() && text[i + 1] == 'u';
+      if (coded) scripts.add(hex4(text.substr(std::min(i + 2, text.size()))));
+      i += coded ? 6 : 2;
+    } else if (c < 0xC0) {
+      scripts.add(c);
+      ++i;
+    } else if (c < 0xE0) {
+      scripts.add((c & 0x1Fu) << 6 | rest(1));
+      i += 2;
+    } else if (c < 0xF0) {
+      scripts.add((c & 0x0Fu) << 12 | rest(1) << 6 | rest(2));
+      i += 3;
+    } else {
+      scripts.add((c & 0x07u) << 18 | rest(1) << 12 | rest(2) << 6 | rest(3));
+      i += 4;
+    }
+  }
+  return scripts.language();
+}
+
 Needs read_needs(std::string_view task, std::string_view body,
                  std::span<const swy_member> members) {
   Needs needs;
@@ -268,7 +271,7 @@ Needs read_needs(std::string_view task, std::string_view body,
       needs.tokens_out_max = count(value);
     }
   }
-  needs.language = language_of(prompt.last);
+  needs.said = prompt.last;
   if (!is_text_task(task)) {
     needs.capabilities = {};
     needs.tokens_out_max = 0;
@@ -301,7 +304,7 @@ void fall_back(Route& route, std::uint32_t classes) {
 }
 
 void leave_out_unfit(Route& route, const Needs& needs) {
-  route.language = needs.language;
+  if (route.pipeline != nullptr) route.language = language_of(needs.said);
   const Capabilities wanted = (needs.capabilities - kReasoningAlone) | route.require;
   std::uint32_t classes = 0;
   leave_out(route, [&](const Target& target) -> std::string {
@@ -342,11 +345,12 @@ void leave_out_of_reach(Route& route, const config::Reach& reach, const config::
 }
 
 void leave_out_other_tasks(Route& route, std::string_view task) {
-  if (task != "chat" && task != "embeddings" && task != "rerank") return;
+  const std::string_view wanted = kind_of(task);
   const auto does_not = [&](const Target& target) {
     if (target.known == nullptr || target.known->tasks.empty()) return false;
     const auto& tasks = target.known->tasks;
-    return std::find(tasks.begin(), tasks.end(), task) == tasks.end();
+    return std::none_of(tasks.begin(), tasks.end(),
+                        [&](const std::string& each) { return kind_of(each) == wanted; });
   };
   const auto& targets = route.targets;
   if (std::none_of(targets.begin(), targets.end(), does_not) ||

@@ -142,6 +142,11 @@ class Pipeline {
   mutable std::atomic<std::uint64_t> faults_{0};
 };
 
+// Strategies are asked where they have several to choose from, fallbacks not counted.
+inline bool has_choice(const Route& route) {
+  return route.pipeline != nullptr && route.targets.size() > 1 && route.targets[1].on == kOnAny;
+}
+
 // Opens the strategies of every alias that has several candidates; faults are named by their JSON
 // pointers. [control thread]
 Result<Pipelines, config::Faults> open_pipelines(plugin::Libraries& libraries,

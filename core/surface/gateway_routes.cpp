@@ -1,7 +1,7 @@
 // Which models a request may go to: the one place where what it names becomes a route.
 #include <algorithm>
 
-#include "core/net/text.hpp"
+#include "core/exchange/fit.hpp"
 #include "core/surface/gateway_call.hpp"
 #include "core/surface/openai_error.hpp"
 
@@ -98,27 +98,15 @@ std::optional<exchange::Failure> Gateway::find_route(Call& call, const Asked& as
     call.record->feature = route.feature;
     call.headers += "x-switchyard-feature: " + route.feature + "\r\n";
   }
-  std::erase_if(route.targets, [&](const routing::Target& target) {
-    const auto& instance = snapshot.providers[target.provider].instance;
-    return instance && !instance->caps().has_task(asked.task);
-  });
-  routing::fall_back(route, 1u << SWY_CLS_NOT_OFFERED);
-  if (route.targets.empty()) {
-    return bad_request(
-        400, "not_offered",
-        "No provider of the model '" + name + "' does " + std::string(asked.task) + ".", "model");
-  }
-  routing::leave_out_other_tasks(route, asked.task);
-  if (call.key != nullptr && call.key->reach) {
-    routing::leave_out_of_reach(route, *call.key->reach, *snapshot.config);
-  }
-  if (routing::needs_matter(route, asked.task, asked.body.size())) {
-    const routing::Needs needs =
-        call.needs ? *call.needs : routing::read_needs(asked.task, asked.body, asked.members);
-    routing::leave_out_unfit(route, needs);
-  }
-  if (route.targets.empty()) return nobody_left(*snapshot.config, route);
-  return std::nullopt;
+  exchange::FitFor fit{asked.task, asked.body, asked.members, nullptr, nullptr};
+  if (call.needs) fit.needs = &*call.needs;
+  if (call.key != nullptr) fit.reach = call.key->reach.get();
+  exchange::keep_fit(snapshot, fit, route);
+  if (!route.targets.empty()) return std::nullopt;
+  if (!route.left_out.empty()) return nobody_left(*snapshot.config, route);
+  return bad_request(
+      400, "not_offered",
+      "No provider of the model '" + name + "' does " + std::string(asked.task) + ".", "model");
 }
 
 }  // namespace switchyard::surface

@@ -6,7 +6,9 @@
 #include "core/base/clock.hpp"
 #include "core/base/json_object.hpp"
 #include "core/base/near.hpp"
+#include "core/config/read_features.hpp"
 #include "core/exchange/choice.hpp"
+#include "core/exchange/fit.hpp"
 #include "core/routing/pipeline.hpp"
 
 namespace switchyard {
@@ -64,20 +66,11 @@ std::string take(const swy_member& member, std::string_view value, Asked& asked)
          did_you_mean(std::string(name), kMembers) + ".";
 }
 
-// Drops the targets whose provider does not do the task.
-void keep_offered(const exchange::Snapshot& snapshot, std::string_view task,
-                  routing::Route& route) {
-  std::erase_if(route.targets, [&](const routing::Target& target) {
-    const auto& instance = snapshot.providers[target.provider].instance;
-    return instance && !instance->caps().has_task(task);
-  });
-}
-
 std::string target_json(const exchange::Snapshot& snapshot, const routing::Target& target) {
-  return JsonObject()
-      .text("provider", snapshot.providers[target.provider].config->id)
-      .text("model", target.model)
-      .take();
+  JsonObject json;
+  json.text("provider", snapshot.providers[target.provider].config->id).text("model", target.model);
+  if (target.on != routing::kOnAny) json.text("on", config::fault_names(target.on));
+  return json.take();
 }
 
 }  // namespace
@@ -99,8 +92,9 @@ Answer explain_route(const exchange::Snapshot& snapshot, const catalog::PricesIn
   }
   if (asked.model.empty()) return bad("model: missing; it names what a client would ask for.");
   routing::Route route = snapshot.routes->resolve(asked.model);
-  keep_offered(snapshot, asked.task, route);
-  if (route.targets.empty()) {
+  exchange::keep_fit(snapshot, {asked.task, asked.request, index.members(), nullptr, nullptr},
+                     route);
+  if (route.targets.empty() && route.left_out.empty()) {
     return admin::error_answer(
         404, "Nothing serves the model '" + asked.model + "' for the task " + asked.task + '.',
         "invalid_request_error", "model_not_found");
@@ -109,6 +103,7 @@ Answer explain_route(const exchange::Snapshot& snapshot, const catalog::PricesIn
   observe::Record record;
   record.account = asked.account;
   record.key_id = asked.key;
+  record.feature = route.feature;
   record.start_unix_ns = unix_ns();
   exchange::Request request;
   request.task = asked.task;
@@ -120,7 +115,7 @@ Answer explain_route(const exchange::Snapshot& snapshot, const catalog::PricesIn
   request.record = &record;
   request.prices = &prices;
   request.session_id = asked.session;
-  if (route.pipeline != nullptr && route.targets.size() > 1) {
+  if (routing::has_choice(route)) {
     const std::uint64_t seed = asked.seed ? *asked.seed : std::random_device{}();
     route.pipeline->plan(exchange::route_facts(request, seed, mono_ns()), route,
                          {&prices, record.start_unix_ns});
