@@ -104,6 +104,7 @@ std::string plain_plan(const Snapshot& snapshot, const Request& request) {
     candidate.est_cost_nano = INT64_MIN;
     candidate.provider = to_swy(snapshot.providers[target.provider].config->id);
     candidate.model = to_swy(target.model);
+    if (target.live != nullptr) target.live->read(candidate, mono_ns());
     plan.order.push_back(static_cast<std::uint32_t>(candidates.size()));
     candidates.push_back(candidate);
   }
@@ -159,7 +160,8 @@ routing::Outcome Observation::end(const Attempt& attempt, bool ok, bool left,
   routing::Outcome outcome;
   outcome.cls = ok ? -1 : attempt.fault().cls;
   outcome.http = ok ? 200 : attempt.fault().http;
-  outcome.latency_us = to_us(now_ns - begun_ns_);
+  // A session lasts as long as its two sides like.
+  if (request_.session == nullptr) outcome.latency_us = std::max(to_us(now_ns - begun_ns_), 1u);
   // A whole answer comes at once: its first token says no more than its last.
   if (request_.stream && first_ns > begun_ns_) outcome.ttft_us = to_us(first_ns - begun_ns_);
   outcome.tok_in = usage.tok_in;

@@ -127,10 +127,7 @@ std::optional<Attempts::Step> Attempts::take(std::uint32_t target, bool anyway, 
       note(target, *lane);
       return step;
     }
-    const std::uint64_t eases_ns = live->lane(*lane).eases_ns(now_ns);
-    if (nobody_.why == Lane::Barred::kNot || eases_ns < nobody_.eases_ns) {
-      nobody_ = {why, eases_ns};
-    }
+    if (anyway) note_nobody(why, live->lane(*lane).eases_ns(now_ns));
     if (*lane >= 64) break;
     refused |= std::uint64_t{1} << *lane;
   }
@@ -174,6 +171,13 @@ std::optional<std::uint32_t> Attempts::best_lane(const Live& live, std::uint32_t
     best_weight = weight;
   }
   return best;
+}
+
+// What passes soonest is what the client is told.
+void Attempts::note_nobody(Lane::Barred why, std::uint64_t eases_ns) {
+  const bool sooner = why == Lane::Barred::kLimit && (nobody_.why != Lane::Barred::kLimit ||
+                                                      eases_ns < nobody_.eases_ns);
+  if (nobody_.why == Lane::Barred::kNot || sooner) nobody_ = {why, eases_ns};
 }
 
 void Attempts::note(std::uint32_t target, std::uint32_t credential) {

@@ -68,7 +68,7 @@ class Attempts {
   // That attempt was never made.
   void give_up();
 
-  // Where next() found nobody at all: why, and for how long.
+  // Where next() found nobody at all: why, and for how long. kNot: the deadline is over.
   struct Nobody {
     Lane::Barred why = Lane::Barred::kNot;
     std::uint64_t eases_ns = 0;
@@ -94,6 +94,7 @@ class Attempts {
                                          std::uint64_t refused, bool fresh, bool anyway,
                                          std::uint64_t now_ns);
   void note(std::uint32_t target, std::uint32_t credential);
+  void note_nobody(Lane::Barred why, std::uint64_t eases_ns);
   std::span<const Tried> all_tried() const { return {tried_.data(), number_}; }
   bool tried(std::uint32_t target) const;
   bool tried(std::uint32_t target, std::uint32_t credential) const;

@@ -46,9 +46,7 @@ Breaker::Pass Breaker::ask(std::uint64_t now_ns, std::uint32_t chance) {
         next = {kHalfOpen, word.level, 1, 0, now_ms};
         break;
       case kHalfOpen:
-        if (word.asked + word.good >= std::min<std::uint64_t>(policy_.probes, kProbesMax)) {
-          return {};
-        }
+        if (std::uint64_t{word.asked} + word.good >= probes()) return {};
         next.asked = word.asked + 1;
         changes = false;
         break;
@@ -74,6 +72,10 @@ Breaker::Pass Breaker::ask_anyway(std::uint64_t now_ns, std::uint32_t chance) {
   Pass pass = ask(now_ns, chance);
   if (!pass) pass = {Pass::Kind::kAnyway, false, state_.load(kRelaxed)};
   return pass;
+}
+
+std::uint64_t Breaker::probes() const {
+  return std::min<std::uint64_t>(policy_.probes, kProbesMax);
 }
 
 bool Breaker::is_slow(const Result& result) const {
@@ -129,7 +131,7 @@ bool Breaker::end_probe(const Pass& pass, bool good, const Result& result, std::
     Word next = word;
     next.asked = word.asked - 1;
     next.good = word.good + 1;
-    const bool enough = next.good >= std::min<std::uint64_t>(policy_.probes, kProbesMax);
+    const bool enough = std::uint64_t{next.good} >= probes();
     if (enough) {
       // What was counted before says nothing of how it is now.
       for (auto& slot : slots_) slot.store(0, kRelaxed);

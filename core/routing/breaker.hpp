@@ -93,6 +93,7 @@ class Breaker {
   std::uint64_t slot_number(std::uint64_t now_ms) const;
   std::uint32_t ramp_share(const Word& word, std::uint64_t now_ms) const;
   bool is_slow(const Result& result) const;
+  std::uint64_t probes() const;
 
   const config::BreakerPolicy policy_;
   const std::uint64_t slot_ms_;

@@ -8,8 +8,10 @@ namespace {
 
 constexpr auto kRelaxed = std::memory_order_relaxed;
 constexpr std::uint64_t kSecondNs = 1'000'000'000;
-// Where an upstream does not say when its limit begins anew, and the longest that is believed.
-constexpr std::uint64_t kResetNs = kSecondNs, kResetMaxNs = 600 * kSecondNs;
+// Where an upstream does not say when all is there again, and the longest that is believed: of a
+// limit that is not known, and of one that is.
+constexpr std::uint64_t kResetNs = kSecondNs, kResetMaxNs = 600 * kSecondNs,
+                        kRefillMaxNs = 86'400 * kSecondNs;
 constexpr std::uint32_t kAdaptOne = 256, kAdaptMost = 1000 * kAdaptOne;
 constexpr std::uint64_t kAmountMax = (std::uint64_t{1} << 40) - 1;
 
@@ -101,14 +103,21 @@ void Gate::undo(std::uint64_t tokens, std::uint64_t now_ns) {
   correct(-static_cast<std::int64_t>(tokens), now_ns);
 }
 
-std::uint64_t Gate::said_left(const std::atomic<std::uint64_t>& left, std::uint64_t now_ns) const {
+// Limits fill up again bit by bit: what is said to begin anew in six minutes has room long before.
+std::uint64_t Gate::said_left(const std::atomic<std::uint64_t>& left, std::uint64_t of,
+                              std::uint64_t now_ns) const {
   const std::uint64_t said = left.load(kRelaxed);
-  return said == kUnknown || now_ns >= reset_ns_.load(kRelaxed) ? kUnknown : said;
+  const std::uint64_t from_ns = said_ns_.load(kRelaxed), until_ns = reset_ns_.load(kRelaxed);
+  if (said == kUnknown || now_ns >= until_ns) return kUnknown;
+  if (of <= said || now_ns <= from_ns) return said;
+  const double passed =
+      static_cast<double>(now_ns - from_ns) / static_cast<double>(until_ns - from_ns);
+  return said + static_cast<std::uint64_t>(static_cast<double>(of - said) * passed);
 }
 
 bool Gate::tight(std::uint64_t tokens, std::uint64_t now_ns) const {
-  if (said_left(requests_left_, now_ns) == 0) return true;
-  const std::uint64_t tokens_left = said_left(tokens_left_, now_ns);
+  if (said_left(requests_left_, learned_rpm(), now_ns) == 0) return true;
+  const std::uint64_t tokens_left = said_left(tokens_left_, learned_tpm(), now_ns);
   if (tokens_left != kUnknown && tokens_left < tokens) return true;
   return limits_.adaptive && inflight() >= inflight_max();
 }
@@ -118,7 +127,9 @@ void Gate::learn(const LearnedLimits& said, std::uint64_t now_ns) {
   if (said.tpm) learned_tpm_.store(*said.tpm, kRelaxed);
   if (!said.remaining_requests && !said.remaining_tokens) return;
   const std::uint64_t reset_ns = said.reset_ms == 0 ? kResetNs : said.reset_ms * 1'000'000u;
-  reset_ns_.store(now_ns + std::min(reset_ns, kResetMaxNs), kRelaxed);
+  const bool fills = learned_rpm() > 0 || learned_tpm() > 0;
+  said_ns_.store(now_ns, kRelaxed);
+  reset_ns_.store(now_ns + std::min(reset_ns, fills ? kRefillMaxNs : kResetMaxNs), kRelaxed);
   requests_left_.store(said.remaining_requests.value_or(kUnknown), kRelaxed);
   tokens_left_.store(said.remaining_tokens.value_or(kUnknown), kRelaxed);
 }
@@ -154,7 +165,7 @@ std::uint32_t Gate::inflight_max() const {
 }
 
 std::uint32_t Gate::requests_left(std::uint64_t now_ns) const {
-  std::uint64_t left = said_left(requests_left_, now_ns);
+  std::uint64_t left = said_left(requests_left_, learned_rpm(), now_ns);
   if (limits_.rpm > 0) {
     const std::uint64_t used = requests_.sum(now_ns);
     left = std::min<std::uint64_t>(left, used < limits_.rpm ? limits_.rpm - used : 0);
@@ -163,7 +174,7 @@ std::uint32_t Gate::requests_left(std::uint64_t now_ns) const {
 }
 
 std::uint64_t Gate::tokens_left(std::uint64_t now_ns) const {
-  std::uint64_t left = said_left(tokens_left_, now_ns);
+  std::uint64_t left = said_left(tokens_left_, learned_tpm(), now_ns);
   if (limits_.tpm > 0) {
     const std::uint64_t used = tokens_.sum(now_ns);
     left = std::min(left, used < limits_.tpm ? limits_.tpm - used : 0);

@@ -77,14 +77,16 @@ class Gate {
 
  private:
   static constexpr std::uint64_t kUnknown = UINT64_MAX;
-  std::uint64_t said_left(const std::atomic<std::uint64_t>& left, std::uint64_t now_ns) const;
+  std::uint64_t said_left(const std::atomic<std::uint64_t>& left, std::uint64_t of,
+                          std::uint64_t now_ns) const;
 
   const config::UpstreamLimits limits_;
   alignas(64) std::atomic<std::uint32_t> inflight_{0};
   alignas(64) LastMinute requests_;
   LastMinute tokens_;
-  // What is left until reset_ns_ by the upstream's own word.
-  std::atomic<std::uint64_t> requests_left_{kUnknown}, tokens_left_{kUnknown}, reset_ns_{0};
+  // What was left at said_ns_ by the upstream's own word; all is there again at reset_ns_.
+  std::atomic<std::uint64_t> requests_left_{kUnknown}, tokens_left_{kUnknown};
+  std::atomic<std::uint64_t> said_ns_{0}, reset_ns_{0};
   std::atomic<std::uint64_t> learned_rpm_{0}, learned_tpm_{0};
   // The adapting limit, in 1/256 of a call; 0: it has not adapted yet.
   std::atomic<std::uint32_t> adapted_{0};

@@ -288,7 +288,8 @@ void Live::read(swy_cand& candidate, std::uint64_t now_ns) const {
   candidate.tpm_left = std::min(tokens, all.tokens_left(now_ns));
 }
 
-Unlisted::Unlisted(Live::Parts parts) : parts_(std::move(parts)) {
+Unlisted::Unlisted(Live::Parts parts)
+    : parts_(std::move(parts)), names_max_(std::min(kNamesMax, kLanesMax / parts_.access.size())) {
   Live::Parts others = parts_;
   others.model = "*";
   others.many = true;
@@ -306,7 +307,7 @@ Live* Unlisted::find(std::string_view model) {
     std::atomic<Live*>& slot = slots_[(first + step) % kSlots];
     Live* found = slot.load(std::memory_order_acquire);
     if (found == nullptr) {
-      if (names_.load(kRelaxed) >= kNamesMax) return others_.get();
+      if (names_.load(kRelaxed) >= names_max_) return others_.get();
       if (!made) {
         Live::Parts parts = parts_;
         parts.model = model;

@@ -162,8 +162,8 @@ class Live {
 // Models of a provider that takes names which no list has, made as they are asked for. [any thread]
 class Unlisted {
  public:
-  // Beyond so many names the others share one.
-  static constexpr std::size_t kNamesMax = 256;
+  // Beyond so many names the others share one; of a provider with many credentials it is fewer.
+  static constexpr std::size_t kNamesMax = 256, kLanesMax = 2048;
 
   explicit Unlisted(Live::Parts parts);
   ~Unlisted();
@@ -176,6 +176,7 @@ class Unlisted {
  private:
   static constexpr std::size_t kSlots = 512;
   const Live::Parts parts_;
+  const std::size_t names_max_;
   std::unique_ptr<Live> others_;
   std::atomic<std::size_t> names_{0};
   std::array<std::atomic<Live*>, kSlots> slots_{};

@@ -111,11 +111,11 @@ void TargetStats::add(const swy_outcome& outcome, std::uint64_t now_ns) {
     slot.classes[std::min(cls, kClasses - 1)].fetch_add(1, kRelaxed);
     return;
   }
-  const std::uint32_t latency_us = std::max(outcome.latency_us, 1u);
-  latency_.add(latency_us, number);
-  slot.latency.add(latency_us);
+  if (outcome.latency_us == 0) return;
+  latency_.add(outcome.latency_us, number);
+  slot.latency.add(outcome.latency_us);
   slot.tok_out.fetch_add(outcome.tok_out, kRelaxed);
-  slot.busy_us.fetch_add(latency_us, kRelaxed);
+  slot.busy_us.fetch_add(outcome.latency_us, kRelaxed);
   if (outcome.ttft_us == 0) return;
   ttft_.add(outcome.ttft_us, number);
   slot.ttft.add(outcome.ttft_us);

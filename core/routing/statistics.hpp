@@ -23,7 +23,8 @@ class TargetStats {
   static constexpr std::size_t kClasses = 16;  // of faults: SWY_CLS_*, and room to grow
   using Classes = std::array<std::uint64_t, kClasses>;
 
-  // What came of an attempt. Faults of the request itself say nothing of the target. [any thread]
+  // What came of an attempt. Faults of the request itself say nothing of the target; an attempt
+  // that took no time, nothing of times. [any thread]
   void add(const swy_outcome& outcome, std::uint64_t now_ns);
 
   // An attempt that was made again where one had failed. [any thread]
@@ -58,8 +59,8 @@ class TargetStats {
   struct alignas(64) Slot {
     std::atomic<std::uint64_t> number{0};  // of the slot since the clock began; others are stale
     std::atomic<std::uint32_t> samples{0}, failed{0}, retries{0};
-    std::array<std::atomic<std::uint32_t>, kClasses> classes{};
     std::atomic<std::uint64_t> tok_out{0}, busy_us{0};
+    std::array<std::atomic<std::uint32_t>, kClasses> classes{};
     Times ttft, latency;
   };
 

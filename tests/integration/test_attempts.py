@@ -118,7 +118,7 @@ class Limits(unittest.TestCase):
 
             def said(exchange):
                 return exchange.answer(body=chat(), headers={
-                    "x-ratelimit-limit-requests": "100", "x-ratelimit-reset-requests": "5m",
+                    "x-ratelimit-limit-requests": "10", "x-ratelimit-reset-requests": "10m",
                     "x-ratelimit-remaining-requests": str(next(left))})
             stage.upstream.add("said", said)
             models = []
@@ -129,7 +129,7 @@ class Limits(unittest.TestCase):
             self.assertEqual(models, ["said", "said", "said", "good", "good"])
             lane = lane_of(stage, "up", "said")
             self.assertEqual((lane["standing"], lane["limits"]["requests_left"], lane["limits"]["said_rpm"]),
-                             ("at_limit", 0, 100))
+                             ("at_limit", 0, 10))
 
 
 class Breakers(unittest.TestCase):

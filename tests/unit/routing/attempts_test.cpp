@@ -232,6 +232,7 @@ TEST_CASE("attempts: what an operator closed off is never asked", "[unit][routin
   Attempts attempts(world.route, {}, 1);
   CHECK_FALSE(attempts.next(nullptr, world.now));
   CHECK(attempts.nobody().why == Barred::kForced);
+  CHECK(attempts.take_passed().size() == 2);
 }
 
 TEST_CASE("attempts: a configured limit holds, and the client is told for how long",

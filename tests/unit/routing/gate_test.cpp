@@ -116,7 +116,11 @@ TEST_CASE("gate: what the upstream says is left is believed until it begins anew
   REQUIRE(gate.enter(0, kStart));
   CHECK(gate.tight(0, kStart));
   CHECK(gate.enter(0, kStart));  // who has nowhere else to go may try
-  CHECK_FALSE(gate.tight(0, kStart + 10 * kSecond));
+  // 60 in 10 s: the first of them is there after 167 ms.
+  CHECK(gate.tight(0, kStart + kSecond / 10));
+  CHECK_FALSE(gate.tight(0, kStart + kSecond / 5));
+  CHECK(gate.requests_left(kStart + 5 * kSecond) == 30);
+  CHECK(gate.requests_left(kStart + 10 * kSecond) == UINT32_MAX);
 
   said = {};
   said.remaining_tokens = 500;
