@@ -71,8 +71,8 @@ struct Route {
   // answer, for that is kept.
   bool idempotent_by_key = false;
   bool private_body = false;       // the audit log keeps its body's digest alone
-  bool audited_read = false;       // a GET route whose askers are written down as well
   std::size_t body_bytes_max = 0;  // 0: Server::kBodyBytesMax
+  bool audited_read = false;       // a GET route whose askers are written down as well
 };
 
 // Who has this token; nothing: nobody. The error says why that can't be told. [server threads]

@@ -192,15 +192,18 @@ void tell(const std::vector<account::ReconciledLine>& lines, std::ostream& out) 
 }
 
 int reconcile(const Arguments& args, const Streams& streams) {
-  if (args.words.size() != 1) return misuse(streams, "ledger reconcile takes no further words", kUsage);
+  if (args.words.size() != 1)
+    return misuse(streams, "ledger reconcile takes no further words", kUsage);
   std::uint64_t to = unix_ns() / kSecond / kSecondsPerDay;
   std::optional<std::uint64_t> from;
   for (const char* option : {"--from", "--to"}) {
     if (!args.has(option)) continue;
     const auto seconds = parse_utc(args.value(option) + "T00:00:00Z");
     if (!seconds) {
-      return misuse(streams, std::string(option) + ": " + args.value(option) +
-                                 ": expected a day such as 2026-11-21", kUsage);
+      return misuse(
+          streams,
+          std::string(option) + ": " + args.value(option) + ": expected a day such as 2026-11-21",
+          kUsage);
     }
     (option == std::string_view("--to") ? to : from.emplace()) = *seconds / kSecondsPerDay;
   }

@@ -580,8 +580,11 @@ Attempt::Next Attempt::broken(const net::NetError& error) {
   }
   // The plugin may know better what a broken answer means, or have state to end; the host's own
   // finding stays the fault.
-  step(SWY_EV_IOERR, fault_.message, {}, static_cast<unsigned>(fault_.cls));
-  return next;
+  Next own = step(SWY_EV_IOERR, fault_.message, {}, static_cast<unsigned>(fault_.cls));
+  // What is fetched from a stranger is no fault of this upstream's: the plugin says what it means.
+  if (outgoing_.trusted() || own.act != SWY_ACT_FAIL || own.fault.cls == fault_.cls) return next;
+  fault_ = {};
+  return own;
 }
 
 Task<Attempt::Next> Attempt::exchange() {

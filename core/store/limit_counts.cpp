@@ -36,4 +36,10 @@ Result<void> LimitCounts::save(const std::vector<LimitCountRow>& rows) {
   });
 }
 
+Result<void> LimitCounts::forget_before(std::int64_t start_unix_s) {
+  const auto held = database_.lock();
+  const auto remove = database_.prepare("DELETE FROM limit_counts WHERE start_unix_s < ?");
+  return remove->bind(start_unix_s).run();
+}
+
 }  // namespace switchyard::store

@@ -24,6 +24,8 @@ class LimitCounts {
   Result<std::vector<LimitCountRow>> find(const std::string& subject);
   // Each in place of the one before; all or none.
   Result<void> save(const std::vector<LimitCountRow>& rows);
+  // Those of periods that began before.
+  Result<void> forget_before(std::int64_t start_unix_s);
 
  private:
   Database& database_;

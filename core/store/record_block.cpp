@@ -21,7 +21,7 @@ constexpr Text kNameColumns[] = {
     &RecordRow::fallback_path, &RecordRow::route_reason,    &RecordRow::dropped};
 constexpr Text kTextColumns[] = {&RecordRow::id, &RecordRow::trace, &RecordRow::parent_span};
 // The plan is the last.
-constexpr Text kRareColumns[] = {&RecordRow::error_text, &RecordRow::facts, &RecordRow::plan};
+constexpr Text kRareColumns[] = {&RecordRow::facts, &RecordRow::plan};
 static_assert(std::size(kNameColumns) == RecordBlock::kNames);
 static_assert(std::size(kTextColumns) == RecordBlock::kTexts);
 static_assert(std::size(kRareColumns) == RecordBlock::kRare);
@@ -72,8 +72,10 @@ void put_names(std::string& names, std::string& columns, std::span<const RecordR
     if (fresh) all.push_back(text);
     places.push_back(at->second);
   }
-  put_varint(names, all.size());
-  for (const std::string_view text : all) put_text(names, text);
+  std::string column;
+  put_varint(column, all.size());
+  for (const std::string_view text : all) put_text(column, text);
+  put_text(names, column);
   put_numbers(columns, places);
 }
 
@@ -87,9 +89,28 @@ void put_texts(std::string& to, std::span<const RecordRow> rows, std::span<const
   }
 }
 
-bool has_rare(const RecordRow& row) {
-  return std::any_of(std::begin(kRareColumns), std::end(kRareColumns),
-                     [&row](Text member) { return !(row.*member).empty(); });
+// How many there are, and for each by how many rows it is behind the one before, and the text.
+// Nothing where no row has one of them.
+void put_few(std::string& to, std::span<const RecordRow> rows, std::span<const Text> members) {
+  bool any = false;
+  std::string texts;
+  for (const Text member : members) {
+    std::string column;
+    std::uint64_t count = 0;
+    std::size_t next = 0;
+    for (std::size_t row = 0; row < rows.size(); ++row) {
+      const std::string& text = rows[row].*member;
+      if (text.empty()) continue;
+      ++count;
+      put_varint(column, row - next);
+      put_text(column, text);
+      next = row + 1;
+    }
+    any |= count > 0;
+    put_varint(texts, count);
+    texts += column;
+  }
+  if (any) to = std::move(texts);
 }
 
 }  // namespace
@@ -126,9 +147,9 @@ EncodedBlock encode_block(std::span<const RecordRow> rows) {
     put_numbers(block.columns, numbers);
   }
   put_texts(block.texts, rows, kTextColumns, numbers);
-  if (std::any_of(rows.begin(), rows.end(), has_rare)) {
-    put_texts(block.rare, rows, kRareColumns, numbers);
-  }
+  constexpr Text kErrors[] = {&RecordRow::error_text};
+  put_few(block.errors, rows, kErrors);
+  put_few(block.rare, rows, kRareColumns);
   return block;
 }
 
@@ -225,12 +246,21 @@ std::size_t RecordBlock::number_at(std::uint64_t RecordRow::* member) {
 
 bool RecordBlock::open_names(std::string_view names) {
   Reader reader(names);
-  for (auto& column : names_) {
-    const std::uint64_t count = reader.varint();
-    if (count == 0 || count > kBlockRecordsMax) return false;
-    column.clear();
-    for (std::uint64_t i = 0; i < count; ++i) column.push_back(reader.bytes(reader.varint()));
+  for (std::size_t i = 0; i < kNames; ++i) {
+    unread_names_[i] = reader.bytes(reader.varint());
+    names_[i].clear();
   }
+  return reader.ok();
+}
+
+bool RecordBlock::open_name(std::size_t at) {
+  std::vector<std::string_view>& column = names_[at];
+  if (!column.empty()) return true;
+  Reader reader(unread_names_[at]);
+  const std::uint64_t count = reader.varint();
+  if (count == 0 || count > kBlockRecordsMax) return false;
+  column.reserve(count);
+  for (std::uint64_t i = 0; i < count; ++i) column.push_back(reader.bytes(reader.varint()));
   return reader.ok();
 }
 
@@ -243,6 +273,7 @@ bool RecordBlock::open_columns(std::string_view columns, std::size_t records) {
   for (Column& column : amounts_) column = reader.column(records);
   if (!reader.ok()) return false;
   for (std::size_t i = 0; i < kNames; ++i) {
+    if (!open_name(i)) return false;
     for (std::size_t row = 0; row < records; ++row) {
       if (places_[i][row] >= names_[i].size()) return false;
       if (places_[i].width == 0) break;
@@ -251,22 +282,50 @@ bool RecordBlock::open_columns(std::string_view columns, std::size_t records) {
   return true;
 }
 
-bool RecordBlock::read_texts(std::string_view bytes, std::size_t records, std::span<Texts> into) {
+bool RecordBlock::open_texts(std::string_view bytes) {
   Reader reader(bytes);
-  for (Texts& texts : into) {
-    const Column sizes = reader.column(records);
+  for (Texts& texts : texts_) {
+    const Column sizes = reader.column(records_);
     if (!reader.ok()) return false;
     texts.all.clear();
-    for (std::size_t row = 0; row < records; ++row) texts.all.push_back(reader.bytes(sizes[row]));
+    for (std::size_t row = 0; row < records_; ++row) texts.all.push_back(reader.bytes(sizes[row]));
   }
   return reader.ok();
 }
 
-bool RecordBlock::open_texts(std::string_view texts) { return read_texts(texts, records_, texts_); }
+bool RecordBlock::read_few(Reader& reader, std::size_t records, FewTexts& into) {
+  into = {};
+  const std::uint64_t count = reader.varint();
+  std::uint64_t next = 0;
+  for (std::uint64_t i = 0; i < count && reader.ok(); ++i) {
+    const std::uint64_t gap = reader.varint();
+    if (gap >= records || next + gap >= records) return false;
+    into.rows.push_back(next + gap);
+    next += gap + 1;
+    into.all.push_back(reader.bytes(reader.varint()));
+  }
+  return reader.ok();
+}
+
+std::string_view RecordBlock::FewTexts::text(std::size_t row) const {
+  const auto at = std::lower_bound(rows.begin(), rows.end(), row);
+  if (at == rows.end() || *at != row) return {};
+  return all[static_cast<std::size_t>(at - rows.begin())];
+}
+
+bool RecordBlock::open_errors(std::string_view errors, std::size_t records) {
+  Reader reader(errors);
+  errors_ = {};
+  return errors.empty() || read_few(reader, records, errors_);
+}
 
 bool RecordBlock::open_rare(std::string_view rare) {
-  for (Texts& texts : rare_) texts.all.clear();
-  return rare.empty() || read_texts(rare, records_, rare_);
+  Reader reader(rare);
+  for (FewTexts& texts : rare_) {
+    texts = {};
+    if (!rare.empty() && !read_few(reader, records_, texts)) return false;
+  }
+  return true;
 }
 
 RecordRow RecordBlock::row(std::size_t at, bool with_plan) const {
@@ -277,6 +336,7 @@ RecordRow RecordBlock::row(std::size_t at, bool with_plan) const {
   for (std::size_t i = 0; i < kAmounts; ++i) row.*amounts[i].member = amount(i, at);
   for (std::size_t i = 0; i < kNames; ++i) row.*kNameColumns[i] = text_of_name(i, at);
   for (std::size_t i = 0; i < kTexts; ++i) row.*kTextColumns[i] = texts_[i].text(at);
+  row.error_text = errors_.text(at);
   for (std::size_t i = 0; i + (with_plan ? 0 : 1) < kRare; ++i) {
     row.*kRareColumns[i] = rare_[i].text(at);
   }

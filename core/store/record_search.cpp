@@ -172,10 +172,18 @@ class Matcher {
     failed_ = filter.failed || !filter.error.empty();
   }
 
-  // Whether records with these names may fit.
-  bool open(const RecordBlock& block) {
+  // Whether one of these texts may be what is looked for.
+  bool open_errors(const RecordBlock& block) const {
+    return std::any_of(block.errors().begin(), block.errors().end(),
+                       [this](std::string_view text) { return contains(text, filter_.error); });
+  }
+
+  // Whether records with these names may fit; where a name can't be read the block says so when
+  // it is read.
+  bool open(RecordBlock& block) {
     wanted_.clear();
     const auto want = [&](std::size_t column, const auto& fits) {
+      if (!block.open_name(column)) return true;
       const auto& names = block.names(column);
       auto& [at, good] = wanted_.emplace_back(column, std::vector<char>(names.size()));
       bool any = false;
@@ -241,7 +249,17 @@ struct BlockReader {
   explicit BlockReader(Database& database)
       : day(database),
         columns(day.prepare("SELECT columns, texts FROM block_columns WHERE seq = ?")),
+        errors(day.prepare("SELECT errors FROM block_rare WHERE seq = ?")),
         rare(day.prepare("SELECT rare FROM block_rare WHERE seq = ?")) {}
+
+  Result<void> read_errors(std::int64_t seq, std::size_t records, RecordBlock& block) {
+    const auto row = errors->bind(seq).step();
+    errors_text = row && *row ? errors->blob(0) : "";
+    errors->reset();
+    if (!row) return row.error();
+    if (!block.open_errors(errors_text, records)) return damaged(day, seq);
+    return {};
+  }
 
   Result<void> read(std::int64_t seq, std::size_t records, RecordBlock& block) {
     const auto row = columns->bind(seq).step();
@@ -255,12 +273,12 @@ struct BlockReader {
     const bool good = *row && block.open_columns(columns_text, records) &&
                       block.open_texts(texts_text) && block.open_rare(rare_text);
     if (!good) return damaged(day, seq);
-    return {};
+    return read_errors(seq, records, block);
   }
 
   Database& day;
-  std::unique_ptr<Statement> columns, rare;
-  std::string columns_text, texts_text, rare_text;
+  std::unique_ptr<Statement> columns, errors, rare;
+  std::string columns_text, texts_text, errors_text, rare_text;
 };
 
 // Adds to `found`, which is in order, what fits of a block and is among the `max` newest of all.
@@ -313,8 +331,13 @@ Result<void> search_blocks(Database& day, const RecordFilter& filter,
       part.in_time = false;
       return {};
     }
-    const std::string names = walk->blob(3);
     RecordBlock block;
+    if (!filter.error.empty()) {
+      const auto read = reader.read_errors(seq, static_cast<std::size_t>(size), block);
+      if (!read) return read;
+      if (!matcher.open_errors(block)) continue;
+    }
+    const std::string names = walk->blob(3);
     if (!block.open_names(names)) return damaged(day, seq);
     if (!matcher.open(block)) continue;
     const auto read = reader.read(seq, static_cast<std::size_t>(size), block);

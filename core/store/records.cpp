@@ -95,7 +95,11 @@ constexpr std::array kDayMigrations{
         columns BLOB NOT NULL,
         texts BLOB NOT NULL
       ) STRICT;
-      CREATE TABLE block_rare (seq INTEGER PRIMARY KEY, rare BLOB NOT NULL) STRICT;
+      CREATE TABLE block_rare (
+        seq INTEGER PRIMARY KEY,
+        errors BLOB NOT NULL,
+        rare BLOB NOT NULL
+      ) STRICT;
       CREATE TABLE block_hashes (seq INTEGER PRIMARY KEY, hashes BLOB NOT NULL) STRICT;
     )sql",
 };
@@ -252,7 +256,7 @@ struct Records::Day {
         block(database->prepare("INSERT INTO blocks (seq, records, start_min, start_max, failed, "
                                 "names) VALUES (?, ?, ?, ?, ?, ?)")),
         columns(database->prepare("INSERT INTO block_columns VALUES (?, ?, ?)")),
-        rare(database->prepare("INSERT INTO block_rare VALUES (?, ?)")),
+        rare(database->prepare("INSERT INTO block_rare VALUES (?, ?, ?)")),
         hashes(database->prepare("INSERT INTO block_hashes VALUES (?, ?)")) {}
 
   std::unique_ptr<Database> database;
@@ -332,8 +336,9 @@ Result<void> Records::Day::insert(std::int64_t seq, std::span<const RecordRow> r
   if (auto ran = finish(block->bind(encoded.failed).bind_blob(encoded.names)); !ran) return ran;
   columns->bind(seq).bind_blob(encoded.columns).bind_blob(encoded.texts);
   if (auto ran = finish(*columns); !ran) return ran;
-  if (!encoded.rare.empty()) {
-    if (auto ran = finish(rare->bind(seq).bind_blob(encoded.rare)); !ran) return ran;
+  if (!encoded.errors.empty() || !encoded.rare.empty()) {
+    rare->bind(seq).bind_blob(encoded.errors).bind_blob(encoded.rare);
+    if (auto ran = finish(*rare); !ran) return ran;
   }
   return finish(hashes->bind(seq).bind_blob(encoded.hashes));
 }

@@ -562,6 +562,14 @@ bool Worker::open_limits() {
   }
   limits_database_ = std::move(*database);
   limit_counts_ = std::make_unique<store::LimitCounts>(*limits_database_);
+  // A plan's period may be a year.
+  constexpr std::int64_t kKeptS = 400 * 86'400;
+  const auto now_s = static_cast<std::int64_t>(unix_ns() / 1'000'000'000u);
+  const auto forgotten = limit_counts_->forget_before(now_s - kKeptS);
+  if (!forgotten) {
+    spdlog::error("limits_not_opened reason={}", observe::quote(forgotten.error().message));
+    return false;
+  }
   limit_table_ = std::move(*table);
   limits_ = std::make_unique<account::Limits>(*limit_table_, *limit_counts_);
   plan_rows_ = std::make_unique<store::Plans>(*database_);

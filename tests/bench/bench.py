@@ -181,8 +181,8 @@ class Switchyard:
     # What each model costs, and what it is sold for.
     def price(self):
         for name, book, amount in (("bought", "purchase", "1.5"), ("sold", "sale", "2")):
-            prices = [{"model": f"{provider}/{model}", "price": {"input": amount, "output": "6"}}
-                      for provider in ("plain", "tls") for model in MODELS]
+            models = [*MODELS, *(f"tls-{model}" for model in MODELS)]  # as asked for, and upstream
+            prices = [{"model": model, "price": {"input": amount, "output": "6"}} for model in models]
             answer = client.call(self.gateway.admin_url, "POST", "/admin/v1/prices",
                                  {"name": name, "book": book, "currency": "USD", "prices": prices},
                                  (self.gateway.state / "admin.token").read_text().strip())
@@ -402,17 +402,19 @@ class Bench:
                 "added_p99_us": through["p99_us"] - without["p99_us"],
                 "p50_us": through["p50_us"], "p99_us": through["p99_us"]}
 
-    def measure_durable(self, proxy, name):
-        durable = self.start("durable")
+    def measure_durable(self, _, name):
+        subjects = {}
         try:
             numbers = {}
-            for kind, subject in (("process", proxy), ("disk", durable)):
+            for kind in ("process", "disk"):
+                subject = subjects[kind] = self.start("relay" if kind == "process" else "durable")
                 port, _, _, file = self.request_file(subject, f"{name}-{kind}", "json", stream=False)
                 self.rate_run(port, file, DURABLE_RATE)
                 run = self.rate_run(port, file, DURABLE_RATE)
                 numbers |= {f"{kind}_p50_us": run["p50_us"], f"{kind}_p99_us": run["p99_us"]}
         finally:
-            durable.close()
+            for subject in subjects.values():
+                subject.close()
         numbers["added_p99_us"] = numbers["disk_p99_us"] - numbers["process_p99_us"]
         return numbers
 
@@ -456,7 +458,7 @@ class Bench:
             shift = number % len(names)
             for name in names[shift:] + names[:shift]:
                 measured = getattr(self, f"measure_{figure}")(
-                    proxies[name.removesuffix("-tls")], name)
+                    proxies.get(name.removesuffix("-tls")), name)
                 rounds[-1][name] = measured
                 print(f"  {figure} {number + 1}/{self.options.rounds} {name:10} " + "  ".join(
                     f"{key} {value:.2f}" for key, value in measured.items()), file=sys.stderr)

@@ -2,6 +2,7 @@
 else. What was seen is plugins/providers/SUPPORT.md, which `test_matrix.py --write` writes anew.
 """
 
+import base64
 import json
 import pathlib
 import sys
@@ -45,6 +46,7 @@ GROUPS = [("OpenAI, its hosts, and other vendors' APIs", ["openai", "azure", "az
                      "stepfun"]),
           ("Hosts of open models, and servers of one's own", ["openrouter", "groq", "together", "vllm", "llamacpp",
                                                               "ollama"])]
+PICTURE = "iVBORw0KGgo="  # a.png
 QUESTION = [{"role": "user", "content": "Say it as JSON."}]
 MARKS = {"same": "=", "form": "form", "weaker": "weaker", "dropped": "–", "refused": "no"}
 HEAD = """# What each provider takes
@@ -70,9 +72,12 @@ def at(value, path):
 
 
 class Cell:
-    def __init__(self, provider, member):
-        row = MATRIX["providers"][provider]
-        self.sent = MATRIX["members"][member]["send"]
+    def __init__(self, provider, member, pictures="https://pictures.example"):
+        # Pictures by their address are on a server of the test's own.
+        def placed(value):
+            return json.loads(json.dumps(value).replace("https://pictures.example", pictures))
+        row = placed(MATRIX["providers"][provider])
+        self.sent = placed(MATRIX["members"][member]["send"])
         pointer = MATRIX["members"][member].get("at", "/" + member)
         self.kind, self.body, self.lost = "same", {}, []
         if member in row.get("refused", []):
@@ -107,7 +112,13 @@ class Matrix(unittest.TestCase):
         cls.vendor = Upstream()
         cls.addClassCleanup(cls.vendor.close)
         vendors.add(cls.vendor)
-        common = {"models": ["*"], "credentials": [{"key": "${TEST_UPSTREAM_KEY}"}], "timeouts": TIMEOUTS}
+        cls.pictures = Upstream()
+        cls.addClassCleanup(cls.pictures.close)
+        cls.pictures.add("a.png", lambda exchange: exchange.answer(body=base64.b64decode(PICTURE),
+                                                                   content_type="image/png"))
+        # Else pictures are fetched from public addresses only.
+        common = {"models": ["*"], "credentials": [{"key": "${TEST_UPSTREAM_KEY}"}], "timeouts": TIMEOUTS,
+                  "origins": [cls.pictures.origin]}
         providers = {name: {"plugin": "openai", "dialect": name, "base_url": cls.families[name].url, **common}
                      for name in DIALECTS}
         providers["cohere"] = {"plugin": "cohere", "base_url": cls.families["cohere"].url, **common}
@@ -126,7 +137,8 @@ class Matrix(unittest.TestCase):
 
     def look(self, provider, member):
         """What became of one member: the kind of cell, and what is wrong with it."""
-        cell = Cell(provider, member)
+        cell = Cell(provider, member, self.pictures.origin)
+        self.pictures.clear()
         upstream = self.upstream(provider)
         upstream.clear()
         model = MATRIX["providers"][provider]["model"]
@@ -134,6 +146,8 @@ class Matrix(unittest.TestCase):
         if not upstream.requests:
             said = f"{answer.status} {answer.text}"
             return ("refused", []) if answer.status == 400 and '"not_offered"' in answer.text else (None, [said])
+        if any(request.header("authorization") or request.header("x-amz-date") for request in self.pictures.requests):
+            return None, ["a credential went to the pictures"]
         if answer.status != 200:
             return None, [f"{answer.status} {answer.text} {getattr(upstream, 'refused', '')}"]
         faults = cell.faults(json.loads(upstream.requests[-1].body))

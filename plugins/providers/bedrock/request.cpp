@@ -123,6 +123,7 @@ class Translator {
         json_(upstream.body.json()),
         losses_(upstream.losses),
         strings_(upstream.strings),
+        pictures_(upstream.pictures),
         family_(family_of(request.model())),
         reasoning_(swy::read_reasoning(request, upstream.losses)) {}
 
@@ -268,7 +269,9 @@ class Translator {
 
   bool put_image(std::string_view role, std::string_view image, const swy::Place& here) {
     swy::DataUrl url;
-    const std::string_view text = strings_.plain(json::find(image, "url"));
+    std::string_view text = strings_.plain(json::find(image, "url"));
+    const std::string* const fetched = pictures_ != nullptr ? pictures_->data(text) : nullptr;
+    if (fetched != nullptr) text = *fetched;
     if (!swy::parse_data_url(text, url) || !url.base64) {
       refuse("image_url: Converse takes images as base64 data: URLs only");
       return false;
@@ -717,6 +720,7 @@ class Translator {
   json::Writer& json_;
   swy::Losses& losses_;
   swy::PlainStrings& strings_;
+  const swy::Pictures* pictures_;
   Family family_;
   swy::ChatReasoning reasoning_;
   std::vector<swy::ChatMessage> messages_;

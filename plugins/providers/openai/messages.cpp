@@ -205,8 +205,11 @@ void MessageEditor::check_part(std::string_view part, const swy::Place& message)
     return refuse_part(part_of(type) + takes, message);
   }
   if (!rules_.data_pictures || type != "image_url") return;
-  const std::string_view url = json::inside(json::find_path(part, "image_url.url"));
+  const std::string_view value = json::find_path(part, "image_url.url");
+  const std::string url = json::to_text(value).value_or("");
   if (!url.starts_with("http")) return;
+  const std::string* const data = pictures_ != nullptr ? pictures_->data(url) : nullptr;
+  if (data != nullptr) return replace(value, json::quoted(*data));
   refuse_part("a picture by its address; this API takes them as data: URLs only", message);
 }
 

@@ -6,6 +6,7 @@
 #include <string>
 #include <string_view>
 #include <switchyard/chat_request.hpp>
+#include <switchyard/pictures.hpp>
 #include <vector>
 
 #include "providers/openai/edits.hpp"
@@ -16,8 +17,9 @@ namespace openai {
 class MessageEditor {
  public:
   // All that is given outlives the editor.
-  MessageEditor(const Rules& rules, std::string_view messages, swy::Losses& losses)
-      : rules_(rules), messages_(messages), losses_(losses) {}
+  MessageEditor(const Rules& rules, std::string_view messages, swy::Losses& losses,
+                const swy::Pictures* pictures = nullptr)
+      : rules_(rules), messages_(messages), losses_(losses), pictures_(pictures) {}
 
   // A system message of the gateway's own, before all others.
   void instruct(const std::string& words);
@@ -60,6 +62,7 @@ class MessageEditor {
   const Rules& rules_;
   std::string_view messages_;
   swy::Losses& losses_;
+  const swy::Pictures* pictures_;
   std::vector<Edit> edits_;
   std::forward_list<std::string> own_;
   std::optional<swy::Error> refusal_;

@@ -107,8 +107,12 @@ std::string upstream_path(const Dialect& dialect, const Pairs& query, const std:
   return out;
 }
 
-UpstreamBody::UpstreamBody(const Dialect& dialect, const swy::Request& request)
-    : dialect_(dialect), rules_(dialect.rules_for(request.model())), request_(request) {
+UpstreamBody::UpstreamBody(const Dialect& dialect, const swy::Request& request,
+                           const swy::Pictures* pictures)
+    : dialect_(dialect),
+      rules_(dialect.rules_for(request.model())),
+      request_(request),
+      pictures_(pictures) {
   const std::string_view body = request.body();
   const std::size_t n = request.member_count();
   if (n == 0) {
@@ -385,7 +389,7 @@ void UpstreamBody::put_stream_options(std::string_view value) {
 }
 
 void UpstreamBody::put_messages(std::string_view messages) {
-  MessageEditor editor(rules_, messages, losses_);
+  MessageEditor editor(rules_, messages, losses_, pictures_);
   if (rules_.schema_as_prompt) {
     const std::string_view format = request_.value("response_format");
     if (json::inside(json::find(format, "type")) == "json_schema") {

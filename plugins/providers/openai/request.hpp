@@ -6,6 +6,7 @@
 #include <string>
 #include <string_view>
 #include <switchyard/chat_request.hpp>
+#include <switchyard/pictures.hpp>
 #include <switchyard/provider.hpp>
 
 #include "providers/openai/dialect.hpp"
@@ -15,7 +16,9 @@ namespace openai {
 
 class UpstreamBody {
  public:
-  UpstreamBody(const Dialect& dialect, const swy::Request& request);
+  // pictures: those fetched for a dialect that takes data only.
+  UpstreamBody(const Dialect& dialect, const swy::Request& request,
+               const swy::Pictures* pictures = nullptr);
   UpstreamBody(const UpstreamBody&) = delete;
   UpstreamBody& operator=(const UpstreamBody&) = delete;
 
@@ -57,6 +60,7 @@ class UpstreamBody {
   const Dialect& dialect_;
   const Rules& rules_;
   swy::Request request_;
+  const swy::Pictures* pictures_;
   swy::Gather pieces_;
   std::forward_list<std::string> own_;  // backs the pieces that are ours
   Pairs headers_, extra_;               // extra_: members that stand instead of others

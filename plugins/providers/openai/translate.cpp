@@ -38,6 +38,10 @@ Operation::Operation(const Settings& settings, const swy::Request& request)
 }
 
 swy::Next Operation::step(const swy::Event& event, swy::Out& out) {
+  if (pictures_.wanted() && event.kind() != SWY_EV_START) {
+    const auto next = pictures_.step(event, out);
+    return next ? *next : send(out);
+  }
   switch (event.kind()) {
     case SWY_EV_DATA:
       return on_data(event, out);
@@ -58,6 +62,14 @@ swy::Next Operation::step(const swy::Event& event, swy::Out& out) {
 }
 
 swy::Next Operation::start(swy::Out& out) {
+  if (request_.task() == "chat" && settings_->dialect.rules_for(request_.model()).data_pictures) {
+    pictures_.find(request_.value("messages"));
+    if (pictures_.wanted()) return pictures_.start(out);
+  }
+  return send(out);
+}
+
+swy::Next Operation::send(swy::Out& out) {
   const Dialect& dialect = settings_->dialect;
   const std::string* path = look_up(dialect.paths, request_.task());
   if (path == nullptr) {
@@ -65,7 +77,7 @@ swy::Next Operation::start(swy::Out& out) {
     return swy::Next::fail({SWY_CLS_NOT_OFFERED, std::move(what)});
   }
   const bool get = request_.task() == "models";
-  const UpstreamBody body(dialect, request_);
+  const UpstreamBody body(dialect, request_, &pictures_);
   if (!get && body.refusal()) return swy::Next::fail(*body.refusal());
   body.losses().emit(out);
   out.begin(get ? "GET" : "POST", upstream_path(dialect, settings_->query, *path, request_),

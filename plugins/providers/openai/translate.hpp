@@ -6,6 +6,7 @@
 #include <string>
 #include <string_view>
 #include <switchyard/json.hpp>
+#include <switchyard/pictures.hpp>
 #include <switchyard/provider.hpp>
 
 #include "providers/openai/answer.hpp"
@@ -32,6 +33,7 @@ class Operation {
 
  private:
   swy::Next start(swy::Out& out);
+  swy::Next send(swy::Out& out);
   swy::Next on_head(const swy::Event& event, swy::Out& out);
   swy::Next on_data(const swy::Event& event, swy::Out& out);
   swy::Next on_end(swy::Out& out);
@@ -55,6 +57,7 @@ class Operation {
   unsigned status_ = 0;
   std::uint32_t retry_after_ms_ = 0;
 
+  swy::Pictures pictures_;  // that this API does not fetch by itself
   AnswerScanner scanner_;
   std::string usage_;       // the last usage, where the client wants to see it
   std::string usage_said_;  // the same where a finish reason has to be found

@@ -489,6 +489,7 @@ TEST_CASE("records: a block is read as it was written, and never beyond its end"
   REQUIRE(block.open_names(encoded.names));
   REQUIRE(block.open_columns(encoded.columns, rows.size()));
   REQUIRE(block.open_texts(encoded.texts));
+  REQUIRE(block.open_errors(encoded.errors, rows.size()));
   REQUIRE(block.open_rare(encoded.rare));
   for (std::size_t i = 0; i < rows.size(); ++i) {
     CAPTURE(i);
@@ -517,6 +518,11 @@ TEST_CASE("records: a block is read as it was written, and never beyond its end"
     const std::string cut(encoded.texts, 0, end);
     RecordBlock torn = block;
     CHECK_FALSE(torn.open_texts(cut));
+  }
+  for (std::size_t end = 1; end < encoded.errors.size(); ++end) {
+    const std::string cut(encoded.errors, 0, end);
+    RecordBlock torn = block;
+    CHECK_FALSE(torn.open_errors(cut, rows.size()));
   }
   RecordBlock other = block;
   CHECK_FALSE(other.open_columns(encoded.columns, kBlockRecordsMax + 1));
