@@ -116,6 +116,21 @@ Result<void> Alerts::look_at_credentials(const std::vector<ExpiringCredential>& 
   return {};
 }
 
+Result<void> Alerts::look_at_refusals(const std::vector<RefusedCredential>& credentials,
+                                      std::int64_t now_unix_s) {
+  for (const RefusedCredential& each : credentials) {
+    std::string facts;
+    put(facts, "provider", each.provider);
+    put(facts, "credential", each.name);
+    put(facts, "reason", each.reason);
+    const auto raised = raise(
+        "refused:" + each.provider + ":" + each.name + ":" + std::to_string(now_unix_s / kDayS),
+        "credential_refused", facts, now_unix_s);
+    if (!raised) return raised;
+  }
+  return {};
+}
+
 Result<void> Alerts::deliver(const Post& post, const Secret& secret, std::int64_t now_unix_s) {
   if (!post) return {};
   auto due = budgets_.rows().due_alerts(now_unix_s, kDeliverAtOnceMax);

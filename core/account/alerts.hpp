@@ -1,4 +1,5 @@
-// Alerts: budgets that reach a threshold, balances below their floor, provider keys that expire.
+// Alerts: budgets that reach a threshold, balances below their floor, provider keys that expire or
+// that their upstream refuses.
 // Each is logged and posted once.
 #pragma once
 
@@ -16,6 +17,11 @@ namespace switchyard::account {
 struct ExpiringCredential {
   std::string provider, name;
   std::int64_t expires_unix_s = 0;
+};
+
+// One that its upstream refuses right now.
+struct RefusedCredential {
+  std::string provider, name, reason;  // "auth", "quota"
 };
 
 struct AccountBalance {
@@ -40,6 +46,10 @@ class Alerts {
   // 14 days before, 7, 1, and when it has expired.
   Result<void> look_at_credentials(const std::vector<ExpiringCredential>& credentials,
                                    std::int64_t now_unix_s);
+
+  // Each once a day of UTC.
+  Result<void> look_at_refusals(const std::vector<RefusedCredential>& credentials,
+                                std::int64_t now_unix_s);
 
   // Posts what is due, each again and again over a day where it does not arrive. Without `post`
   // what there is stays due.

@@ -180,6 +180,7 @@ Result<bool> Budgets::book(std::int64_t now_unix_s) {
   const auto count = rows_.database().transact([&]() -> Result<std::int64_t> {
     const auto rows = rows_.list("", INT64_MAX);
     if (!rows) return rows.error();
+    if (rows->empty()) return rows_.book_none();
     // What was spent before midnight may be booked after it.
     const auto table = BudgetTable::make(*rows, find_, now_unix_s - kLateMaxS);
     std::map<std::pair<std::string, std::int64_t>, std::int64_t> sums;

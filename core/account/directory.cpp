@@ -46,6 +46,11 @@ std::optional<config::RateLimits> limits_of(const std::string& json) {
   return limits;
 }
 
+// Few keys are bound to anything.
+std::shared_ptr<const config::Reach> shared(const config::Reach& reach) {
+  return reach.anywhere() ? nullptr : std::make_shared<const config::Reach>(reach);
+}
+
 bool allowed(const std::vector<std::string>& patterns, std::string_view text) {
   return patterns.empty() ||
          std::any_of(patterns.begin(), patterns.end(),
@@ -72,7 +77,8 @@ const Account& Account::payer() const {
 bool GatewayKey::may_use(std::string_view model) const { return allowed(models, model); }
 
 bool GatewayKey::may_use_feature(std::string_view feature) const {
-  return allowed(features, feature);
+  if (!features.empty()) return allowed(features, feature);
+  return models.empty() || may_use(std::string(config::kFeaturePrefix).append(feature));
 }
 
 bool GatewayKey::may_do(std::string_view task) const {
@@ -256,6 +262,7 @@ bool DirectoryEdit::put(const store::KeyRow& row) {
   key->features = row.features;
   key->endpoints = row.endpoints;
   key->default_feature = row.default_feature;
+  key->reach = shared(row.reach);
   bool whole = true;
   for (const std::string& text : row.ip_ranges) {
     const auto range = net::parse_ip_range(text);
@@ -269,12 +276,12 @@ bool DirectoryEdit::put(const store::KeyRow& row) {
   whole = whole && key->account != 0 && limits;
   if (!whole) key->disabled = true;
 
-  const std::shared_ptr<const GatewayKey> shared = std::move(key);
+  const std::shared_ptr<const GatewayKey> kept = std::move(key);
   for (const store::OldMac& old : row.old_macs) {
     const auto before = mac_from_hex(old.mac_hex);
-    if (before) changed_[shard_of(*before)].push_back({*before, shared, old.until_unix_s});
+    if (before) changed_[shard_of(*before)].push_back({*before, kept, old.until_unix_s});
   }
-  changed_[shard_of(*mac)].push_back({*mac, shared, 0});
+  changed_[shard_of(*mac)].push_back({*mac, kept, 0});
   return whole;
 }
 
@@ -290,6 +297,9 @@ void DirectoryEdit::configure(const std::vector<config::Key>& keys) {
     key->name = from.name;
     key->account = place_of(std::string(store::kDefaultAccount));
     key->models = from.models;
+    key->features = from.features;
+    key->default_feature = from.default_feature;
+    key->reach = shared(from.reach);
     key->body_bytes_max = from.body_bytes_max;
     if (from.limits.any()) key->limits = std::make_shared<const config::RateLimits>(from.limits);
     key->priority = from.priority;

@@ -52,8 +52,10 @@ struct GatewayKey {
   std::string default_feature;
   std::shared_ptr<const config::RateLimits> limits;  // null: what holds for every key
   config::Priority priority = config::Priority::kNormal;
+  std::shared_ptr<const config::Reach> reach;  // null: anywhere
 
   bool may_use(std::string_view model) const;
+  // Also where `models` names some, but "feature/NAME" is none of them and `features` is empty: no.
   bool may_use_feature(std::string_view feature) const;
   // "images" stands for "images.edits" too.
   bool may_do(std::string_view task) const;

@@ -6,7 +6,13 @@ namespace switchyard::account {
 namespace {
 
 constexpr std::size_t kCurrencyMax = 16;
-enum SettleFlag : std::uint8_t { kPriced = 1, kExchanged = 2, kEstimated = 4, kCostKnown = 8 };
+enum SettleFlag : std::uint8_t {
+  kPriced = 1,
+  kExchanged = 2,
+  kEstimated = 4,
+  kCostKnown = 8,
+  kCostAlone = 16,  // of the one attempt, which has no entry of its own; its price version follows
+};
 enum CostFlag : std::uint8_t { kAmountKnown = 1, kCostEstimated = 2 };
 
 // Of all attempts, where it can be said in one number.
@@ -47,15 +53,24 @@ const char* write_extend(char* at, std::uint64_t hold, Nano more) {
   return BodyWriter(at).number(hold).number(more).end();
 }
 
+bool tells_cost(const Settlement& settlement) {
+  if (settlement.costs.size() != 1) return false;
+  const CostLine& line = settlement.costs.front();
+  return line.provider == settlement.provider && line.model == settlement.model_used &&
+         line.outcome == settlement.ended && line.estimated == settlement.estimated;
+}
+
 const char* write_settle(char* at, std::uint64_t hold, const HoldNote& note, const Charged& charged,
                          const Settlement& settlement) {
   const TotalCost cost = total_of(settlement.costs);
+  const bool cost_alone = tells_cost(settlement);
   const Exchanged exchanged = settlement.exchanged.value_or(Exchanged{});
   unsigned flags = 0;
   if (settlement.charge) flags |= kPriced;
   if (settlement.exchanged) flags |= kExchanged;
   if (settlement.estimated) flags |= kEstimated;
   if (cost.known) flags |= kCostKnown;
+  if (cost_alone) flags |= kCostAlone;
   BodyWriter body(at);
   body.number(hold).byte(static_cast<std::uint8_t>(flags));
   body.number(charged.held).number(charged.charge).number(charged.shortfall);
@@ -72,6 +87,7 @@ const char* write_settle(char* at, std::uint64_t hold, const HoldNote& note, con
   body.text(settlement.feature, kWordMax).text(settlement.task, kWordMax);
   body.text(settlement.model_asked, kNameMax).text(settlement.model_used, kNameMax);
   body.text(settlement.provider, kNameMax).text(settlement.ended, kWordMax);
+  if (cost_alone) body.text(settlement.costs.front().price_version, kWordMax);
   return body.end();
 }
 
@@ -98,17 +114,10 @@ void WriterBooks::follow(const EntryView& entry, std::uint64_t segment) {
     OpenHold hold;
     hold.amount = body.amount();
     hold.deadline_unix_ns = body.number();
-    hold.generation = body.number();
-    const unsigned cells = body.byte();
-    for (unsigned i = 0; i < cells; ++i) {
-      hold.slots.push_back(static_cast<std::uint32_t>(body.number()));
-    }
-    hold.request_id = body.text();
-    hold.account = body.text();
-    hold.key = body.text();
-    hold.at_unix_ns = entry.head.at_unix_ns;
     hold.segment = segment;
-    if (body.ok()) open_.emplace(entry.head.sequence, std::move(hold));
+    if (!body.ok()) return;
+    hold.rest = body.rest();
+    open_.emplace_hint(open_.end(), entry.head.sequence, std::move(hold));
   } else if (entry.head.type == EntryType::kExtend) {
     const auto found = open_.find(body.number());
     if (found != open_.end()) found->second.amount += body.amount();
@@ -117,16 +126,31 @@ void WriterBooks::follow(const EntryView& entry, std::uint64_t segment) {
   }
 }
 
-Result<void> WriterBooks::book(store::Books& books, const EntryView& entry) const {
-  if (entry.head.type == EntryType::kSettle) return book_settlement(books, entry);
-  if (entry.head.type == EntryType::kCost) return book_cost(books, entry);
+HoldRest read_rest(const OpenHold& hold) {
+  BodyReader body(hold.rest);
+  HoldRest rest;
+  rest.generation = body.number();
+  const unsigned cells = body.byte();
+  for (unsigned i = 0; i < cells; ++i) {
+    rest.slots.push_back(static_cast<std::uint32_t>(body.number()));
+  }
+  rest.request_id = body.text();
+  rest.account = body.text();
+  rest.key = body.text();
+  return rest;
+}
+
+Result<void> WriterBooks::collect(store::Batch& batch, const EntryView& entry) const {
+  if (entry.head.type == EntryType::kSettle) return collect_settlement(batch, entry);
+  if (entry.head.type == EntryType::kCost) return collect_cost(batch, entry);
   return {};
 }
 
-Result<void> WriterBooks::book_settlement(store::Books& books, const EntryView& entry) const {
+Result<void> WriterBooks::collect_settlement(store::Batch& batch, const EntryView& entry) const {
   BodyReader body(entry.body);
-  store::Receipt receipt;
-  receipt.id = id_of(entry.head.sequence);
+  store::ReceiptView& receipt = batch.receipts.emplace_back();
+  receipt.writer = name_;
+  receipt.sequence = entry.head.sequence;
   body.number();
   const unsigned flags = body.byte();
   receipt.held = body.amount();
@@ -134,60 +158,40 @@ Result<void> WriterBooks::book_settlement(store::Books& books, const EntryView& 
   receipt.shortfall = body.amount();
   receipt.started_unix_ns = body.number();
   receipt.settled_unix_ns = entry.head.at_unix_ns;
-  receipt.currency = body.text();
-  receipt.price_version = body.text();
+  receipt.currency = body.view();
+  receipt.price_version = body.view();
   const Nano original = body.amount();
-  const std::string original_currency = body.text();
-  const std::string rate_version = body.text();
+  receipt.original_currency = body.view();
+  receipt.rate_version = body.view();
   const Nano cost = body.amount();
-  receipt.cost_currency = body.text();
+  receipt.cost_currency = body.view();
   const unsigned quantities = body.byte();
   for (unsigned i = 0; i < quantities; ++i) {
     const std::uint64_t quantity = body.number();
     if (i < receipt.quantities.size()) receipt.quantities[i] = quantity;
   }
-  receipt.request_id = body.text();
-  receipt.account = body.text();
-  receipt.key = body.text();
-  receipt.feature = body.text();
-  receipt.task = body.text();
-  receipt.model_asked = body.text();
-  receipt.model_used = body.text();
-  receipt.provider = body.text();
-  receipt.ended = body.text();
-  if (!body.ok()) return Error{unreadable(receipt.id)};
+  receipt.request_id = body.view();
+  receipt.account = body.view();
+  receipt.key = body.view();
+  receipt.feature = body.view();
+  receipt.task = body.view();
+  receipt.model_asked = body.view();
+  receipt.model_used = body.view();
+  receipt.provider = body.view();
+  receipt.ended = body.view();
+  receipt.cost_alone = (flags & kCostAlone) != 0;
+  if (receipt.cost_alone) receipt.cost_version = body.view();
+  if (!body.ok()) return Error{unreadable(id_of(entry.head.sequence))};
   if ((flags & kPriced) != 0) receipt.charge = charge;
+  if ((flags & kExchanged) != 0) receipt.original = original;
   if ((flags & kCostKnown) != 0) receipt.cost = cost;
   receipt.estimated = (flags & kEstimated) != 0;
-
-  const auto added = books.add_receipt(receipt);
-  if (!added) return added.error();
-  const Nano worth = charge + receipt.shortfall;
-  if (!*added || worth == 0) return {};
-  store::Transaction transaction{
-      receipt.id, "charge", receipt.request_id, "", entry.head.at_unix_ns, {}};
-  auto& entries = transaction.entries;
-  const std::string& currency = receipt.currency;
-  if (charge != 0) entries.push_back({store::account_name(receipt.account), currency, -charge});
-  if (receipt.shortfall != 0) {
-    entries.push_back({store::kHouseShortfall, currency, -receipt.shortfall});
-  }
-  if ((flags & kExchanged) != 0) {
-    transaction.rate_version = rate_version;
-    entries.push_back({store::kHouseFx, currency, worth});
-    entries.push_back({store::kHouseFx, original_currency, -original});
-    entries.push_back({store::kHouseRevenue, original_currency, original});
-  } else {
-    entries.push_back({store::kHouseRevenue, currency, worth});
-  }
-  const auto posted = books.post(transaction);
-  if (!posted) return posted.error();
   return {};
 }
 
-Result<void> WriterBooks::book_cost(store::Books& books, const EntryView& entry) const {
+Result<void> WriterBooks::collect_cost(store::Batch& batch, const EntryView& entry) const {
   BodyReader body(entry.body);
-  store::Cost cost;
+  store::Cost& cost = batch.costs.emplace_back();
   cost.id = id_of(entry.head.sequence);
   cost.at_unix_ns = entry.head.at_unix_ns;
   const unsigned flags = body.byte();
@@ -202,20 +206,6 @@ Result<void> WriterBooks::book_cost(store::Books& books, const EntryView& entry)
   if (!body.ok()) return Error{unreadable(cost.id)};
   if ((flags & kAmountKnown) != 0) cost.amount = amount;
   cost.estimated = (flags & kCostEstimated) != 0;
-
-  const auto added = books.add_cost(cost);
-  if (!added) return added.error();
-  if (!*added || amount == 0) return {};
-  const store::Transaction transaction{
-      cost.id,
-      "cost",
-      cost.request_id,
-      "",
-      cost.at_unix_ns,
-      {{store::kHouseCost, cost.currency, -amount},
-       {store::provider_name(cost.provider), cost.currency, amount}}};
-  const auto posted = books.post(transaction);
-  if (!posted) return posted.error();
   return {};
 }
 

@@ -147,7 +147,7 @@ Result<void> Invoices::add_lines(Draft& draft) {
       sum.quantities[i] += entry.quantities[i];
     }
   };
-  return rows_.entries(account, row.currency, row.start_unix_s, row.end_unix_s, add);
+  return rows_.entries(row.account, row.currency, row.start_unix_s, row.end_unix_s, add);
 }
 
 Asked<Invoices::Draft> Invoices::draft(const std::string& account, std::int64_t in_month_unix_s) {

@@ -376,13 +376,13 @@ std::uint8_t BodyReader::byte() {
   return value;
 }
 
-std::string BodyReader::text() {
+std::string_view BodyReader::view() {
   const std::size_t size = byte();
   if (rest_.size() < size) {
     ok_ = false;
     return {};
   }
-  std::string text(rest_.substr(0, size));
+  const std::string_view text = rest_.substr(0, size);
   rest_.remove_prefix(size);
   return text;
 }

@@ -119,7 +119,7 @@ inline constexpr std::size_t kWordMax = 64;
 // What entries take at most.
 inline constexpr std::uint64_t kHoldBytesMax = 640;
 inline constexpr std::uint64_t kExtendBytesMax = 64;
-inline constexpr std::uint64_t kSettleBytesMax = 1536;  // a release is smaller
+inline constexpr std::uint64_t kSettleBytesMax = 1600;  // a release is smaller
 inline constexpr std::uint64_t kCostBytesMax = 960;
 
 // Appends to the segments of one loop. Two threads use it: the loop, and the one that prepares
@@ -192,7 +192,9 @@ class BodyReader {
   std::uint64_t number();
   std::int64_t amount() { return static_cast<std::int64_t>(number()); }
   std::uint8_t byte();
-  std::string text();
+  std::string_view view();
+  std::string text() { return std::string(view()); }
+  std::string_view rest() const { return rest_; }
   bool ok() const { return ok_; }
 
  private:

@@ -14,6 +14,7 @@
 #include <thread>
 
 #include "core/account/loop_ledger.hpp"
+#include "core/base/os_thread.hpp"
 #include "core/observe/log.hpp"
 #include "core/store/store.hpp"
 
@@ -25,10 +26,14 @@ using std::chrono::milliseconds;
 
 // The window of `durability: process` that a loss of power may cost.
 constexpr milliseconds kSyncEvery{50};
-constexpr milliseconds kBookEvery{20};
+// How often books are made. Where much is to be booked it waits for more: what is alike of many
+// requests is booked once.
+constexpr milliseconds kBookEvery{20}, kBookMuchEvery{100};
+constexpr std::size_t kMuch = 100;
 constexpr std::uint64_t kSweepEveryNs = 1'000'000'000;
 constexpr std::uint64_t kRepeatLogNs = 10'000'000'000;
-constexpr std::size_t kBatch = 1000;
+// Entries that one transaction of the database books at most.
+constexpr std::size_t kBatch = 8000;
 constexpr std::chrono::seconds kFlushMax{60};
 
 std::string cell_name(std::string_view account, std::string_view currency) {
@@ -132,6 +137,8 @@ class Ledger::Impl {
   void keep_books();
   Result<void> book_all();
   Result<bool> book_some(Loop& loop);  // false: nothing was left to do
+  Result<bool> book_batch(WriterBooks& books, const Segment& segment, std::uint64_t end,
+                          Reading& reading);
   void drop_booked(Loop& loop);
   Result<void> sweep();
 
@@ -146,6 +153,9 @@ class Ledger::Impl {
   Bell keeper_bell_, books_bell_;
   std::thread keeper_, bookkeeper_;
   std::mutex work_mutex_;  // of what the books' thread and end() do
+  store::Batch batch_;     // kept for their memory
+  std::vector<EntryView> entries_;
+  std::size_t booked_now_ = 0;  // entries, by this turn
   std::uint64_t swept_ns_ = 0;
   mutable std::mutex booked_mutex_;
   std::condition_variable booked_;
@@ -263,44 +273,73 @@ Result<void> Ledger::Impl::book_dead(WriterBooks& books,
                                      const std::vector<std::unique_ptr<Segment>>& segments) {
   const auto place = books_->place(books.name());
   if (!place) return place.error();
-  std::uint64_t sequence = 0, skipped = 0;
+  Reading reading;
+  reading.place = *place;
   for (const auto& segment : segments) {
-    std::uint64_t offset = Segment::kHeaderBytes;
+    reading.offset = Segment::kHeaderBytes;
     bool more = true;
     while (more) {
-      const auto done = books_->database().transact([&]() -> Result<void> {
-        for (std::size_t i = 0; i < kBatch; ++i) {
-          const auto entry = segment->next(offset, segment->bytes(), sequence + 1, skipped);
-          more = entry.has_value();
-          if (!more) return {};
-          books.follow(*entry, segment->number());
-          const bool behind =
-              *place &&
-              ((*place)->segment > segment->number() ||
-               ((*place)->segment == segment->number() && (*place)->offset > entry->offset));
-          if (!behind) {
-            if (auto booked = books.book(*books_, *entry); !booked) return booked;
-          }
-          offset = entry->next;
-          sequence = entry->head.sequence;
-        }
-        return {};
-      });
-      if (!done) return done;
+      const auto booked = book_batch(books, *segment, segment->bytes(), reading);
+      if (!booked) return booked.error();
+      more = *booked;
     }
   }
+  return {};
+}
+
+// The entries behind a reading's offset, at most kBatch of them. False: there is no other one.
+Result<bool> Ledger::Impl::book_batch(WriterBooks& books, const Segment& segment, std::uint64_t end,
+                                      Reading& reading) {
+  batch_.clear();
+  entries_.clear();
+  std::uint64_t offset = reading.offset, skipped = 0;
+  std::uint64_t sequence = reading.sequence;
+  while (entries_.size() < kBatch && offset < end) {
+    const auto entry = segment.next(offset, end, sequence + 1, skipped);
+    if (!entry) {
+      offset = end;
+      break;
+    }
+    if (!reading.is_booked(segment.number(), entry->offset)) {
+      if (auto done = books.collect(batch_, *entry); !done) return done.error();
+    }
+    entries_.push_back(*entry);
+    offset = entry->next;
+    sequence = entry->head.sequence;
+  }
+  if (!batch_.receipts.empty() || !batch_.costs.empty()) {
+    batch_.writer = books.name();
+    batch_.from = reading.place;
+    batch_.to = {segment.number(), entries_.back().next};
+    const auto booked = books_->book(batch_);
+    if (!booked) return booked.error();
+    if (!*booked) {
+      // A fault may have hidden that it was booked.
+      const auto place = books_->place(books.name());
+      if (!place) return place.error();
+      if (*place == reading.place) return Error{books.name() + ": its place in the books is lost"};
+      reading.place = *place;
+      return true;
+    }
+    reading.place = batch_.to;
+  }
+  for (const EntryView& entry : entries_) books.follow(entry, segment.number());
+  reading.offset = offset;
+  reading.sequence = sequence;
+  booked_now_ += entries_.size();
   if (skipped > 0) {
     spdlog::error("journal_damaged writer={} bytes_skipped={}", books.name(), skipped);
   }
-  return {};
+  return offset < end;
 }
 
 Result<std::vector<std::uint64_t>> Ledger::Impl::note_interrupted(const WriterBooks& books) {
   return books_->database().transact([&]() -> Result<std::vector<std::uint64_t>> {
     std::vector<std::uint64_t> noted;
     for (const auto& [id, hold] : books.open()) {
-      const auto added = books_->add_interrupted({books.id_of(id), hold.request_id, hold.account,
-                                                  hold.key, hold.amount, options.now_unix_ns()});
+      const HoldRest rest = read_rest(hold);
+      const auto added = books_->add_interrupted({books.id_of(id), rest.request_id, rest.account,
+                                                  rest.key, hold.amount, options.now_unix_ns()});
       if (!added) return added.error();
       if (*added) noted.push_back(id);
     }
@@ -309,8 +348,9 @@ Result<std::vector<std::uint64_t>> Ledger::Impl::note_interrupted(const WriterBo
 }
 
 void Ledger::Impl::give_back(const OpenHold& hold) {
-  if (hold.generation != cells->generation()) return;
-  for (const std::uint32_t slot : hold.slots) {
+  const HoldRest rest = read_rest(hold);
+  if (rest.generation != cells->generation()) return;
+  for (const std::uint32_t slot : rest.slots) {
     if (const auto cell = cells->at(slot)) cell->give(hold.amount);
   }
 }
@@ -332,6 +372,7 @@ Result<void> Ledger::Impl::sweep() {
 // ---- the keeper ----
 
 void Ledger::Impl::keep() {
+  name_thread("journal");
   while (!stopping_) {
     std::vector<Loop*> loops;
     {
@@ -409,15 +450,17 @@ void Ledger::Impl::sync(Loop& loop) {
 // ---- the books ----
 
 void Ledger::Impl::keep_books() {
+  name_thread("books");
   while (!stopping_) {
     (void)book_all().has_value();
-    books_bell_.wait(kBookEvery);
+    books_bell_.wait(booked_now_ > kMuch ? kBookMuchEvery : kBookEvery);
   }
 }
 
 Result<void> Ledger::Impl::book_all() {
   const std::lock_guard held(work_mutex_);
   Result<void> done;
+  booked_now_ = 0;
   for (const auto& each : loops_) {
     Loop& loop = *each->impl_;
     while (done && !stopping_) {
@@ -458,42 +501,26 @@ Result<bool> Ledger::Impl::book_some(Loop& loop) {
     }
   }
   if (!segment) return false;
+  Reading& reading = loop.reading;
   if (segment->number() != loop.read_segment) {
     loop.read_segment = segment->number();
-    loop.read_offset = Segment::kHeaderBytes;
+    reading.offset = Segment::kHeaderBytes;
   }
   const bool closed = segment->closed.load(std::memory_order_acquire);
   const std::uint64_t end = segment->written.load(std::memory_order_acquire);
-  std::uint64_t offset = loop.read_offset, sequence = loop.booked, skipped = 0;
-  if (offset < end) {
-    const auto first = segment->next(offset, end, sequence + 1, skipped);
+  if (reading.offset < end) {
+    std::uint64_t skipped = 0;
+    const auto first = segment->next(reading.offset, end, reading.sequence + 1, skipped);
     loop.oldest_ns = first ? first->head.at_unix_ns : 0;
-    const auto done = books_->database().transact([&]() -> Result<void> {
-      for (std::size_t i = 0; i < kBatch && offset < end; ++i) {
-        const auto entry = segment->next(offset, end, sequence + 1, skipped);
-        if (!entry) {
-          offset = end;
-          break;
-        }
-        loop.books.follow(*entry, segment->number());
-        if (auto booked = loop.books.book(*books_, *entry); !booked) return booked;
-        offset = entry->next;
-        sequence = entry->head.sequence;
-      }
-      return books_->set_place(loop.books.name(), {segment->number(), offset});
-    });
-    if (!done) return done.error();
-    loop.read_offset = offset;
-    loop.booked = sequence;
-    if (skipped > 0) {
-      spdlog::error("journal_damaged writer={} bytes_skipped={}", loop.books.name(), skipped);
-    }
+    const auto booked = book_batch(loop.books, *segment, end, reading);
+    if (!booked) return booked.error();
+    loop.booked = reading.sequence;
+    if (*booked) return true;
   }
-  if (offset < end) return true;
   loop.oldest_ns = 0;
   if (!closed) return false;
   loop.read_segment = segment->number() + 1;
-  loop.read_offset = Segment::kHeaderBytes;
+  reading.offset = Segment::kHeaderBytes;
   return true;
 }
 

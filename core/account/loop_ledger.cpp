@@ -190,7 +190,9 @@ Nano LoopLedger::Impl::settle(Hold&& hold, const Settlement& settlement) {
     charged.shortfall = worth - charged.charge;
   }
   const HoldNote note = open->note();
-  for (const CostLine& line : settlement.costs) note_cost(note, line);
+  if (!tells_cost(settlement)) {
+    for (const CostLine& line : settlement.costs) note_cost(note, line);
+  }
   char* const body = writer.begin(kSettleBytesMax);
   commit(EntryType::kSettle, write_settle(body, open->id, note, charged, settlement));
   if (worth < open->amount) give(open->used(), open->amount - worth);

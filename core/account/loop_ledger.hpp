@@ -38,6 +38,16 @@ class Count {
   std::atomic<std::uint64_t> n_{0};
 };
 
+// How far a writer's journal was read.
+struct Reading {
+  std::uint64_t offset = Segment::kHeaderBytes, sequence = 0;
+  std::optional<store::JournalPlace> place;  // up to which the books have it
+
+  bool is_booked(std::uint64_t segment, std::uint64_t at) const {
+    return place && store::JournalPlace{segment, at} < *place;
+  }
+};
+
 class LoopLedger::Impl {
  public:
   Impl(std::uint64_t writer, const LedgerOptions& options, std::uint64_t cells_generation,
@@ -69,7 +79,8 @@ class LoopLedger::Impl {
 
   // ---- the books' ----
   WriterBooks books;
-  std::uint64_t read_segment = 0, read_offset = Segment::kHeaderBytes;
+  std::uint64_t read_segment = 0;
+  Reading reading;
   std::atomic<std::uint64_t> booked{0};     // sequence
   std::atomic<std::uint64_t> oldest_ns{0};  // of what is not booked; 0: all is
 

@@ -219,6 +219,11 @@ Fault read_key_member(const std::string& name, const Json& value, KeyRow& row) {
   if (name == "models") return read_list(value, "models", row.models);
   if (name == "features") return read_list(value, "features", row.features);
   if (name == "endpoints") return read_list(value, "endpoints", row.endpoints);
+  if (name == "providers") return read_list(value, "providers", row.reach.providers);
+  if (name == "providers_denied") {
+    return read_list(value, "providers_denied", row.reach.providers_denied);
+  }
+  if (name == "regions") return read_list(value, "regions", row.reach.regions);
   if (name == "ip_ranges") return read_ranges(value, row.ip_ranges);
   if (name == "default_feature") {
     if (value.IsNull()) {
@@ -249,9 +254,9 @@ const std::vector<std::string> kAccountMembers = {"name",     "parent",       "p
                                                   "currency", "credit_limit", "zone",  "markup_ppm",
                                                   "metadata", "limits"};
 const std::vector<std::string> kKeyMembers = {
-    "name",           "account",  "models",          "features",    "endpoints",
-    "ip_ranges",      "metadata", "default_feature", "may_explain", "stores_bodies",
-    "body_bytes_max", "expires",  "limits",          "priority"};
+    "name",     "account",         "models",      "features",         "endpoints",      "ip_ranges",
+    "metadata", "default_feature", "may_explain", "stores_bodies",    "body_bytes_max", "expires",
+    "limits",   "priority",        "providers",   "providers_denied", "regions"};
 
 // What only those say who run the gateway.
 constexpr const char* kMoneyMembers[] = {"payer", "mode", "credit_limit", "markup_ppm", "limits"};
@@ -349,6 +354,9 @@ void put_key(Writer& json, const KeyRow& row, std::uint64_t now_unix_s) {
   put_list(json, "features", row.features);
   put_list(json, "endpoints", row.endpoints);
   put_list(json, "ip_ranges", row.ip_ranges);
+  put_list(json, "providers", row.reach.providers);
+  put_list(json, "providers_denied", row.reach.providers_denied);
+  put_list(json, "regions", row.reach.regions);
   put_or_null(json, "default_feature", row.default_feature);
   put_flag(json, "may_explain", row.may_explain);
   put_flag(json, "stores_bodies", row.stores_bodies);

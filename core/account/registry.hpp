@@ -63,7 +63,8 @@ class Registry {
   Done<std::vector<store::AccountRow>> accounts(const std::string& scope, store::AccountPage page);
 
   // Members: name, account, models, features, endpoints, ip_ranges, default_feature, may_explain,
-  // stores_bodies, body_bytes_max, expires, metadata, limits, priority.
+  // stores_bodies, body_bytes_max, expires, metadata, limits, priority, providers,
+  // providers_denied, regions.
   Done<MintedKey> create_key(const std::string& scope, const rapidjson::Value& fields,
                              std::uint64_t now_unix_s);
   // All but account.

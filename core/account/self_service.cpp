@@ -10,7 +10,13 @@ Result<Means> SelfService::means(const Account& payer) {
   const auto used = days_.charged(payer.id, payer.currency);
   if (!used) return used.error();
   means.balance = *balance;
-  means.available = add_nano(*balance, payer.credit_limit_nano).value_or(INT64_MAX);
+  // The cell is what requests are held against; who never spent has none.
+  const auto cell = ledger_.find_account_cell(payer.id, payer.currency, CellRef::kNoLimit);
+  const Nano left = cell ? cell->available() : *balance;
+  if (left < *balance && __builtin_sub_overflow(*balance, left, &means.held)) {
+    means.held = INT64_MAX;
+  }
+  means.available = add_nano(left, payer.credit_limit_nano).value_or(INT64_MAX);
   means.used = *used;
   return means;
 }

@@ -69,8 +69,9 @@ void check_place(const Found& found, const store::JournalPlace& place,
 void check_open(const Found& found, std::vector<std::string>& violations) {
   if (found.owned) return;
   for (const auto& [id, hold] : found.books.open()) {
+    const HoldRest rest = read_rest(hold);
     violations.push_back("open hold has no owner: " + found.books.id_of(id) + " of request " +
-                         hold.request_id + ", account " + hold.account +
+                         rest.request_id + ", account " + rest.account +
                          "; a gateway that is started with this state releases it");
   }
 }

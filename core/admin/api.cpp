@@ -49,6 +49,9 @@ std::vector<Route> make_routes(AdminBackend& backend) {
       {"GET", "/admin/v1/providers", Access::kToken, json(&AdminBackend::providers_json),
        Role::kViewer},
       {"GET", "/admin/v1/routes", Access::kToken, json(&AdminBackend::routes_json), Role::kViewer},
+      {"POST", "/admin/v1/routes/explain", Access::kToken,
+       [&backend](const Request& request) { return backend.explain_route(request.body); },
+       Role::kViewer},
       {"GET", "/admin/v1/log-level", Access::kToken,
        [](const Request&) { return log_level_answer(); }, Role::kViewer},
       {"PUT", "/admin/v1/log-level", Access::kToken,
@@ -58,6 +61,7 @@ std::vector<Route> make_routes(AdminBackend& backend) {
   };
   append(routes, plugin_routes(backend));
   append(routes, config_routes(backend));
+  append(routes, breaker_routes(backend));
   return routes;
 }
 

@@ -6,7 +6,9 @@
 #include <charconv>
 #include <optional>
 
+#include "core/account/reconciliation.hpp"
 #include "core/account/verify.hpp"
+#include "core/base/clock.hpp"
 #include "core/base/nano.hpp"
 #include "core/base/utc.hpp"
 
@@ -16,6 +18,7 @@ namespace {
 using Json = rapidjson::Writer<rapidjson::StringBuffer>;
 
 constexpr std::uint64_t kSecond = 1'000'000'000;
+constexpr std::uint64_t kSecondsPerDay = 86'400, kReconciledDaysMax = 366;
 constexpr std::uint64_t kLimit = 100, kLimitMax = 1000;
 
 struct Refusal {
@@ -204,6 +207,8 @@ void put_receipt(Json& json, const store::ReceiptRow& row) {
   json.EndArray();
   put(json, "started", utc_text(receipt.started_unix_ns / kSecond));
   put(json, "settled", utc_text(receipt.settled_unix_ns / kSecond));
+  json.Key("transaction");
+  row.transaction.empty() ? json.Null() : json.String(row.transaction);
 }
 
 Answer receipts(store::Books& books, const Request& request) {
@@ -218,11 +223,45 @@ Answer receipts(store::Books& books, const Request& request) {
   const auto to = time(request, "to", INT64_MAX);
   if (!to) return refuse(to.error());
   const auto rows = books.receipts({*account, asked(request, "key"), asked(request, "feature"),
-                                    asked(request, "model"), *from, *to,
-                                    static_cast<std::int64_t>(*after), *limit});
+                                    asked(request, "model"), asked(request, "transaction"), *from,
+                                    *to, static_cast<std::int64_t>(*after), *limit});
   if (!rows) return fault(rows.error());
   return page(*rows, *limit, put_receipt,
               [](const store::ReceiptRow& row) { return std::to_string(row.seq); });
+}
+
+// ---- reconciliation ----
+
+Result<std::uint64_t, Refusal> day_of(const Request& request, const std::string& name,
+                                      std::uint64_t otherwise) {
+  const std::string text = asked(request, name);
+  if (text.empty()) return otherwise;
+  const auto seconds = parse_utc(text + "T00:00:00Z");
+  if (seconds) return *seconds / kSecondsPerDay;
+  return Refusal{400, name + ": " + text + ": expected a day such as 2026-11-21.", "bad_" + name};
+}
+
+Answer reconciliation(store::Books& books, const Request& request) {
+  if (!request.caller.account.empty()) {
+    return refuse({403, "What upstreams cost is not one account's.", "forbidden"});
+  }
+  const std::uint64_t today = unix_ns() / kSecond / kSecondsPerDay;
+  const auto to = day_of(request, "to", today);
+  if (!to) return refuse(to.error());
+  const auto from = day_of(request, "from", *to);
+  if (!from) return refuse(from.error());
+  if (*from > *to || *to - *from >= kReconciledDaysMax) {
+    return refuse({400, "from: expected a day before to, and at most 366 days.", "bad_from"});
+  }
+  const auto lines = account::reconcile(books.database(), *from, *to, asked(request, "provider"),
+                                        asked(request, "model"));
+  if (!lines) return fault(lines.error());
+  std::string text = "{\"data\":[";
+  for (const account::ReconciledLine& line : *lines) {
+    if (text.back() != '[') text += ',';
+    text += account::to_json(line);
+  }
+  return {200, text + "],\"next\":null}"};
 }
 
 // ---- verify ----
@@ -256,6 +295,7 @@ std::vector<Route> ledger_routes(store::Books& books, std::filesystem::path stat
       {"GET", "/admin/v1/ledger/balances", Access::kToken, ask(balances), Role::kViewer, true},
       {"GET", "/admin/v1/ledger/entries", Access::kToken, ask(entries), Role::kViewer, true},
       {"GET", "/admin/v1/ledger/receipts", Access::kToken, ask(receipts), Role::kViewer},
+      {"GET", "/admin/v1/reconciliation", Access::kToken, ask(reconciliation), Role::kViewer},
       {"GET", "/admin/v1/ledger/verify", Access::kToken,
        [state = std::move(state)](const Request& request) { return verify(state, request); },
        Role::kViewer},

@@ -10,9 +10,11 @@
 #include <functional>
 #include <set>
 
+#include "core/base/base64.hpp"
 #include "core/base/clock.hpp"
 #include "core/base/near.hpp"
 #include "core/catalog/catalog.hpp"
+#include "core/net/websocket.hpp"
 #include "core/store/record_search.hpp"
 #include "core/store/rollups.hpp"
 
@@ -325,9 +327,10 @@ Answer list_records(const fs::path& directory, const Request& request) {
   return {200, text.GetString()};
 }
 
-Answer show_record(const fs::path& directory, const Request& request) {
+// The record of this id, where the caller may see it; else the answer that says why not.
+Result<RecordRow, Answer> their_record(const fs::path& directory, const Request& request) {
   const std::string& id = request.params.at("id");
-  const auto found = store::find_record(directory, id);
+  auto found = store::find_record(directory, id);
   if (!found) return not_searched(found.error());
   const std::string& account = request.caller.account;
   const bool theirs = *found && (account.empty() || (*found)->account == account);
@@ -335,9 +338,54 @@ Answer show_record(const fs::path& directory, const Request& request) {
     return error_answer(404, "There is no record of the request " + id + ".",
                         "invalid_request_error", "record_not_found");
   }
+  return std::move(**found);
+}
+
+Answer show_record(const fs::path& directory, const Request& request) {
+  const auto record = their_record(directory, request);
+  if (!record) return record.error();
   rapidjson::StringBuffer text;
   Json json(text);
-  put_record(json, **found, request.caller);
+  put_record(json, *record, request.caller);
+  return {200, text.GetString()};
+}
+
+bool is_utf8(const std::string& text) {
+  net::Utf8Check check;
+  return check.feed(text) && check.complete();
+}
+
+// As text where it is one, else as base64.
+void put_body(Json& json, const char* name, const std::string& body) {
+  json.Key(name);
+  json.StartObject();
+  const bool is_text = is_utf8(body);
+  put(json, is_text ? "text" : "base64", is_text ? body : base64(body));
+  json.EndObject();
+}
+
+Answer show_bodies(const fs::path& directory, const FindBodies& find, const Request& request) {
+  const auto record = their_record(directory, request);
+  if (!record) return record.error();
+  const auto bodies = find(record->id, record->key_id);
+  if (!bodies) {
+    return error_answer(500, bodies.error().message + ".", "server_error", "bodies_unreadable");
+  }
+  if (!*bodies) {
+    return error_answer(404,
+                        "Nothing is kept of what the request " + record->id +
+                            " said: its key has no bodies kept, or they were too old.",
+                        "invalid_request_error", "bodies_not_kept");
+  }
+  rapidjson::StringBuffer text;
+  Json json(text);
+  json.StartObject();
+  put(json, "record", record->id);
+  put_body(json, "request", (*bodies)->request);
+  put_body(json, "answer", (*bodies)->answer);
+  json.Key("cut");
+  json.Bool((*bodies)->cut);
+  json.EndObject();
   return {200, text.GetString()};
 }
 
@@ -470,13 +518,23 @@ Answer list_usage(const fs::path& directory, const Request& request) {
 
 }  // namespace
 
-std::vector<Route> records_routes(fs::path directory) {
+std::vector<Route> records_routes(fs::path directory, FindBodies find_bodies) {
+  Route bodies{"GET",
+               "/admin/v1/records/{id}/bodies",
+               Access::kToken,
+               [directory, find_bodies = std::move(find_bodies)](const Request& request) {
+                 return show_bodies(directory, find_bodies, request);
+               },
+               Role::kOwner,
+               true};
+  bodies.audited_read = true;
   const auto of = [&directory](Answer (*answer)(const fs::path&, const Request&)) {
     return [directory, answer](const Request& request) { return answer(directory, request); };
   };
   return {
       {"GET", "/admin/v1/records", Access::kToken, of(list_records), Role::kViewer, true},
       {"GET", "/admin/v1/records/{id}", Access::kToken, of(show_record), Role::kViewer, true},
+      std::move(bodies),
       {"GET", "/admin/v1/usage", Access::kToken, of(list_usage), Role::kViewer, true},
   };
 }

@@ -72,6 +72,7 @@ struct Route {
   bool idempotent_by_key = false;
   bool private_body = false;       // the audit log keeps its body's digest alone
   std::size_t body_bytes_max = 0;  // 0: Server::kBodyBytesMax
+  bool audited_read = false;       // a GET route whose askers are written down as well
 };
 
 // Who has this token; nothing: nobody. The error says why that can't be told. [server threads]

@@ -28,6 +28,16 @@ struct LineEnd {
 #endif
 };
 
+struct StringEnd {
+  static bool hit(unsigned char c) { return c == '"' || c == '\\'; }
+#if defined(__SSE2__)
+  static __m128i hits(__m128i v) {
+    return _mm_or_si128(_mm_cmpeq_epi8(v, _mm_set1_epi8('"')),
+                        _mm_cmpeq_epi8(v, _mm_set1_epi8('\\')));
+  }
+#endif
+};
+
 struct StringSpecial {
   static bool hit(unsigned char c) { return c < 0x20 || c >= 0x80 || c == '"' || c == '\\'; }
 #if defined(__SSE2__)
@@ -62,6 +72,10 @@ inline const char* find_control(const char* p, const char* end) {
 }
 inline const char* find_line_end(const char* p, const char* end) {
   return scan_bytes_detail::find<scan_bytes_detail::LineEnd>(p, end);
+}
+// A quote or a backslash.
+inline const char* find_string_end(const char* p, const char* end) {
+  return scan_bytes_detail::find<scan_bytes_detail::StringEnd>(p, end);
 }
 // A byte that can't simply be passed over inside a JSON string: quote, backslash, control, or above
 // ASCII.

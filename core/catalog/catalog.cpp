@@ -6,6 +6,7 @@
 #include <array>
 
 #include "core/base/clock.hpp"
+#include "core/base/near.hpp"
 #include "core/catalog/tariff_reader.hpp"
 #include "core/config/json_text.hpp"
 
@@ -19,6 +20,15 @@ using config::Json;
 using config::member;
 using config::text_of;
 
+constexpr Capabilities kUsuallyListed = [] {
+  Capabilities usual;
+  usual.add(Capability::kTools);
+  usual.add(Capability::kVision);
+  usual.add(Capability::kJsonSchema);
+  usual.add(Capability::kReasoning);
+  return usual;
+}();
+
 // One file of one family.
 class FileReader : JsonReader {
  public:
@@ -27,7 +37,8 @@ class FileReader : JsonReader {
 
   void read(const Json& root, const std::string& digest) {
     if (!root.IsObject()) return fault("", "not an object");
-    only_known(root, "", {"family", "source", "currency", "holidays", "factors", "models"});
+    only_known(root, "",
+               {"family", "source", "currency", "holidays", "factors", "complete_for", "models"});
     family_ = text(root, "", "family", "");
     if (family_.empty()) fault("/family", "missing");
     currency_ = currency(root, "", "USD");
@@ -35,6 +46,9 @@ class FileReader : JsonReader {
     if (const Json* found = member(root, "holidays")) tariffs_.read_holidays(*found, "/holidays");
     if (const Json* found = member(root, "factors")) {
       factors_ = tariffs_.read_factors(*found, "/factors");
+    }
+    if (member(root, "complete_for") != nullptr) {
+      complete_for_ = capabilities(root, "", "complete_for");
     }
     const Json* models = member(root, "models");
     if (models == nullptr || !models->IsArray()) return fault("/models", "missing, or no array");
@@ -55,6 +69,21 @@ class FileReader : JsonReader {
       return found;
     }
     for (const Json& each : list->GetArray()) found.emplace_back(text_of(each));
+    return found;
+  }
+
+  Capabilities capabilities(const Json& object, const std::string& pointer, const char* name) {
+    const std::vector<std::string> all(kCapabilityNames.begin(), kCapabilityNames.end());
+    const std::vector<std::string> names = texts(object, pointer, name);
+    Capabilities found;
+    for (std::size_t i = 0; i < names.size(); ++i) {
+      if (const auto known = capability(names[i])) {
+        found.add(*known);
+      } else {
+        fault(child(child(pointer, name), i),
+              "there is no capability \"" + names[i] + "\"" + did_you_mean(names[i], all));
+      }
+    }
     return found;
   }
 
@@ -95,7 +124,8 @@ class FileReader : JsonReader {
     model.name = text(value, pointer, "name", "");
     if (model.name.empty()) fault(child(pointer, "name"), "missing");
     model.tasks = texts(value, pointer, "tasks");
-    model.capabilities = texts(value, pointer, "capabilities");
+    model.can = capabilities(value, pointer, "capabilities");
+    if (member(value, "capabilities") != nullptr) model.lacks = complete_for_ - model.can;
     model.context_tokens = count(value, pointer, "context_tokens");
     model.output_tokens_max = count(value, pointer, "output_tokens_max");
     read_price(value, pointer, model);
@@ -109,6 +139,8 @@ class FileReader : JsonReader {
   std::vector<Model>& models_;
   TariffReader tariffs_;
   TariffReader::Factors factors_;
+  // What each list of the file tells all about: that it is not there is known.
+  Capabilities complete_for_ = kUsuallyListed;
   std::string family_, currency_, version_;
 };
 

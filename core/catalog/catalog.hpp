@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "core/base/result.hpp"
+#include "core/catalog/capability.hpp"
 #include "core/catalog/price.hpp"
 
 namespace switchyard::catalog {
@@ -25,8 +26,7 @@ struct Model {
   std::string provider;            // catalog family: "openai", "deepseek" ...
   std::string name;                // upstream name
   std::vector<std::string> tasks;  // "chat", "embeddings" ...
-  std::vector<std::string>
-      capabilities;  // "tools", "vision", "json_schema", "reasoning", "audio_in"
+  Capabilities can, lacks;         // what is in neither is not known
   std::uint64_t context_tokens = 0, output_tokens_max = 0;  // 0: unknown
   Price price;
   std::shared_ptr<const Tariff> tariff;  // null: no price is known

@@ -77,6 +77,10 @@ void put_config(Json& json, const config::Config& config) {
   json.StartObject();
   for (const config::Model& model : config.models) put_model(json, model);
   json.EndObject();
+  json.Key("features");
+  json.StartObject();
+  for (const config::Feature& feature : config.features) put_model(json, feature);
+  json.EndObject();
   std::vector<std::string> keys, loggers;
   for (const config::Key& key : config.keys) keys.push_back(key.name);
   for (const config::Logger& logger : config.loggers) loggers.push_back(logger.plugin);
@@ -98,8 +102,15 @@ std::vector<std::string> models_of(const config::Provider& provider,
 // model.
 void warn_of_aliases(const config::Config& config, const catalog::Catalog& catalog,
                      std::vector<std::string>& warnings) {
-  for (const config::Model& model : config.models) {
-    for (const config::Candidate& candidate : model.candidates) {
+  std::vector<const config::Feature*> named;
+  for (const config::Model& each : config.models) named.push_back(&each);
+  for (const config::Feature& each : config.features) named.push_back(&each);
+  for (const config::Feature* const model : named) {
+    std::vector<config::Candidate> candidates = model->candidates;
+    for (const config::Fallback& each : model->fallback) {
+      candidates.insert(candidates.end(), each.to.begin(), each.to.end());
+    }
+    for (const config::Candidate& candidate : candidates) {
       const auto provider =
           std::find_if(config.providers.begin(), config.providers.end(),
                        [&](const config::Provider& each) { return each.id == candidate.provider; });
@@ -108,7 +119,7 @@ void warn_of_aliases(const config::Config& config, const catalog::Catalog& catal
         return std::find(known.begin(), known.end(), name) != known.end();
       };
       if (lists("*") || lists(candidate.model.c_str())) continue;
-      warnings.push_back("alias " + model.name + ": " + candidate.provider +
+      warnings.push_back("alias " + model->name + ": " + candidate.provider +
                          " is not known to serve \"" + candidate.model + '"' +
                          did_you_mean(candidate.model, known));
     }

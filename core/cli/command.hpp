@@ -26,6 +26,11 @@ int run_plugin(std::span<const std::string> args);
 // requests and sums up of them; each with [--json | --csv] and as above.
 int run_record(std::span<const std::string> args);
 int run_usage(std::span<const std::string> args);
+// route explain MODEL [...]: how a request would be routed now; asks the running gateway.
+int run_route(std::span<const std::string> args);
+// replay RECORDS --config FILE [...]: how recorded requests would have fared under another
+// configuration.
+int run_replay(std::span<const std::string> args);
 // token create --name NAME --role ROLE [...] | token list | token disable ID: who may use the admin
 // API; each with [--state DIR | --config FILE] [--json].
 int run_token(std::span<const std::string> args);
@@ -44,6 +49,8 @@ int run_order(std::span<const std::string> args);
 int run_code(std::span<const std::string> args);
 int run_invoice(std::span<const std::string> args);
 int run_budget(std::span<const std::string> args);
+// breaker list | set ID --to STATE: how upstreams fare, by the admin API.
+int run_breaker(std::span<const std::string> args);
 
 // plugin check FILE [--config JSON|@FILE] [...]: holds a plugin against its contract. 0 passed, 1
 // failed, 2 could not run.
@@ -56,6 +63,8 @@ int run_ledger(std::span<const std::string> args, std::ostream& out, std::ostrea
 int run_plugin(std::span<const std::string> args, std::ostream& out, std::ostream& err);
 int run_record(std::span<const std::string> args, std::ostream& out, std::ostream& err);
 int run_usage(std::span<const std::string> args, std::ostream& out, std::ostream& err);
+int run_route(std::span<const std::string> args, std::ostream& out, std::ostream& err);
+int run_replay(std::span<const std::string> args, std::ostream& out, std::ostream& err);
 int run_token(std::span<const std::string> args, std::ostream& out, std::ostream& err);
 int run_audit(std::span<const std::string> args, std::ostream& out, std::ostream& err);
 int run_config(std::span<const std::string> args, std::ostream& out, std::ostream& err);

@@ -92,7 +92,8 @@ int validate(const Call& call) {
   const int status = show(call, answer, [&](const std::string& body) {
     const auto document = parsed(body);
     const auto* faults = config::member(document, "faults");
-    if (faults != nullptr && faults->IsArray() && faults->Empty()) call.streams.out << "no faults\n";
+    if (faults != nullptr && faults->IsArray() && faults->Empty())
+      call.streams.out << "no faults\n";
     tell_faults(faults, call.streams.err);
   });
   if (status != 0) return status;
@@ -107,7 +108,8 @@ int tell_applied(const Call& call, const Result<AdminAnswer>& answer) {
     const auto* generation = config::member(document, "generation");
     const bool known = generation != nullptr && generation->IsUint64();
     call.streams.out << "in force"
-             << (known ? ": configuration " + std::to_string(generation->GetUint64()) : "") << '\n';
+                     << (known ? ": configuration " + std::to_string(generation->GetUint64()) : "")
+                     << '\n';
   });
 }
 

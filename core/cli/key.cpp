@@ -18,6 +18,7 @@ constexpr char kUsage[] =
     "       switchyard key disable ID | enable ID | delete ID\n"
     "each with [--state DIR | --config FILE] [--json]\n"
     "SCOPES: --models A,B --endpoints A,B --features A,B --ip-ranges A,B   ('*': any)\n"
+    "        --providers A,B --providers-denied A,B --regions A,B\n"
     "        --expires TIME|30d|never --default-feature NAME|none --body-bytes-max N\n"
     "        --may-explain yes|no --stores-bodies yes|no --metadata JSON\n"
     "LIMITS: --rpm N --tpm N --concurrency N --requests-per-day N --tokens-per-day N\n"
@@ -30,6 +31,9 @@ const std::vector<Option> kScopes = {
     {"--endpoints", "endpoints", Kind::kList},
     {"--features", "features", Kind::kList},
     {"--ip-ranges", "ip_ranges", Kind::kList},
+    {"--providers", "providers", Kind::kList},
+    {"--providers-denied", "providers_denied", Kind::kList},
+    {"--regions", "regions", Kind::kList},
     {"--default-feature", "default_feature", Kind::kTextOrNone},
     {"--may-explain", "may_explain", Kind::kFlag},
     {"--stores-bodies", "stores_bodies", Kind::kFlag},

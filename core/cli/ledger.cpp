@@ -4,9 +4,13 @@
 #include <algorithm>
 #include <array>
 #include <iostream>
+#include <map>
 #include <optional>
+#include <span>
 
+#include "core/account/reconciliation.hpp"
 #include "core/account/verify.hpp"
+#include "core/base/clock.hpp"
 #include "core/base/nano.hpp"
 #include "core/base/utc.hpp"
 #include "core/cli/arguments.hpp"
@@ -23,10 +27,13 @@ namespace {
 using Json = rapidjson::Writer<rapidjson::StringBuffer>;
 
 constexpr std::uint64_t kSecond = 1'000'000'000;
+constexpr std::uint64_t kSecondsPerDay = 86'400;
 constexpr std::uint64_t kPage = 1000;
 constexpr char kUsage[] =
     "usage: switchyard ledger verify [--json]\n"
     "       switchyard ledger balance [ACCOUNT] [--json]\n"
+    "       switchyard ledger reconcile [--from DAY] [--to DAY] [--provider NAME] [--model NAME] "
+    "[--json]\n"
     "       switchyard ledger export [--from TIME] [--to TIME] [--format csv|json]\n"
     "each with [--state DIR | --config FILE]; a TIME is 2026-11-21 or 2026-11-21T19:30:00Z\n";
 
@@ -134,6 +141,92 @@ int balance(const Arguments& args, const Streams& streams) {
   return 0;
 }
 
+// ---- reconcile ----
+
+std::string amounts(const std::map<std::string, Nano>& of) {
+  std::string text;
+  for (const auto& [currency, amount] : of) {
+    text += (text.empty() ? "" : " + ") + format_nano(amount) + " " + currency;
+  }
+  return text.empty() ? "-" : text;
+}
+
+std::uint64_t sum_of(const account::ReconciledPart& part, std::span<const catalog::Meter> meters) {
+  std::uint64_t sum = 0;
+  for (const catalog::Meter meter : meters) sum += part.quantities[static_cast<std::size_t>(meter)];
+  return sum;
+}
+
+void tell(const std::vector<account::ReconciledLine>& lines, std::ostream& out) {
+  using catalog::Meter;
+  static constexpr Meter kIn[] = {Meter::kInput,        Meter::kCachedInput, Meter::kCacheWrite5m,
+                                  Meter::kCacheWrite1h, Meter::kAudioIn,     Meter::kCachedAudioIn,
+                                  Meter::kImageIn};
+  static constexpr Meter kOut[] = {Meter::kOutput, Meter::kReasoning, Meter::kAudioOut};
+  constexpr std::size_t kColumns = 10;
+  std::vector<std::array<std::string, kColumns>> table{
+      {"DAY", "PROVIDER", "MODEL", "USAGE", "REQUESTS", "ATTEMPTS", "IN", "OUT", "COST", "BILLED"}};
+  for (const account::ReconciledLine& line : lines) {
+    std::map<std::string, Nano> billed;
+    for (const auto& [currency, each] : line.billed) billed[currency] = each.charge;
+    for (const auto& [usage, part] :
+         {std::pair{"reported", &line.reported}, std::pair{"estimated", &line.estimated}}) {
+      if (part->requests + part->attempts == 0) continue;
+      table.push_back({utc_text(line.day * kSecondsPerDay).substr(0, 10), line.provider, line.model,
+                       usage, std::to_string(part->requests), std::to_string(part->attempts),
+                       std::to_string(sum_of(*part, kIn)), std::to_string(sum_of(*part, kOut)),
+                       amounts(part->cost), amounts(billed)});
+      billed.clear();  // is of both, and said once
+    }
+  }
+  std::array<std::size_t, kColumns> widths{};
+  for (const auto& row : table) {
+    for (std::size_t i = 0; i < kColumns; ++i) widths[i] = std::max(widths[i], row[i].size());
+  }
+  for (const auto& row : table) {
+    for (std::size_t i = 0; i + 1 < kColumns; ++i) {
+      out << row[i] << std::string(widths[i] - row[i].size() + 2, ' ');
+    }
+    out << row.back() << '\n';
+  }
+}
+
+int reconcile(const Arguments& args, const Streams& streams) {
+  if (args.words.size() != 1)
+    return misuse(streams, "ledger reconcile takes no further words", kUsage);
+  std::uint64_t to = unix_ns() / kSecond / kSecondsPerDay;
+  std::optional<std::uint64_t> from;
+  for (const char* option : {"--from", "--to"}) {
+    if (!args.has(option)) continue;
+    const auto seconds = parse_utc(args.value(option) + "T00:00:00Z");
+    if (!seconds) {
+      return misuse(
+          streams,
+          std::string(option) + ": " + args.value(option) + ": expected a day such as 2026-11-21",
+          kUsage);
+    }
+    (option == std::string_view("--to") ? to : from.emplace()) = *seconds / kSecondsPerDay;
+  }
+  const auto state = present_state(args);
+  if (!state) return fail(streams, state.error().message);
+  const auto database = store::open_database(*state);
+  if (!database) return fail(streams, database.error().message);
+  const auto lines = account::reconcile(**database, from.value_or(to), to,
+                                        args.has("--provider") ? args.value("--provider") : "",
+                                        args.has("--model") ? args.value("--model") : "");
+  if (!lines) return fail(streams, lines.error().message);
+  if (args.has("--json")) {
+    std::string text = "[";
+    for (const account::ReconciledLine& line : *lines) {
+      text += (text.size() > 1 ? ",\n" : "\n") + account::to_json(line);
+    }
+    streams.out << text << "\n]\n";
+  } else {
+    tell(*lines, streams.out);
+  }
+  return 0;
+}
+
 // ---- export ----
 
 std::optional<std::uint64_t> time_of(const std::string& text) {
@@ -227,23 +320,33 @@ int export_entries(const Arguments& args, const Streams& streams) {
 
 int run_ledger(std::span<const std::string> args, std::ostream& out, std::ostream& err) {
   const Streams streams{out, err};
-  const auto parsed = parse_arguments(args, {"--from", "--to", "--format", "--state", "--config"},
-                                      {"--json", "--help"});
+  const auto parsed = parse_arguments(
+      args, {"--from", "--to", "--format", "--provider", "--model", "--state", "--config"},
+      {"--json", "--help"});
   if (!parsed) return misuse(streams, parsed.error().message, kUsage);
   if (parsed->has("--help")) {
     out << kUsage;
     return 0;
   }
-  if (parsed->words.empty()) return misuse(streams, "ledger: verify, balance or export?", kUsage);
+  if (parsed->words.empty())
+    return misuse(streams, "ledger: verify, balance, reconcile or export?", kUsage);
   if (parsed->has("--state") && parsed->has("--config")) {
     return misuse(streams, "--state and --config both say where the state is; give one", kUsage);
   }
   const std::string& verb = parsed->words[0];
   const bool exporting = verb == "export";
-  if (!exporting && (parsed->has("--from") || parsed->has("--to") || parsed->has("--format"))) {
-    return misuse(streams, "--from, --to and --format go with ledger export", kUsage);
+  const bool reconciling = verb == "reconcile";
+  if (!exporting && parsed->has("--format")) {
+    return misuse(streams, "--format goes with ledger export", kUsage);
+  }
+  if (!exporting && !reconciling && (parsed->has("--from") || parsed->has("--to"))) {
+    return misuse(streams, "--from and --to go with ledger export and ledger reconcile", kUsage);
+  }
+  if (!reconciling && (parsed->has("--provider") || parsed->has("--model"))) {
+    return misuse(streams, "--provider and --model go with ledger reconcile", kUsage);
   }
   if (exporting) return export_entries(*parsed, streams);
+  if (reconciling) return reconcile(*parsed, streams);
   if (verb == "verify") return verify(*parsed, streams);
   if (verb == "balance") return balance(*parsed, streams);
   return misuse(streams, "ledger: there is no \"" + verb + "\"", kUsage);

@@ -22,6 +22,7 @@ using Json = rapidjson::Value;
 constexpr char kRecordUsage[] =
     "usage: switchyard record list [FILTER ...] [--limit N] [--after PLACE] [--csv]\n"
     "       switchyard record show ID\n"
+    "       switchyard record bodies ID      what it said, where its key has that kept\n"
     "filters: --from TIME --to TIME (such as 2026-11-21 or 2026-11-21T13:00:00Z)\n"
     "         --account A --key ID --feature F --model M --model-asked M --provider P --task T\n"
     "         --status 502 --final-status upstream_error --failed\n"
@@ -284,8 +285,8 @@ int list_records(Arguments args, const Streams& streams) {
   return 0;
 }
 
-int show_record(Arguments args, const Streams& streams) {
-  const std::string path = "/admin/v1/records/" + percent_encoded(args.words[1]);
+int show_record(Arguments args, const char* part, const Streams& streams) {
+  const std::string path = "/admin/v1/records/" + percent_encoded(args.words[1]) + part;
   auto asked = ask_and_check(std::move(args), path, streams);
   if (!asked) return asked.error();
   tell_pretty(asked->document, streams.out);
@@ -319,12 +320,14 @@ int run_record(Words words, std::ostream& out, std::ostream& err) {
     return 0;
   }
   const std::string verb = args->words.empty() ? "" : args->words[0];
-  if (verb == "show" && args->has("--csv")) {
+  if (verb != "list" && args->has("--csv")) {
     return misuse(streams, "--csv goes with record list", kRecordUsage);
   }
   if (verb == "list" && args->words.size() == 1) return list_records(std::move(*args), streams);
-  if (verb == "show" && args->words.size() == 2) return show_record(std::move(*args), streams);
-  return misuse(streams, "record: list, or show ID?", kRecordUsage);
+  if (args->words.size() == 2 && (verb == "show" || verb == "bodies")) {
+    return show_record(std::move(*args), verb == "bodies" ? "/bodies" : "", streams);
+  }
+  return misuse(streams, "record: list, show ID or bodies ID?", kRecordUsage);
 }
 
 int run_usage(Words words, std::ostream& out, std::ostream& err) {

@@ -15,7 +15,10 @@
 
 #include "core/base/result.hpp"
 #include "core/base/secret.hpp"
+#include "core/config/feature.hpp"
 #include "core/config/rate_limits.hpp"
+#include "core/config/reach.hpp"
+#include "core/config/upstream_policy.hpp"
 #include "core/net/ip_range.hpp"
 
 namespace switchyard::config {
@@ -35,11 +38,15 @@ struct Credential {
   Secret key;
   std::map<std::string, std::string> parts;  // public parts: project, location ...
   std::int64_t expires_unix_s = 0;           // 0: nobody said
+  std::uint32_t weight = 1;                  // of the calls, among a provider's credentials
+  UpstreamLimits limits;                     // over all models
 };
 
 struct Timeouts {
   std::chrono::milliseconds connect{5000}, first_byte{120'000}, between_bytes{120'000},
       total{600'000};
+  // Of streams: until the first content came, and between two pieces of it. Comments don't count.
+  std::chrono::milliseconds first_token{600'000}, between_tokens{300'000};
 };
 
 // One configured upstream: a provider plugin, where it goes and with which credentials.
@@ -59,40 +66,24 @@ struct Provider {
   std::string proxy;  // "http://host:port", "none", or empty: HTTPS_PROXY / NO_PROXY decide
   std::filesystem::path ca_file;
   Timeouts timeouts;
+  UpstreamLimits limits;  // of all calls to it
+  // Of one credential at one model, by the model's upstream name; "*": any other.
+  std::map<std::string, UpstreamLimits> model_limits;
+  BreakerPolicy breaker;
+  std::string region;                // of its candidates that name none
   bool drain_on_disconnect = false;  // on_disconnect: cancel | drain
   bool allow_private = true;
-};
-
-struct Candidate {
-  std::string provider, model;
-  std::uint32_t weight = 1, priority = 0;  // priority 0 is the best
-  std::string region;
-  std::map<std::string, std::string> tags;
-};
-
-// A strategy plugin that chooses among the candidates of a model.
-struct Strategy {
-  std::string plugin;       // "weighted"
-  std::string config_json;  // what open() gets
-  std::string pointer;      // where it stands: "/models/fast/strategy/0"
-};
-
-inline constexpr std::size_t kCandidatesMax = 32;  // of a model; the schema says so too
-
-// What a client may name: an alias of one or more candidates, by priority and then as written.
-// Without a strategy they are tried in this order.
-struct Model {
-  std::string name;
-  std::vector<Candidate> candidates;
-  std::vector<Strategy> strategies;
 };
 
 // A key given in the configuration, in clear (from a reference) or as its MAC.
 struct Key {
   std::string name;
   Secret key;
-  std::string mac;                   // hex; where key is empty
-  std::vector<std::string> models;   // names or patterns with '*'; empty: all
+  std::string mac;                    // hex; where key is empty
+  std::vector<std::string> models;    // names or patterns with '*'; empty: all
+  std::vector<std::string> features;  // the same
+  std::string default_feature;
+  Reach reach;
   std::uint64_t body_bytes_max = 0;  // 0: limits.body_bytes_max
   RateLimits limits;
   Priority priority = Priority::kNormal;
@@ -146,6 +137,9 @@ struct Records {
   std::uint64_t size_max = 10'000'000'000;                 // bytes of the details
   // A request's plan is kept of one in so many, and of each that failed; 0: of those alone.
   std::uint32_t plans_one_in = 100;
+  // Of keys that have what they send and get kept: how long, how much of one body, how much of all.
+  std::chrono::hours bodies_keep{7 * 24};
+  std::uint64_t body_size_max = 1'000'000, bodies_size_max = 1'000'000'000;
 };
 
 struct Plugins {
@@ -174,7 +168,8 @@ struct Config {
       state;  // directory, 0700; default: $XDG_STATE_HOME/switchyard or ~/.local/state/switchyard
   unsigned workers = 0;  // event loops; 0: one per core
   std::vector<Provider> providers;
-  std::vector<Model> models;
+  std::vector<Model> models;      // aliases
+  std::vector<Feature> features;  // asked for by "feature/NAME"
   std::vector<Key> keys;
   Limits limits;
   Overload overload;

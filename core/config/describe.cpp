@@ -2,6 +2,8 @@
 
 #include "core/config/address.hpp"
 #include "core/config/config.hpp"
+#include "core/config/read_features.hpp"
+#include "core/config/upstream_reader.hpp"
 
 namespace switchyard::config {
 namespace {
@@ -41,6 +43,22 @@ std::string credentials_of(const Provider& provider) {
   for (const Credential& each : provider.credentials) names.push_back(each.name);
   return std::to_string(names.size()) + " (" + joined(names, 8) + "), sent to " +
          binding(provider) + " only";
+}
+
+std::string limits_of(const Provider& provider) {
+  std::vector<std::string> all;
+  const auto add = [&all](const std::string& of, const UpstreamLimits& limits) {
+    const std::string text = describe(limits);
+    if (!text.empty()) all.push_back(of + ": " + text);
+  };
+  add("all calls", provider.limits);
+  for (const Credential& each : provider.credentials) add("credential " + each.name, each.limits);
+  for (const auto& [model, limits] : provider.model_limits) {
+    add(model == "*" ? "each other model" : "model " + model, limits);
+  }
+  std::string text;
+  for (const std::string& each : all) text += (text.empty() ? "" : "; ") + each;
+  return text;
 }
 
 void add_line(std::string& text, std::string_view name, std::string_view value) {
@@ -92,6 +110,57 @@ std::string chosen_by(const Model& model) {
     text += (text.empty() ? ", by " : ", then ") + strategy.plugin;
     if (strategy.config_json != "{}") text += ' ' + strategy.config_json;
   }
+  return text;
+}
+
+std::string after(const AttemptPolicy& attempts) {
+  const AttemptPolicy usual;
+  std::string text = std::to_string(attempts.attempts_max) + " at most";
+  const auto add = [&text](const char* what, std::chrono::milliseconds limit) {
+    if (limit.count() > 0) text += std::string(", ") + what + std::to_string(limit.count()) + " ms";
+  };
+  add("first byte in ", attempts.first_byte);
+  add("first token in ", attempts.first_token);
+  add("whole in ", attempts.total);
+  const bool same =
+      attempts.attempts_max == usual.attempts_max && text.find(',') == std::string::npos;
+  return same ? std::string() : text;
+}
+
+void add_feature(std::string& text, const Feature& feature) {
+  std::vector<std::string> targets;
+  for (const Candidate& candidate : feature.candidates) targets.push_back(target(candidate));
+  add_line(text, feature.name, "-> " + joined(targets, kCandidatesMax) + chosen_by(feature));
+  for (const Fallback& fallback : feature.fallback) {
+    targets.clear();
+    for (const Candidate& candidate : fallback.to) targets.push_back(target(candidate));
+    add_line(text, "  on", fault_names(fallback.on) + " -> " + joined(targets, kCandidatesMax));
+  }
+  if (!feature.require.empty()) add_line(text, "  require", joined(feature.require, 8));
+  if (!feature.regions.empty()) add_line(text, "  regions", joined(feature.regions, 8));
+  if (feature.limits.any()) {
+    add_line(text, "  limits", to_words(feature.limits));
+  }
+  if (const std::string attempts = after(feature.attempts); !attempts.empty()) {
+    add_line(text, "  attempts", attempts);
+  }
+  if (feature.priority != Priority::kNormal) {
+    add_line(text, "  priority", std::string(to_text(feature.priority)));
+  }
+}
+
+// What the key is bound to.
+std::string bounds_of(const Key& key) {
+  std::string text = key.models.empty() ? "any model" : joined(key.models, 8);
+  if (!key.features.empty()) text += ", features " + joined(key.features, 8);
+  if (!key.default_feature.empty()) text += ", else feature " + key.default_feature;
+  if (!key.reach.providers.empty()) text += ", at " + joined(key.reach.providers, 8);
+  if (!key.reach.providers_denied.empty()) {
+    text += ", not at " + joined(key.reach.providers_denied, 8);
+  }
+  if (!key.reach.regions.empty()) text += ", in " + joined(key.reach.regions, 8);
+  if (key.limits.any()) text += "; " + to_words(key.limits);
+  if (key.priority != Priority::kNormal) text.append("; priority ") += to_text(key.priority);
   return text;
 }
 
@@ -160,9 +229,11 @@ void warn_of_destinations(const Config& config, std::vector<std::string>& found)
 }
 
 void warn_of_models(const Config& config, std::vector<std::string>& found) {
-  for (const Model& model : config.models) {
-    if (model.strategies.empty() || model.candidates.size() > 1) continue;
-    found.push_back("alias " + model.name + ": its strategy has nothing to choose from");
+  for (const auto* models : {&config.models, &config.features}) {
+    for (const Model& model : *models) {
+      if (model.strategies.empty() || model.candidates.size() > 1) continue;
+      found.push_back("alias " + model.name + ": its strategy has nothing to choose from");
+    }
   }
 }
 
@@ -190,6 +261,12 @@ std::string describe(const Config& config) {
     if (!provider.base_url.empty()) add_line(text, "  at", provider.base_url);
     add_line(text, "  credentials", credentials_of(provider));
     add_line(text, "  models", models_of(provider));
+    if (const std::string limits = limits_of(provider); !limits.empty()) {
+      add_line(text, "  limits", limits);
+    }
+    if (provider.breaker != BreakerPolicy()) {
+      add_line(text, "  breaker", describe(provider.breaker));
+    }
     if (!provider.headers.empty()) {
       add_line(text, "  headers", counted(provider.headers.size(), "field") + " added");
     }
@@ -198,18 +275,15 @@ std::string describe(const Config& config) {
   }
   if (!config.models.empty()) {
     text += "aliases\n";
-    for (const Model& model : config.models) {
-      std::vector<std::string> targets;
-      for (const Candidate& candidate : model.candidates) targets.push_back(target(candidate));
-      add_line(text, model.name, "-> " + joined(targets, kCandidatesMax) + chosen_by(model));
-    }
+    for (const Model& model : config.models) add_feature(text, model);
+  }
+  if (!config.features.empty()) {
+    text += "features\n";
+    for (const Feature& feature : config.features) add_feature(text, feature);
   }
   text += counted(config.keys.size(), "gateway key") + " configured\n";
   for (const Key& key : config.keys) {
-    std::string rights = key.models.empty() ? "any model" : joined(key.models, 8);
-    if (key.limits.any()) rights += "; " + to_words(key.limits);
-    if (key.priority != Priority::kNormal) rights.append("; priority ") += to_text(key.priority);
-    add_line(text, key.name, rights);
+    add_line(text, key.name, bounds_of(key));
   }
   if (config.limits.default_key.any()) {
     add_line(text, "each key", to_words(config.limits.default_key) + " unless it says otherwise");

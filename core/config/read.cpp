@@ -11,12 +11,12 @@
 #include "core/base/nano.hpp"
 #include "core/base/near.hpp"
 #include "core/config/address.hpp"
+#include "core/config/read_features.hpp"
+#include "core/config/upstream_reader.hpp"
 
 namespace switchyard::config {
 namespace fs = std::filesystem;
 namespace {
-
-constexpr std::size_t kModelNameMax = 256;
 
 const Json* text_member(const Json& value, std::string_view name) {
   const Json* found = member(value, name);
@@ -82,7 +82,7 @@ class Reader {
         read_provider(std::string(text_of(entry.name)), entry.value);
       }
     }
-    read_models();
+    read_features(document_, sources_, config_, faults_);
     read_keys();
     if (const Json* limits = object("limits")) read_limits(*limits);
     if (const Json* overload = object("overload")) read_overload(*overload);
@@ -257,7 +257,21 @@ class Reader {
       read_duration(*timeouts, "first_byte", at, provider.timeouts.first_byte);
       read_duration(*timeouts, "between_bytes", at, provider.timeouts.between_bytes);
       read_duration(*timeouts, "total", at, provider.timeouts.total);
+      read_duration(*timeouts, "first_token", at, provider.timeouts.first_token);
+      read_duration(*timeouts, "between_tokens", at, provider.timeouts.between_tokens);
     }
+    if (const Json* breaker = member(value, "breaker")) {
+      provider.breaker = read_breaker(*breaker, child(pointer, "breaker"), faults_);
+    }
+    if (const Json* limits = member(value, "limits")) {
+      provider.limits = read_upstream_limits(*limits);
+    }
+    if (const Json* limits = member(value, "model_limits"); limits && limits->IsObject()) {
+      for (const auto& each : limits->GetObject()) {
+        provider.model_limits.emplace(text_of(each.name), read_upstream_limits(each.value));
+      }
+    }
+    provider.region = text_or(value, "region", "");
     provider.drain_on_disconnect = text_or(value, "on_disconnect", "cancel") == "drain";
     const Json* allow_private = member(value, "allow_private");
     if (allow_private != nullptr && allow_private->IsBool()) {
@@ -386,6 +400,10 @@ class Reader {
       if (const Json* expires = text_member(each, "expires")) {
         credential.expires_unix_s = read_date(*expires, child(here, "expires"));
       }
+      read_number(each, "weight", credential.weight);
+      if (const Json* limits = member(each, "limits")) {
+        credential.limits = read_upstream_limits(*limits);
+      }
       const Json* parts = member(each, "parts");
       if (parts != nullptr && parts->IsObject()) {
         for (const auto& part : parts->GetObject()) {
@@ -473,102 +491,17 @@ class Reader {
     }
   }
 
-  // --- models, keys ----------------------------------------------------------------------------
+  // --- keys ------------------------------------------------------------------------------------
 
-  void read_models() {
-    const Json* models = object("models");
-    if (models == nullptr) return;
-    for (const auto& entry : models->GetObject()) {
-      Model model;
-      model.name = std::string(text_of(entry.name));
-      const std::string pointer = child("/models", model.name);
-      if (model.name.empty() || model.name.size() > kModelNameMax) {
-        fault(pointer, "a model's name has 1 to 256 bytes");
-      }
-      if (entry.value.IsString()) {
-        read_target(entry.value, pointer, model);
-      } else if (entry.value.IsArray()) {
-        read_candidates(entry.value, pointer, model);
-      } else if (const Json* candidates = member(entry.value, "candidates")) {
-        read_candidates(*candidates, child(pointer, "candidates"), model);
-        read_strategies(entry.value, child(pointer, "strategy"), model);
-      }
-      config_.models.push_back(std::move(model));
+  void check_default_feature(const Key& key, const std::string& pointer) {
+    if (key.default_feature.empty()) return;
+    std::vector<std::string> known;
+    for (const Feature& each : config_.features) {
+      known.push_back(each.name.substr(kFeaturePrefix.size()));
     }
-  }
-
-  void read_candidates(const Json& list, const std::string& pointer, Model& model) {
-    if (!list.IsArray()) return;
-    for (rapidjson::SizeType i = 0; i < list.Size(); ++i) {
-      read_candidate(list[i], child(pointer, i), model);
-    }
-  }
-
-  void read_candidate(const Json& value, const std::string& pointer, Model& model) {
-    const std::size_t before = model.candidates.size();
-    if (value.IsString()) {
-      read_target(value, pointer, model);
-    } else if (const Json* target = text_member(value, "target")) {
-      read_target(*target, child(pointer, "target"), model);
-    }
-    if (model.candidates.size() == before) return;
-    Candidate& candidate = model.candidates.back();
-    const bool doubled = std::any_of(
-        model.candidates.begin(), model.candidates.end() - 1, [&](const Candidate& other) {
-          return other.provider == candidate.provider && other.model == candidate.model;
-        });
-    // Two equal texts are told of by the schema.
-    if (doubled && value.IsObject()) fault(pointer, "a second candidate for the same target");
-    if (value.IsObject()) read_facts(value, candidate);
-    // Behind those of its own priority.
-    const auto place = std::upper_bound(
-        model.candidates.begin(), model.candidates.end() - 1, candidate.priority,
-        [](std::uint32_t priority, const Candidate& other) { return priority < other.priority; });
-    std::rotate(place, model.candidates.end() - 1, model.candidates.end());
-  }
-
-  static void read_facts(const Json& value, Candidate& candidate) {
-    read_number(value, "weight", candidate.weight);
-    read_number(value, "priority", candidate.priority);
-    candidate.region = text_or(value, "region", "");
-    const Json* tags = member(value, "tags");
-    if (tags == nullptr || !tags->IsObject()) return;
-    for (const auto& tag : tags->GetObject()) {
-      if (tag.value.IsString()) candidate.tags.emplace(text_of(tag.name), text_of(tag.value));
-    }
-  }
-
-  static void read_strategies(const Json& value, const std::string& pointer, Model& model) {
-    const Json* given = member(value, "strategy");
-    if (given == nullptr) return;
-    const auto add = [&model](const Json& strategy, std::string at) {
-      if (!strategy.IsObject()) return;
-      const Json* config = member(strategy, "config");
-      const bool has = config != nullptr && config->IsObject();
-      model.strategies.push_back(
-          {text_or(strategy, "plugin", ""), has ? to_json(*config) : "{}", std::move(at)});
-    };
-    if (!given->IsArray()) return add(*given, pointer);
-    for (rapidjson::SizeType i = 0; i < given->Size(); ++i) add((*given)[i], child(pointer, i));
-  }
-
-  void read_target(const Json& value, const std::string& pointer, Model& model) {
-    const std::string_view text = text_of(value);
-    const std::size_t slash = text.find('/');
-    const std::string provider(text.substr(0, slash));
-    if (slash == std::string_view::npos || slash == 0 || slash + 1 == text.size()) {
-      return fault(pointer, shown_at(pointer, text) + ", expected \"provider/model\"");
-    }
-    std::vector<std::string> ids;
-    for (const Provider& each : config_.providers) ids.push_back(each.id);
-    if (std::find(ids.begin(), ids.end(), provider) == ids.end()) {
-      return fault(pointer, shown_at(pointer, text) + ": there is no provider \"" + provider +
-                                "\"" + did_you_mean(provider, ids));
-    }
-    Candidate candidate;
-    candidate.provider = provider;
-    candidate.model = text.substr(slash + 1);
-    model.candidates.push_back(std::move(candidate));
+    if (std::find(known.begin(), known.end(), key.default_feature) != known.end()) return;
+    fault(child(pointer, "default_feature"), "there is no feature \"" + key.default_feature + "\"" +
+                                                 did_you_mean(key.default_feature, known));
   }
 
   void read_keys() {
@@ -593,6 +526,12 @@ class Reader {
       read_secret(value, "key", pointer, key.key);
       key.mac = lower(text_or(value, "mac", ""));
       key.models = texts(member(value, "models"));
+      key.features = texts(member(value, "features"));
+      key.default_feature = text_or(value, "default_feature", "");
+      key.reach.providers = texts(member(value, "providers"));
+      key.reach.providers_denied = texts(member(value, "providers_denied"));
+      key.reach.regions = texts(member(value, "regions"));
+      check_default_feature(key, pointer);
       read_number(value, "body_bytes_max", key.body_bytes_max);
       if (const Json* limits = member(value, "limits")) {
         (void)read_rate_limits(*limits, key.limits);  // the schema has named what is wrong
@@ -794,6 +733,11 @@ class Reader {
     read_days(value, "usage_keep", records.usage_keep);
     read_size(value, "size_max", records.size_max);
     read_number(value, "plans_one_in", records.plans_one_in);
+    if (const Json* bodies = member(value, "bodies")) {
+      read_days(*bodies, "keep", records.bodies_keep);
+      read_size(*bodies, "size_max", records.bodies_size_max);
+      read_size(*bodies, "body_size_max", records.body_size_max);
+    }
     if (records.usage_keep < records.keep) {
       fault("/records/usage_keep", "shorter than records.keep; sums are kept at least as long");
     }

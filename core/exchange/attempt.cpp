@@ -10,6 +10,7 @@
 #include "core/exchange/payment.hpp"
 #include "core/exchange/usage.hpp"
 #include "core/net/await.hpp"
+#include "core/routing/live.hpp"
 
 namespace switchyard::exchange {
 namespace {
@@ -51,36 +52,40 @@ const Native* native_form(const Request& request, const ProviderSlot& slot) {
 
 }  // namespace
 
+config::Timeouts timeouts_of(const config::Provider& provider, const routing::Route& route) {
+  config::Timeouts timeouts = provider.timeouts;
+  if (route.policy == nullptr) return timeouts;
+  const config::AttemptPolicy& own = route.policy->attempts;
+  if (own.first_byte.count() > 0) timeouts.first_byte = own.first_byte;
+  if (own.first_token.count() > 0) timeouts.first_token = own.first_token;
+  if (own.total.count() > 0) timeouts.total = own.total;
+  return timeouts;
+}
+
 Attempt::Attempt(LoopContext& context, const Snapshot& snapshot, const Request& request,
-                 const routing::Target& target, ClientWriter& writer, Payment& payment)
+                 const routing::Target& target, std::uint32_t credential, routing::Lane* lane,
+                 ClientWriter& writer, Payment& payment)
     : context_(context),
       slot_(snapshot.providers[target.provider]),
       request_(request),
       native_(native_form(request, slot_)),
       target_(target),
+      lane_(lane),
       writer_(writer),
       payment_(payment),
       limits_(snapshot.config->limits),
+      timeouts_(timeouts_of(*slot_.config, *request.route)),
       outgoing_(native_ != nullptr ? native_->body : request.body,
                 request.rare != nullptr ? request.rare->blobs : std::span<const Blob>()),
-      drain_deadline_(context.loop, [this] { abort(); }) {
-  credential_ = find_credential();
+      drain_deadline_(context.loop, [this] { abort(); }),
+      content_deadline_(context.loop, [this] { check_content(); }) {
+  const auto& credentials = slot_.config->credentials;
+  if (credential < credentials.size()) credential_ = &credentials[credential];
   if (credential_ != nullptr) {
     for (const auto& [name, value] : credential_->parts) {
       credential_parts_.push_back({to_swy(name), to_swy(value)});
     }
   }
-}
-
-// The one that a job was begun with, else the first.
-const config::Credential* Attempt::find_credential() const {
-  const auto& all = slot_.config->credentials;
-  if (all.empty()) return nullptr;
-  const std::string_view wanted =
-      request_.rare != nullptr ? request_.rare->credential : std::string_view();
-  const auto found =
-      std::find_if(all.begin(), all.end(), [&](const auto& each) { return each.name == wanted; });
-  return found == all.end() ? &all.front() : &*found;
 }
 
 Attempt::Rare& Attempt::rare() {
@@ -168,7 +173,7 @@ swy_rc Attempt::emit(std::uint32_t what, std::uint32_t flags, std::string_view d
       writer_.dropped(request_.record->dropped);
       return SWY_OK;
     case SWY_EMIT_LIMITS:
-      return SWY_OK;  // known, and used once credentials have live limits
+      return emit_limits(data);
     default:
       return SWY_E_UNSUP;
   }
@@ -192,9 +197,38 @@ swy_rc Attempt::emit_delta(bool content, std::string_view data) {
     return SWY_E_GONE;
   }
   if (content && request_.record->first_ns == 0) request_.record->first_ns = mono_ns();
+  if (content) content_came_ = true;
   emitted_ = true;
   writer_.delta(data, content);
   return SWY_OK;
+}
+
+void Attempt::arm_content_deadline() {
+  auto wait = timeouts_.first_token;
+  if (request_.until_content && request_.deadline_ns != 0) {
+    const std::uint64_t now_ns = mono_ns();
+    const std::uint64_t left_ns = request_.deadline_ns > now_ns ? request_.deadline_ns - now_ns : 0;
+    wait = std::min(wait, std::chrono::milliseconds(left_ns / 1'000'000 + 1));
+  }
+  content_deadline_.expires_after(wait);
+}
+
+void Attempt::check_content() {
+  if (draining_ || cancelling_) return;
+  if (content_came_ || flushing_) {
+    content_came_ = false;
+    content_deadline_.expires_after(timeouts_.between_tokens);
+    return;
+  }
+  time_out(content_pieces_ == 0 ? "the stream brought no content in time"
+                                : "the stream brought no more content in time");
+}
+
+Task<> Attempt::flush() {
+  flushing_ = true;
+  co_await writer_.flush();
+  flushing_ = false;
+  content_came_ = true;  // nothing was read meanwhile
 }
 
 void Attempt::exhaust() {
@@ -298,6 +332,33 @@ swy_rc Attempt::keep(std::string_view resume) {
   job->resume = resume;
   job->provider = slot_.config->id;
   job->credential = credential_ != nullptr ? credential_->name : std::string();
+  return SWY_OK;
+}
+
+namespace {
+
+std::optional<std::uint64_t> count_in(const JsonIndex& object, std::string_view name) {
+  const swy_member* const member = object.find(name);
+  if (member == nullptr || member->type != 'n') return std::nullopt;
+  const std::string_view text = object.value(*member);
+  std::uint64_t number = 0;
+  const auto [end, fault] = std::from_chars(text.data(), text.data() + text.size(), number);
+  return fault == std::errc() ? std::optional<std::uint64_t>(number) : std::nullopt;
+}
+
+}  // namespace
+
+swy_rc Attempt::emit_limits(std::string_view data) {
+  JsonIndex object;
+  if (!object.scan(data)) return SWY_E_DATA;
+  if (lane_ == nullptr) return SWY_OK;
+  routing::LearnedLimits said;
+  said.rpm = count_in(object, "rpm");
+  said.tpm = count_in(object, "tpm");
+  said.remaining_requests = count_in(object, "remaining_requests");
+  said.remaining_tokens = count_in(object, "remaining_tokens");
+  said.reset_ms = count_in(object, "reset_ms").value_or(0);
+  lane_->learn(said, mono_ns());
   return SWY_OK;
 }
 
@@ -407,10 +468,11 @@ Task<Attempt::Outcome> Attempt::run() {
     co_return Outcome::kFailed;
   }
   operation_.emplace(std::move(*started));
+  if (request_.stream && request_.session == nullptr) arm_content_deadline();
 
   Next next = step(SWY_EV_START);
   for (;;) {
-    if (!flushed()) co_await writer_.flush();
+    if (!flushed()) co_await flush();
     if (exhausted_ && native_ != nullptr) co_return Outcome::kFailed;
     if (exhausted_) break;
     if (given_up()) {
@@ -518,8 +580,11 @@ Attempt::Next Attempt::broken(const net::NetError& error) {
   }
   // The plugin may know better what a broken answer means, or have state to end; the host's own
   // finding stays the fault.
-  step(SWY_EV_IOERR, fault_.message, {}, static_cast<unsigned>(fault_.cls));
-  return next;
+  Next own = step(SWY_EV_IOERR, fault_.message, {}, static_cast<unsigned>(fault_.cls));
+  // What is fetched from a stranger is no fault of this upstream's: the plugin says what it means.
+  if (outgoing_.trusted() || own.act != SWY_ACT_FAIL || own.fault.cls == fault_.cls) return next;
+  fault_ = {};
+  return own;
 }
 
 Task<Attempt::Next> Attempt::exchange() {
@@ -534,7 +599,7 @@ Task<Attempt::Next> Attempt::exchange() {
   // Over the head as a whole: bytes that drip must not renew it.
   net::Deadline deadline(context_.loop,
                          [this] { time_out("the upstream's answer did not begin in time"); });
-  deadline.expires_after(slot_.config->timeouts.connect + slot_.config->timeouts.first_byte);
+  deadline.expires_after(timeouts_.connect + timeouts_.first_byte);
   const auto head = co_await read_head();
   deadline.disarm();
   const std::uint64_t head_ns = mono_ns();
@@ -542,7 +607,7 @@ Task<Attempt::Next> Attempt::exchange() {
   if (!head) co_return broken(head.error());
   outgoing_.forget();
   request_.record->head_ns = head_ns;
-  connection_->set_timeout(slot_.config->timeouts.between_bytes);
+  connection_->set_timeout(timeouts_.between_bytes);
 
   const net::ResponseHead& answer = **head;
   std::vector<swy_kv> headers;

@@ -9,16 +9,24 @@
 #include "core/net/cancel.hpp"
 #include "core/net/sse_decoder.hpp"
 
+namespace switchyard::routing {
+class Lane;
+}
+
 namespace switchyard::exchange {
 
 class Payment;
+
+// A provider's, and what the feature that was asked for says instead.
+config::Timeouts timeouts_of(const config::Provider& provider, const routing::Route& route);
 
 class Attempt : public plugin::OperationSink {
  public:
   enum class Outcome { kDone, kFailed, kClientGone };
 
   Attempt(LoopContext& context, const Snapshot& snapshot, const Request& request,
-          const routing::Target& target, ClientWriter& writer, Payment& payment);
+          const routing::Target& target, std::uint32_t credential, routing::Lane* lane,
+          ClientWriter& writer, Payment& payment);
   ~Attempt() override;
 
   net::Task<Outcome> run();
@@ -85,7 +93,6 @@ class Attempt : public plugin::OperationSink {
   net::Task<bool> prepare();
   bool sign();
   Result<Origin> find_origin(std::string_view url, std::string& path) const;
-  const config::Credential* find_credential() const;
   net::Task<Next> feed_whole(bool error_answer);
   net::Task<Next> feed_events();
   // Takes an upgraded connection over; the fault of one that was not upgraded as it must be.
@@ -109,6 +116,12 @@ class Attempt : public plugin::OperationSink {
   swy_rc emit_head(std::string_view data);
   swy_rc emit_raw(std::string_view data);
   swy_rc emit_job(std::string_view data);
+  swy_rc emit_limits(std::string_view data);
+  // Sends what was emitted, and waits for the client.
+  net::Task<> flush();
+  void arm_content_deadline();
+  // No content came for as long as a stream may be without.
+  void check_content();
   bool answered() const;
   bool once() const { return request_.rare != nullptr && request_.rare->once; }
   void take_fault(const Next& next);
@@ -122,9 +135,11 @@ class Attempt : public plugin::OperationSink {
   const Request& request_;
   const Native* native_;  // what the provider gets; null: canonical
   const routing::Target& target_;
+  routing::Lane* const lane_;  // null: nobody keeps how it fares
   ClientWriter& writer_;
   Payment& payment_;
   const config::Limits& limits_;
+  const config::Timeouts timeouts_;
 
   swy_req abi_request_{};
   const config::Credential* credential_ = nullptr;
@@ -152,7 +167,9 @@ class Attempt : public plugin::OperationSink {
   std::optional<net::Cancel> cancel_{std::in_place};  // of a connect
   bool draining_ = false, exhausted_ = false;
   std::uint64_t drained_pieces_ = 0;
-  net::Deadline drain_deadline_;
+  net::Deadline drain_deadline_, content_deadline_;
+  // Since the content deadline was armed: a piece came, or the client was waited for.
+  bool content_came_ = false, flushing_ = false;
   std::unique_ptr<Rare> rare_;
 };
 

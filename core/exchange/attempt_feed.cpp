@@ -59,7 +59,7 @@ Task<Attempt::Next> Attempt::feed_whole(bool error_answer) {
     if (payment_.must_wait()) co_await payment_.durable();
   }
   // What was emitted may lie in `gathered` or in the connection's buffer.
-  if (!flushed()) co_await writer_.flush();
+  if (!flushed()) co_await flush();
   held_ = {};
   co_return next;
 }
@@ -187,7 +187,7 @@ Task<Attempt::Next> Attempt::feed_events() {
     }
     // What came in one packet goes out in one.
     if (next.act == SWY_ACT_FEED && !connection_->body_buffered()) {
-      if (!flushed()) co_await writer_.flush();
+      if (!flushed()) co_await flush();
     }
     if (exhausted_) co_return next;
     if (given_up()) {

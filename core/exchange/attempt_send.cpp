@@ -129,7 +129,7 @@ Task<Result<void, net::NetError>> Attempt::connect_and_send(bool fresh) {
   }
   ++calls_;
   if (outgoing_.framing() != SWY_FRAME_TOKEN) sent_ = true;
-  connection_->set_timeout(slot_.config->timeouts.first_byte);
+  connection_->set_timeout(timeouts_.first_byte);
   if (outgoing_.framing() == SWY_FRAME_WEBSOCKET) connection_->expect_upgrade();
   const auto pieces = outgoing_.assemble(slot_, credential_);
   auto sent = co_await connection_->send(pieces, outgoing_.method());

@@ -3,6 +3,7 @@
 #include <random>
 
 #include "core/base/clock.hpp"
+#include "core/exchange/affinity.hpp"
 #include "core/exchange/quantities.hpp"
 #include "core/exchange/usage.hpp"
 #include "core/routing/decision.hpp"
@@ -15,14 +16,19 @@ namespace {
 // are compared for it.
 constexpr std::uint64_t kAnswerTokens = 500;
 
-// FNV-1a of what says which prompts belong together, the same in every process; never 0.
-std::uint64_t affinity_of(const Request& request) {
-  std::string_view text = text_member(request, "prompt_cache_key");
-  if (text.empty()) text = text_member(request, "user");
-  if (text.empty()) return 0;
-  std::uint64_t hash = 0xcbf29ce484222325u;
-  for (const char c : text) hash = (hash ^ static_cast<unsigned char>(c)) * 0x100000001b3u;
-  return hash != 0 ? hash : 1;
+// Unknown where nobody is charged, for no prices are at hand then.
+routing::Pricing pricing_of(const Request& request) {
+  return {request.prices, request.record->start_unix_ns};
+}
+
+// What plugins and configurations wrote must not end the line, nor the head.
+std::string printable(std::string_view text) {
+  constexpr std::size_t kBytesMax = 4096;
+  std::string line(text.substr(0, kBytesMax));
+  for (char& c : line) {
+    if (c < 0x20 || c > 0x7e) c = '?';
+  }
+  return line;
 }
 
 std::uint32_t to_us(std::uint64_t ns) {
@@ -38,6 +44,7 @@ swy_rreq route_facts(const Request& request, std::uint64_t seed, std::uint64_t n
   facts.task = to_swy(request.task);
   facts.model = to_swy(request.route->name);
   facts.feature = to_swy(request.record->feature);
+  facts.language = to_swy(request.route->language);
   facts.account = to_swy(request.record->account);
   facts.key_id = to_swy(request.record->key_id);
   facts.tok_in_est = estimate_tokens(request.body.size());
@@ -46,19 +53,32 @@ swy_rreq route_facts(const Request& request, std::uint64_t seed, std::uint64_t n
     facts.tok_out_est =
         facts.tok_out_max > 0 ? std::min(facts.tok_out_max, kAnswerTokens) : kAnswerTokens;
   }
+  facts.deadline_ns = request.deadline_ns;
   facts.now_ns = now_ns;
   facts.seed = seed;
-  facts.affinity = affinity_of(request);
+  const Affinity affinity = affinity_of(request);
+  facts.affinity = affinity.hash;
+  if (affinity.prefix) facts.flags |= SWY_RREQ_PREFIX;
   return facts;
 }
 
 bool choose(const Request& request) {
   routing::Route& route = *request.route;
-  if (route.pipeline == nullptr || route.targets.size() < 2) return false;
+  if (!routing::has_choice(route)) return false;
   thread_local std::mt19937_64 seeds{(std::uint64_t{std::random_device{}()} << 32) |
                                      std::random_device{}()};
-  route.pipeline->plan(route_facts(request, seeds(), mono_ns()), route);
+  route.pipeline->plan(route_facts(request, seeds(), mono_ns()), route, pricing_of(request));
   return true;
+}
+
+std::string explanation(const Request& request, const Snapshot& snapshot,
+                        const routing::Target& target) {
+  const routing::Route& route = *request.route;
+  std::string text = "took " + snapshot.providers[target.provider].config->id + '/' + target.model;
+  if (!request.record->fallback_path.empty()) text += " after " + request.record->fallback_path;
+  text +=
+      "; " + (route.decided ? routing::decision_line(*route.decided, route.reason) : route.reason);
+  return printable(text);
 }
 
 namespace {
@@ -74,16 +94,24 @@ bool plan_is_kept(const config::Records& records, observe::FinalStatus end) {
   return random() % records.plans_one_in == 0;
 }
 
-// Of a route that no strategy chose: its targets, in their order.
+// Of a route that no strategy chose: its targets in their order, without what is only tried after
+// some faults.
 std::string plain_plan(const Snapshot& snapshot, const Request& request) {
   std::vector<swy_cand> candidates;
   routing::Plan plan;
   for (const routing::Target& target : request.route->targets) {
+    if (target.on != routing::kOnAny) continue;
+    const std::string& provider = snapshot.providers[target.provider].config->id;
     swy_cand candidate{};
     candidate.size = sizeof candidate;
+    candidate.id = routing::candidate_id(provider, target.model);
     candidate.est_cost_nano = INT64_MIN;
-    candidate.provider = to_swy(snapshot.providers[target.provider].config->id);
+    candidate.provider = to_swy(provider);
     candidate.model = to_swy(target.model);
+    candidate.weight = 1;
+    candidate.inflight_max = candidate.rpm_left = UINT32_MAX;
+    candidate.tpm_left = UINT64_MAX;
+    if (target.live != nullptr) target.live->read(candidate, mono_ns());
     plan.order.push_back(static_cast<std::uint32_t>(candidates.size()));
     candidates.push_back(candidate);
   }
@@ -91,49 +119,74 @@ std::string plain_plan(const Snapshot& snapshot, const Request& request) {
                                 candidates, plan);
 }
 
+// What the host let no strategy see goes behind the decision's members.
+void append_left_out(const Snapshot& snapshot, const routing::Route& route, std::string& plan) {
+  if (route.left_out.empty()) return;
+  plan.pop_back();
+  plan += R"(,"left_out":[)";
+  for (std::size_t i = 0; i < route.left_out.size(); ++i) {
+    const routing::LeftOut& each = route.left_out[i];
+    plan += i == 0 ? R"({"provider":)" : R"(,{"provider":)";
+    append_json_string(plan, snapshot.providers[each.provider].config->id);
+    plan += R"(,"model":)";
+    append_json_string(plan, each.model);
+    plan += R"(,"reason":)";
+    append_json_string(plan, each.reason);
+    plan += '}';
+  }
+  plan += "]}";
+}
+
 }  // namespace
 
-void note_plan(const Snapshot& snapshot, const Request& request) {
-  observe::Record& record = *request.record;
-  if (!plan_is_kept(snapshot.config->records, record.final_status)) return;
+std::string plan_json(const Snapshot& snapshot, const Request& request) {
   const routing::Route& route = *request.route;
   std::string plan =
       route.decided ? routing::decision_json(route.pipeline->alias(), route.pipeline->strategies(),
                                              route.decided->request, route.decided->candidates,
                                              route.decided->plan)
                     : plain_plan(snapshot, request);
+  append_left_out(snapshot, route, plan);
+  return plan;
+}
+
+void note_plan(const Snapshot& snapshot, const Request& request) {
+  observe::Record& record = *request.record;
+  const bool kept = request.explain && snapshot.config->records.enabled;
+  if (!kept && !plan_is_kept(snapshot.config->records, record.final_status)) return;
+  std::string plan = plan_json(snapshot, request);
   // Records wait in queues that count records, not bytes.
   if (plan.size() > kPlanBytesMax) return;
   record.plan = std::make_shared<const std::string>(std::move(plan));
 }
 
-Observation::Observation(const Request& request, const routing::Target& target, bool chosen)
-    : request_(request), target_(target), chosen_(chosen) {
-  if (target_.stats == nullptr) return;
-  begun_ns_ = mono_ns();
-  target_.stats->begin();
-}
-
-Observation::~Observation() {
-  if (target_.stats != nullptr) target_.stats->end();
-}
-
-void Observation::end(const Attempt& attempt, bool ok) {
-  if (target_.stats == nullptr) return;
-  const std::uint64_t now_ns = mono_ns();
+routing::Outcome Observation::end(const Attempt& attempt, bool ok, bool left,
+                                  std::uint64_t now_ns) const {
   const std::uint64_t first_ns = request_.record->first_ns;
   const observe::Usage usage = attempt.usage();
-  swy_outcome outcome{};
-  outcome.size = sizeof outcome;
+  routing::Outcome outcome;
   outcome.cls = ok ? -1 : attempt.fault().cls;
   outcome.http = ok ? 200 : attempt.fault().http;
-  outcome.latency_us = to_us(now_ns - begun_ns_);
+  // A session lasts as long as its two sides like.
+  if (request_.session == nullptr) outcome.latency_us = std::max(to_us(now_ns - begun_ns_), 1u);
   // A whole answer comes at once: its first token says no more than its last.
   if (request_.stream && first_ns > begun_ns_) outcome.ttft_us = to_us(first_ns - begun_ns_);
   outcome.tok_in = usage.tok_in;
   outcome.tok_out = usage.tok_out;
-  target_.stats->add(outcome, now_ns);
-  if (chosen_) request_.route->pipeline->observe(target_, outcome);
+  outcome.retry_after_ms = ok ? 0 : attempt.fault().retry_after_ms;
+  // Nor does it where nobody paid for more of the answer.
+  outcome.left = left || (!ok && attempt.fault().unpaid);
+  if (!chosen_ || outcome.left) return outcome;
+  swy_outcome told{};
+  told.size = sizeof told;
+  told.cls = outcome.cls;
+  told.http = outcome.http;
+  told.latency_us = outcome.latency_us;
+  told.ttft_us = outcome.ttft_us;
+  told.tok_in = outcome.tok_in;
+  told.tok_out = outcome.tok_out;
+  request_.route->pipeline->observe(target_, told, pricing_of(request_));
+  return outcome;
 }
 
 }  // namespace switchyard::exchange

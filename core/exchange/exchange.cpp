@@ -6,45 +6,89 @@
 #include "core/exchange/choice.hpp"
 #include "core/exchange/failure.hpp"
 #include "core/exchange/payment.hpp"
+#include "core/exchange/usage.hpp"
 #include "core/net/await.hpp"
 #include "core/observe/log.hpp"
+#include "core/routing/attempts.hpp"
 
 namespace switchyard::exchange {
 namespace {
 
 using net::Task;
 
-constexpr unsigned kAttemptsMax = 3;
+constexpr std::uint32_t kNoCredential = UINT32_MAX;
 
-// Full jitter (each pause anywhere between nothing and the doubled base), or what the upstream
-// asked for.
-Task<> pause(LoopContext& context, ClientWriter& writer, unsigned retry,
-             std::uint32_t retry_after_ms) {
-  thread_local std::minstd_rand random{std::random_device{}()};
-  const unsigned ceiling_ms = 200u << retry;
-  const unsigned jitter_ms = std::uniform_int_distribution<unsigned>(0, ceiling_ms)(random);
+Task<> pause(LoopContext& context, ClientWriter& writer, std::uint64_t delay_ns) {
   net::Timer timer(context.loop.executor());
-  timer.expires_after(std::chrono::milliseconds(std::max(retry_after_ms, jitter_ms)));
+  timer.expires_after(std::chrono::nanoseconds(delay_ns));
   writer.on_gone([&timer] { timer.cancel(); });
   co_await timer.async_wait(net::kAwait);
   writer.on_gone(nullptr);
 }
 
-// Which target an attempt goes to: each of the route once, in order; then those again that may
-// recover.
-const routing::Target* next_target(const routing::Route& route, unsigned attempt,
-                                   const AttemptFault* fault, bool once, std::size_t& index) {
-  if (attempt == 0) return &route.targets[index = 0];
-  if (attempt >= kAttemptsMax) return nullptr;
-  if (once && !surely_not_begun(*fault)) return nullptr;
-  if (index + 1 < route.targets.size() && try_elsewhere(*fault)) return &route.targets[++index];
-  return try_again(*fault) ? &route.targets[index] : nullptr;
+// Which of the provider's credentials the request is bound to.
+std::optional<std::uint32_t> bound_credential(const Snapshot& snapshot, const Request& request) {
+  if (request.rare == nullptr || request.rare->credential.empty()) return std::nullopt;
+  if (request.route->targets.empty()) return std::nullopt;
+  const auto& all = snapshot.providers[request.route->targets.front().provider].config->credentials;
+  for (std::uint32_t i = 0; i < all.size(); ++i) {
+    if (all[i].name == request.rare->credential) return i;
+  }
+  return std::nullopt;
 }
 
+routing::Attempts::Policy attempts_policy(const Snapshot& snapshot, const Request& request) {
+  routing::Attempts::Policy policy;
+  if (const config::Feature* const feature = request.route->policy) {
+    policy.attempts_max = feature->attempts.attempts_max;
+    policy.retry_percent = feature->attempts.retry_budget_percent;
+  }
+  policy.deadline_ns = request.deadline_ns;
+  policy.tokens = estimate_tokens(request.body.size());
+  policy.once = request.rare != nullptr && request.rare->once;
+  policy.credential = bound_credential(snapshot, request);
+  return policy;
+}
+
+std::uint64_t random_seed() {
+  thread_local std::mt19937_64 seeds{(std::uint64_t{std::random_device{}()} << 32) |
+                                     std::random_device{}()};
+  return seeds();
+}
+
+// How long an attempt may take as a whole.
+std::chrono::milliseconds total_time(const Snapshot& snapshot, const Request& request,
+                                     const ProviderSlot& slot, std::uint64_t now_ns) {
+  // A stream may run for long; an answer that comes whole has its total time.
+  const auto total = request.stream ? snapshot.config->limits.stream_max
+                                    : timeouts_of(*slot.config, *request.route).total;
+  if (request.deadline_ns == 0 || request.until_content) return total;
+  const std::uint64_t left_ns = request.deadline_ns > now_ns ? request.deadline_ns - now_ns : 0;
+  return std::min(total, std::chrono::milliseconds(left_ns / 1'000'000 + 1));
+}
+
+bool is_past(std::uint64_t deadline_ns, std::uint64_t now_ns) {
+  return deadline_ns != 0 && now_ns >= deadline_ns;
+}
+
+// "up/m:ok"; where the provider has several credentials also which: "up/m#eu-1:ok".
 void note_attempt(observe::Record& record, const ProviderSlot& slot, const routing::Target& target,
-                  const char* outcome) {
+                  std::uint32_t credential, const char* outcome) {
   if (!record.fallback_path.empty()) record.fallback_path += " > ";
-  record.fallback_path += slot.config->id + "/" + target.model + ":" + outcome;
+  record.fallback_path += slot.config->id + "/" + target.model;
+  const auto& all = slot.config->credentials;
+  if (all.size() > 1 && credential < all.size()) record.fallback_path += '#' + all[credential].name;
+  record.fallback_path += std::string(":") + outcome;
+}
+
+// Those that were not asked although they stood before one that is.
+void note_passed(observe::Record& record, const Snapshot& snapshot, const routing::Route& route,
+                 routing::Attempts& attempts) {
+  for (const auto& [target, why] : attempts.take_passed()) {
+    const routing::Target& each = route.targets[target];
+    note_attempt(record, snapshot.providers[each.provider], each, kNoCredential,
+                 routing::barred_name(why));
+  }
 }
 
 // The code as the client sees it: the upstream's own where its error object passes.
@@ -86,39 +130,48 @@ void ClientWriter::raw_end() {}
 Task<> run(LoopContext& context, const Snapshot& snapshot, const Request& request,
            ClientWriter& writer) {
   observe::Record& record = *request.record;
-  const config::Limits& limits = snapshot.config->limits;
   const bool chosen = choose(request);
+  const std::vector<routing::Target>& targets = request.route->targets;
   record.planned_ns = mono_ns();
   record.route_reason = request.route->reason;
 
-  const bool once = request.rare != nullptr && request.rare->once;
   AttemptFault last;
+  routing::Fault told;
   Payment payment(context, snapshot, request);
   if (!payment.prepared()) co_await payment.prepare();
-  std::size_t index = 0;
-  for (unsigned number = 0;; ++number) {
-    const std::size_t before = index;
-    const routing::Target* const target = next_target(*request.route, number, &last, once, index);
-    if (target == nullptr) break;
-    if (number > 0 && index == before) co_await pause(context, writer, number, last.retry_after_ms);
+  routing::Attempts attempts(*request.route, attempts_policy(snapshot, request), random_seed());
+  for (bool begun = false;; begun = true) {
+    const auto step = attempts.next(begun ? &told : nullptr, mono_ns());
+    note_passed(record, snapshot, *request.route, attempts);
+    if (!step) {
+      if (!begun) last = nobody_asked(attempts.nobody());
+      break;
+    }
+    const routing::Target& target = targets[step->target];
+    if (step->delay_ns > 0) co_await pause(context, writer, step->delay_ns);
     if (writer.gone()) break;
 
-    const ProviderSlot& slot = snapshot.providers[target->provider];
+    const ProviderSlot& slot = snapshot.providers[target.provider];
     record.provider = slot.config->id;
     record.provider_family = slot.config->family;
-    record.model_used = target->model;
-    if (auto unpaid = payment.reserve(*target)) {
+    record.model_used = target.model;
+    writer.served_by(slot.config->id, target.model);
+    if (auto unpaid = payment.reserve(target)) {
       last = std::move(*unpaid);
-      note_attempt(record, slot, *target, last.code);
+      told = {last.cls, 0, true};
+      note_attempt(record, slot, target, step->credential, last.code);
       continue;
     }
-    Attempt attempt(context, snapshot, request, *target, writer, payment);
-    Observation observation(request, *target, chosen);
-    // A stream may run for long; an answer that comes whole has its total time.
+    if (request.explain) writer.explained(explanation(request, snapshot, target));
+    const std::uint64_t begun_ns = mono_ns();
+    Attempt attempt(context, snapshot, request, target, step->credential, attempts.lane(), writer,
+                    payment);
+    const Observation observation(request, target, chosen && target.on == routing::kOnAny,
+                                  begun_ns);
     net::Deadline total(context.loop, [&attempt] {
       attempt.time_out("the request took longer than its total time");
     });
-    total.expires_after(request.stream ? limits.stream_max : slot.config->timeouts.total);
+    total.expires_after(total_time(snapshot, request, slot, begun_ns));
     writer.on_gone([&attempt] { attempt.client_left(); });
     const Attempt::Outcome outcome = co_await attempt.run();
     writer.on_gone(nullptr);
@@ -129,12 +182,18 @@ Task<> run(LoopContext& context, const Snapshot& snapshot, const Request& reques
       note_usage(record, attempt);
       if (attempt.delivered()) payment.settle(record.usage, "client_left");
       payment.release();
+      const std::uint64_t left_ns = mono_ns();
+      attempts.done(observation.end(attempt, false, true, left_ns), left_ns);
       settle_gone(record, writer);
       co_return;
     }
-    observation.end(attempt, outcome == Attempt::Outcome::kDone);
-    if (outcome == Attempt::Outcome::kDone) {
-      if (!record.fallback_path.empty()) note_attempt(record, slot, *target, "ok");
+    const bool ok = outcome == Attempt::Outcome::kDone;
+    const std::uint64_t ended_ns = mono_ns();
+    const bool runs_on = request.until_content && writer.committed();
+    const bool hurried = !ok && !runs_on && is_past(request.deadline_ns, ended_ns);
+    attempts.done(observation.end(attempt, ok, hurried, ended_ns), ended_ns);
+    if (ok) {
+      if (!record.fallback_path.empty()) note_attempt(record, slot, target, step->credential, "ok");
       settle_ok(record, attempt);
       payment.settle(record.usage, attempt.exhausted() ? "balance_exhausted" : "completed");
       if (payment.must_wait()) co_await payment.durable();
@@ -146,7 +205,8 @@ Task<> run(LoopContext& context, const Snapshot& snapshot, const Request& reques
     }
 
     last = attempt.fault();
-    note_attempt(record, slot, *target, class_name(last.cls));
+    told = {last.cls, last.retry_after_ms, surely_not_begun(last)};
+    note_attempt(record, slot, target, step->credential, class_name(last.cls));
     if (writer.committed()) {
       note_usage(record, attempt);
       payment.settle(record.usage, class_name(last.cls));

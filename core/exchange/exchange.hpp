@@ -105,6 +105,10 @@ class ClientWriter {
   // What of the request is lost on the way, for the answer's head where that has not gone out yet;
   // takes the place of what was said before.
   virtual void dropped(std::string_view /*pointers*/) {}
+  // Who answers, for the answer's head where that has not gone out yet. Both live until the end.
+  virtual void served_by(std::string_view /*provider*/, std::string_view /*model*/) {}
+  // How targets were chosen, for the answer's head; takes the place of what was said before.
+  virtual void explained(std::string_view /*text*/) {}
   // The whole answer; `json` lives until flush() has returned.
   virtual void whole(std::string_view json) = 0;
   virtual void end_stream(const observe::Usage& usage) = 0;
@@ -185,6 +189,12 @@ struct Request {
   const Native* native = nullptr;
   std::string_view losses;   // of the way to canonical, as records have them
   bool refuse_loss = false;  // rather no answer than one to less than was asked
+  // When the client has no use for an answer any more; 0: it did not say. `until_content`: for a
+  // stream that has brought content it does not hold.
+  std::uint64_t deadline_ns = 0;
+  bool until_content = false;
+  std::string_view session_id;  // as the client names it, so that its requests stay together
+  bool explain = false;  // the answer's head tells of the choice, and the record has it whole
 };
 
 // Runs a request to its end: the answer or an error has been written and flushed, the record's

@@ -1,10 +1,11 @@
 #include "core/exchange/failure.hpp"
 
+#include <algorithm>
+
 namespace switchyard::exchange {
 namespace {
 
-// A pause longer than this is better spent by the client, who is told how long.
-constexpr std::uint32_t kRetryAfterMaxMs = 5'000;
+constexpr const char* kUpstreamLimit = "upstream_limit_reached";
 
 Failure make(unsigned status, const char* type, const char* code, std::string message) {
   Failure failure;
@@ -91,10 +92,15 @@ Failure to_failure(const AttemptFault& fault, std::string_view provider) {
   if (*fault.code != '\0' && fault.cls == SWY_CLS_NOT_OFFERED) {
     return make(400, "invalid_request_error", fault.code, fault.message + at);
   }
+  if (fault.code == kUpstreamLimit) {
+    Failure failure = make(429, "rate_limit_error", fault.code, fault.message);
+    failure.retry_after_ms = fault.retry_after_ms;
+    failure.upstream = false;  // no attempt of ours is spent
+    return failure;
+  }
   if (*fault.code != '\0') {
-    const unsigned status = fault.cls == SWY_CLS_TIMEOUT  ? 504
-                            : fault.cls == SWY_CLS_PLUGIN ? 503
-                                                          : 502;
+    const bool ours = fault.cls == SWY_CLS_PLUGIN || fault.cls == SWY_CLS_OVERLOADED;
+    const unsigned status = fault.cls == SWY_CLS_TIMEOUT ? 504 : ours ? 503 : 502;
     return make(status, "upstream_error", fault.code, fault.message + at);
   }
   Failure failure;
@@ -153,11 +159,6 @@ Failure to_failure(const AttemptFault& fault, std::string_view provider) {
   return failure;
 }
 
-bool try_elsewhere(const AttemptFault& fault) {
-  return fault.cls != SWY_CLS_BAD_REQUEST && fault.cls != SWY_CLS_TOO_LONG &&
-         fault.cls != SWY_CLS_FILTERED;
-}
-
 bool surely_not_begun(const AttemptFault& fault) {
   if (!fault.sent) return true;
   // The upstream said no; after a timeout or a cut it may have said yes.
@@ -165,10 +166,31 @@ bool surely_not_begun(const AttemptFault& fault) {
   return *fault.code == '\0' && (refused || fault.cls == SWY_CLS_OVERLOADED);
 }
 
-bool try_again(const AttemptFault& fault) {
-  if (fault.retry_after_ms > kRetryAfterMaxMs) return false;
-  return fault.cls == SWY_CLS_RATE_LIMIT || fault.cls == SWY_CLS_OVERLOADED ||
-         fault.cls == SWY_CLS_SERVER;
+AttemptFault nobody_asked(const routing::Attempts::Nobody& nobody) {
+  using Barred = routing::Lane::Barred;
+  AttemptFault fault;
+  switch (nobody.why) {
+    case Barred::kLimit:
+      fault.cls = SWY_CLS_RATE_LIMIT;
+      fault.code = kUpstreamLimit;
+      fault.message =
+          "The limits that the gateway keeps for this model's upstreams are reached; try again "
+          "later.";
+      // What runs ends sometime: nobody knows when.
+      fault.retry_after_ms = static_cast<std::uint32_t>(
+          std::clamp<std::uint64_t>(nobody.eases_ns / 1'000'000, 1'000, 60'000));
+      break;
+    case Barred::kForced:
+      fault.cls = SWY_CLS_OVERLOADED;
+      fault.code = "upstream_closed_off";
+      fault.message = "The gateway's operator has closed off every upstream of this model.";
+      break;
+    default:
+      fault.cls = SWY_CLS_TIMEOUT;
+      fault.code = "deadline_exceeded";
+      fault.message = "The time that the request allows was over before an upstream was asked.";
+  }
+  return fault;
 }
 
 }  // namespace switchyard::exchange

@@ -4,6 +4,7 @@
 #include <string>
 
 #include "core/exchange/exchange.hpp"
+#include "core/routing/attempts.hpp"
 
 namespace switchyard::exchange {
 
@@ -25,12 +26,10 @@ AttemptFault from_net(const net::NetError& error);
 // The client's view of the last fault.
 Failure to_failure(const AttemptFault& fault, std::string_view provider);
 
-// Another target may do better.
-bool try_elsewhere(const AttemptFault& fault);
 // What was asked for has surely not been begun there.
 bool surely_not_begun(const AttemptFault& fault);
-// The same target may do better after a pause.
-bool try_again(const AttemptFault& fault);
+// No target could be asked at all.
+AttemptFault nobody_asked(const routing::Attempts::Nobody& nobody);
 
 // Short name for records: "timeout", "rate_limit" ...
 const char* class_name(int cls);

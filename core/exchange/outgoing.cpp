@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <charconv>
 
+#include "core/base/base64.hpp"
 #include "core/base/clock.hpp"
 #include "core/base/percent.hpp"
 #include "core/net/websocket.hpp"
@@ -50,15 +51,6 @@ bool reserved(std::string_view name) {
                                                 "sec-websocket-extensions"};
   return std::any_of(std::begin(kNames), std::end(kNames),
                      [name](std::string_view known) { return same_name(name, known); });
-}
-
-std::string base64(std::string_view bytes) {
-  std::string encoded(4 * ((bytes.size() + 2) / 3) + 1, '\0');
-  const int size = EVP_EncodeBlock(reinterpret_cast<unsigned char*>(encoded.data()),
-                                   reinterpret_cast<const unsigned char*>(bytes.data()),
-                                   static_cast<int>(bytes.size()));
-  encoded.resize(static_cast<std::size_t>(size));
-  return encoded;
 }
 
 std::string json_inside(std::string_view text) {

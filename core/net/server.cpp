@@ -196,6 +196,7 @@ void HttpExchange::begin_request(bool draining) {
   reset_answer();
   body_.clear();
   body_view_ = {};
+  copy_ = nullptr;
   body_read_ = body_broken_ = continue_sent_ = false;
   head_only_ = head_.method == "HEAD";
   keep_alive_ = head_.keep_alive && !draining;
@@ -384,8 +385,13 @@ void HttpExchange::end_head() {
   out_ += "\r\n";
 }
 
+void HttpExchange::copy(std::string_view bytes) {
+  if (copy_ != nullptr) copy_->append(bytes.substr(0, copy_max_ - copy_->size()));
+}
+
 void HttpExchange::write(std::string_view bytes) {
   if (bytes.empty() || head_only_) return;
+  copy(bytes);
   if (!chunked_) {
     out_ += bytes;
     if (length_left_ > 0) length_left_ -= std::min<std::uint64_t>(length_left_, bytes.size());
@@ -400,6 +406,7 @@ void HttpExchange::write(std::string_view bytes) {
 
 void HttpExchange::write_last(std::string_view bytes) {
   if (head_only_) return;
+  copy(bytes);
   out_last_ = bytes;
   length_left_ = 0;
   finished_ = true;

@@ -47,6 +47,8 @@ class HttpExchange {
   // Reads the body whole, at most `bytes_max` (beyond: 413). Sends 100 Continue where the client
   // waits for it. The view lives until the handler returns. A second call gives the same view.
   Task<Result<std::string_view, BodyFault>> read_body(std::uint64_t bytes_max);
+  // What read_body() gave; empty where it was not called, or in vain.
+  std::string_view body() const { return body_view_; }
 
   // ---- the answer ----
   // Begins an answer of known length. `headers` are lines "name: value\r\n".
@@ -66,6 +68,13 @@ class HttpExchange {
   // Sends what is pending and waits while the client is slow. False: the client is gone.
   Task<bool> flush();
   bool flushing() const { return flushing_; }
+
+  // What the answer's body says goes to `copy` as well, up to `bytes_max` bytes of it and one more
+  // that tells that there was more. `copy` outlives the request.
+  void copy_answer(std::string& copy, std::size_t bytes_max) {
+    copy_ = &copy;
+    copy_max_ = bytes_max + 1;
+  }
 
   bool started() const { return started_; }
   // The client closed or reset its connection, or does not read for too long.
@@ -112,6 +121,7 @@ class HttpExchange {
   // After the handler: true where the connection can take another request.
   Task<bool> finish_request();
   void append_status_line(unsigned status);
+  void copy(std::string_view bytes);
   void client_left();
   void clear_sent();
   void arm_watch();
@@ -132,6 +142,9 @@ class HttpExchange {
   std::string body_;  // where the body does not lie whole in in_
   std::string_view body_view_;
   bool body_read_ = false, body_broken_ = false, continue_sent_ = false;
+
+  std::string* copy_ = nullptr;  // of the answer's body
+  std::size_t copy_max_ = 0;
 
   std::string out_;
   std::string_view out_last_;

@@ -12,6 +12,7 @@
 
 #include "core/base/clock.hpp"
 #include "core/base/json_scan.hpp"
+#include "core/base/os_thread.hpp"
 #include "core/observe/log.hpp"
 
 namespace switchyard::observe {
@@ -243,6 +244,7 @@ void LoggerFanout::Line::Sink::publish(std::shared_ptr<const Record> record) {
 }
 
 void LoggerFanout::Line::Sink::run() {
+  name_thread(("log " + name.substr(0, 11)).c_str());
   for (;;) {
     const Batch batch = collect();
     if (batch.empty()) break;
@@ -270,7 +272,11 @@ LoggerFanout::Line::Sink::Batch LoggerFanout::Line::Sink::collect() {
     lock.lock();
     delay = std::max(std::min(delay * 2, times.back_off_max), wait);
   }
-  wake.wait(lock, due);
+  while (!wake.wait_for(lock, times.idle_every, due)) {
+    lock.unlock();
+    logger->idle();
+    lock.lock();
+  }
   wake.wait_for(lock, times.window, [this] { return stopping || queue.size() >= kBatchMax; });
   batch.swap(queue);
   in_hand = batch.size();

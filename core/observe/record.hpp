@@ -90,6 +90,8 @@ class RecordSink {
   virtual Result<std::uint32_t, plugin::LoggerFault> write(
       std::span<const std::shared_ptr<const Record>> records, std::uint64_t deadline_ns) = 0;
   virtual Result<void, plugin::LoggerFault> flush(std::uint64_t deadline_ns) = 0;
+  // Nothing came for a while.
+  virtual void idle() {}
 };
 
 struct FanoutTimes {
@@ -98,6 +100,7 @@ struct FanoutTimes {
       1000};  // under steady load; an idle logger is flushed after one window
   std::chrono::milliseconds call_max{5000};  // deadline of one write or flush
   std::chrono::milliseconds back_off_min{10}, back_off_max{1000};
+  std::chrono::milliseconds idle_every{60'000};
   std::chrono::milliseconds close_max{5000};  // to write what is queued at the end
 };
 

@@ -36,6 +36,8 @@ class RecordKeeper : public RecordSink {
       std::span<const std::shared_ptr<const Record>> records, std::uint64_t deadline_ns) override;
   // Sums up what was written, and looks what is too old to be kept.
   Result<void, plugin::LoggerFault> flush(std::uint64_t deadline_ns) override;
+  // What is kept grows old without new records too.
+  void idle() override { tidy(); }
 
  private:
   void sum_up();

@@ -4,6 +4,8 @@
 #include <rapidjson/stringbuffer.h>
 #include <rapidjson/writer.h>
 
+#include <algorithm>
+
 #include "core/base/json_scan.hpp"
 #include "core/config/json_text.hpp"
 
@@ -91,9 +93,12 @@ void put_candidate(Writer& json, const swy_cand& candidate) {
   json.EndObject();
 }
 
-// What each strategy said of candidate `i`; of one that was not shown it, nothing.
-void put_verdict(Writer& json, std::size_t i, std::size_t candidates, std::size_t strategies,
-                 const Plan& plan) {
+// What the host and each strategy said of candidate `i`; of one that was not shown it, nothing.
+void put_verdict(Writer& json, const swy_rreq& request, const swy_cand& candidate, std::size_t i,
+                 std::size_t candidates, std::size_t strategies, const Plan& plan) {
+  if (i < plan.excluded_by.size() && plan.excluded_by[i] == Plan::kHost) {
+    put(json, "refused", host_refusal(request, candidate));
+  }
   json.Key("verdict");
   json.StartArray();
   for (std::size_t s = 0; s < strategies; ++s) {
@@ -138,7 +143,7 @@ std::string decision_json(std::string_view alias,
   for (std::size_t i = 0; i < candidates.size(); ++i) {
     json.StartObject();
     put_candidate(json, candidates[i]);
-    put_verdict(json, i, candidates.size(), strategies.size(), plan);
+    put_verdict(json, request, candidates[i], i, candidates.size(), strategies.size(), plan);
     json.EndObject();
   }
   json.EndArray();
@@ -149,6 +154,40 @@ std::string decision_json(std::string_view alias,
   if (!plan.fault.empty()) put(json, "fault", plan.fault);
   json.EndObject();
   return {buffer.GetString(), buffer.GetSize()};
+}
+
+namespace {
+
+// "openai/gpt-x (cost 0.0012 USD, latency answer 900 ms)".
+void append_candidate(std::string& text, const Decided& decided, std::uint32_t i) {
+  const swy_cand& candidate = decided.candidates[i];
+  const Plan& plan = decided.plan;
+  text.append(view(candidate.provider)).append("/").append(view(candidate.model)).append(" (");
+  std::string said;
+  if (plan.excluded_by[i] == Plan::kHost) said = host_refusal(decided.request, candidate);
+  const std::size_t n = decided.candidates.size();
+  for (std::size_t at = i; at < plan.scores.size() && plan.scores[at].size != 0; at += n) {
+    if (!said.empty()) said += ", ";
+    said += plan.scores[at].reason;
+  }
+  text.append(said).append(")");
+}
+
+}  // namespace
+
+std::string decision_line(const Decided& decided, std::string_view reason) {
+  std::string text(reason);
+  const std::vector<std::uint32_t>& order = decided.plan.order;
+  for (std::size_t place = 0; place < order.size(); ++place) {
+    text += "; " + std::to_string(place + 1) + ' ';
+    append_candidate(text, decided, order[place]);
+  }
+  for (std::uint32_t i = 0; i < decided.candidates.size(); ++i) {
+    if (std::find(order.begin(), order.end(), i) != order.end()) continue;
+    text += "; not ";
+    append_candidate(text, decided, i);
+  }
+  return text;
 }
 
 class DecisionReader {

@@ -17,11 +17,18 @@ std::string decision_json(std::string_view alias,
                           const swy_rreq& request, std::span<const swy_cand> candidates,
                           const Plan& plan);
 
+// The same for people, in one line: `reason`, then each candidate in its order, with what was said
+// of it; those that were not to be tried come last.
+std::string decision_line(const Decided& decided, std::string_view reason);
+
 // What strategies were shown, read back.
 class Decision {
  public:
   // What decision_json() wrote. Members that are left out have the contract's "unknown".
   static Result<Decision> parse(std::string_view json);
+  // A copy's views would be of the original.
+  Decision(Decision&&) = default;
+  Decision& operator=(Decision&&) = default;
 
   const std::string& alias() const { return alias_; }
   const std::vector<std::string>& strategies() const { return strategies_; }
@@ -32,6 +39,7 @@ class Decision {
 
  private:
   friend class DecisionReader;
+  Decision() = default;
   std::string alias_;
   std::vector<std::string> strategies_;
   swy_rreq request_{};

@@ -3,10 +3,12 @@
 #include <spdlog/spdlog.h>
 
 #include <algorithm>
+#include <cmath>
 #include <limits>
 
 #include "core/base/clock.hpp"
 #include "core/base/json_scan.hpp"
+#include "core/catalog/price_list.hpp"
 #include "core/observe/log.hpp"
 #include "core/routing/decision.hpp"
 
@@ -14,32 +16,6 @@ namespace switchyard::routing {
 namespace {
 
 constexpr std::int64_t kUnknownCost = std::numeric_limits<std::int64_t>::min();
-
-// FNV-1a, the same everywhere: sessions stick across processes and restarts.
-std::uint64_t id_of(std::string_view provider, std::string_view model) {
-  std::uint64_t hash = 0xcbf29ce484222325u;
-  const auto add = [&hash](std::string_view text) {
-    for (const char c : text) {
-      hash = (hash ^ static_cast<unsigned char>(c)) * 0x100000001b3u;
-    }
-  };
-  add(provider);
-  add("/");
-  add(model);
-  return hash;
-}
-
-// nano_per_million * tokens / 1,000,000, or nothing where that is too large to say.
-std::optional<std::int64_t> price_of(std::int64_t nano_per_million, std::uint64_t tokens) {
-  constexpr std::int64_t kMillion = 1'000'000;
-  std::int64_t whole = 0, part = 0, sum = 0;
-  if (__builtin_mul_overflow(nano_per_million / kMillion, tokens, &whole) ||
-      __builtin_mul_overflow(nano_per_million % kMillion, tokens, &part) ||
-      __builtin_add_overflow(whole, part / kMillion, &sum)) {
-    return std::nullopt;
-  }
-  return sum;
-}
 
 // Shows the next strategy what is left, and puts its answer where the candidates stand.
 Result<void> ask(const plugin::StrategyInstance& strategy, std::uint32_t number,
@@ -63,7 +39,40 @@ Result<void> ask(const plugin::StrategyInstance& strategy, std::uint32_t number,
   return {};
 }
 
+// Marks what the host refuses; where that is everything, nobody is marked.
+void refuse_by_host(const swy_rreq& request, std::span<const swy_cand> candidates, Plan& plan) {
+  std::size_t refused = 0;
+  for (std::size_t i = 0; i < candidates.size(); ++i) {
+    if (host_refusal(request, candidates[i]).empty()) continue;
+    plan.excluded_by[i] = Plan::kHost;
+    ++refused;
+  }
+  if (refused == candidates.size()) plan.excluded_by.assign(refused, Plan::kNobody);
+}
+
 }  // namespace
+
+// FNV-1a, the same everywhere: sessions stick across processes and restarts.
+std::uint64_t candidate_id(std::string_view provider, std::string_view model) {
+  std::uint64_t hash = 0xcbf29ce484222325u;
+  const auto add = [&hash](std::string_view text) {
+    for (const char c : text) {
+      hash = (hash ^ static_cast<unsigned char>(c)) * 0x100000001b3u;
+    }
+  };
+  add(provider);
+  add("/");
+  add(model);
+  return hash;
+}
+
+std::string_view host_refusal(const swy_rreq& request, const swy_cand& candidate) {
+  if (candidate.state == SWY_STATE_OPEN) return "its breaker is open";
+  if (candidate.inflight >= candidate.inflight_max) return "as many in flight as it may have";
+  if (candidate.rpm_left == 0) return "no request left in this minute";
+  if (candidate.tpm_left < request.tok_in_est) return "too few tokens left in this minute";
+  return {};
+}
 
 void decide(std::span<const plugin::StrategyInstance* const> strategies, const swy_rreq& request,
             std::span<const swy_cand> candidates, Plan& plan) {
@@ -71,6 +80,7 @@ void decide(std::span<const plugin::StrategyInstance* const> strategies, const s
   plan.fault.clear();
   plan.excluded_by.assign(n, Plan::kNobody);
   plan.scores.assign(strategies.size() * n, swy_score{});
+  refuse_by_host(request, candidates, plan);
   std::size_t asked = 0;
   for (; asked < strategies.size() && plan.fault.empty(); ++asked) {
     const auto number = static_cast<std::uint32_t>(asked);
@@ -99,13 +109,23 @@ void decide(std::span<const plugin::StrategyInstance* const> strategies, const s
 
 // ---- candidates ----
 
-std::int64_t Pipeline::Candidate::cost_nano(std::uint64_t tok_in, std::uint64_t tok_out) const {
-  if (!price_in || (!price_out && tok_out > 0)) return kUnknownCost;
-  const auto in = price_of(*price_in, tok_in);
-  const auto out = price_of(price_out.value_or(0), tok_out);
-  std::int64_t sum = 0;
-  if (!in || !out || __builtin_add_overflow(*in, *out, &sum)) return kUnknownCost;
-  return sum;
+std::int64_t Pipeline::Candidate::cost_nano(const Pricing& pricing, std::uint64_t tok_in,
+                                            std::uint64_t tok_out,
+                                            std::string_view& currency) const {
+  if (pricing.prices == nullptr) return kUnknownCost;
+  catalog::Quantities used{};
+  catalog::at(used, catalog::Meter::kInput) = tok_in;
+  catalog::at(used, catalog::Meter::kOutput) = tok_out;
+  catalog::at(used, catalog::Meter::kCall) = 1;
+  catalog::PriceContext context;
+  context.unix_ns = pricing.unix_ns;
+  context.prompt_tokens = tok_in;
+  const auto rated = pricing.prices->book->rate({provider, family, model}, used, context);
+  if (!rated) return kUnknownCost;
+  if (currency.empty()) currency = rated->currency;
+  if (currency == rated->currency) return rated->total;
+  const auto exchanged = pricing.prices->fx->exchange(rated->total, rated->currency, currency);
+  return exchanged ? exchanged->amount : kUnknownCost;
 }
 
 void Pipeline::Candidate::fill(swy_cand& out, const swy_rreq& request) const {
@@ -116,7 +136,7 @@ void Pipeline::Candidate::fill(swy_cand& out, const swy_rreq& request) const {
   out.provider = to_swy(provider);
   out.model = to_swy(model);
   out.region = to_swy(region);
-  out.est_cost_nano = cost_nano(request.tok_in_est, request.tok_out_est);
+  out.est_cost_nano = kUnknownCost;
   out.weight = weight;
   out.priority = priority;
   out.inflight_max = out.rpm_left = UINT32_MAX;
@@ -124,7 +144,7 @@ void Pipeline::Candidate::fill(swy_cand& out, const swy_rreq& request) const {
   out.ctx_tokens = context_tokens;
   out.tag = tag_views.data();
   out.ntag = tag_views.size();
-  stats->read(out, request.now_ns);
+  if (live) live->read(out, request.now_ns);
 }
 
 Pipeline::Candidate Pipeline::make_candidate(const config::Config& config,
@@ -136,28 +156,19 @@ Pipeline::Candidate Pipeline::make_candidate(const config::Config& config,
   candidate.model = from.model;
   candidate.region = from.region;
   candidate.tags.assign(from.tags.begin(), from.tags.end());
-  candidate.id = id_of(from.provider, from.model);
+  candidate.id = candidate_id(from.provider, from.model);
   candidate.weight = from.weight;
   candidate.priority = from.priority;
 
   const auto provider = std::find_if(config.providers.begin(), config.providers.end(),
                                      [&](const auto& each) { return each.id == from.provider; });
   const catalog::Model* known = nullptr;
-  std::string address;
   if (provider != config.providers.end()) {
+    candidate.family = provider->family;
     known = catalog.find(provider->family, from.model);
-    address = provider->base_url;
+    candidate.live = statistics.live(*provider, from.model);
   }
-  // What was measured of another server is nothing to go by.
-  candidate.stats = statistics.cell(from.provider + '\n' + address + '\n' + from.model);
-  if (known == nullptr) return candidate;
-  candidate.context_tokens = known->context_tokens;
-  if (!known->price.input) return candidate;
-  // The first price decides the currency: there are no rates of exchange to compare others by.
-  if (currency_.empty()) currency_ = known->price.currency;
-  if (known->price.currency != currency_) return candidate;
-  candidate.price_in = known->price.input;
-  candidate.price_out = known->price.output;
+  if (known != nullptr) candidate.context_tokens = known->context_tokens;
   return candidate;
 }
 
@@ -179,32 +190,100 @@ Pipeline::Pipeline(const config::Config& config, const config::Model& model,
   for (const auto& strategy : strategies_) strategy_views_.push_back(strategy.get());
 }
 
-void Pipeline::plan(swy_rreq request, Route& route) const {
+void Pipeline::plan(swy_rreq request, Route& route, const Pricing& pricing) const {
   thread_local std::vector<swy_cand> candidates;
   thread_local Plan plan;
   std::vector<Target>& targets = route.targets;
-  request.currency = to_swy(currency_);
-  candidates.resize(targets.size());
-  for (std::size_t i = 0; i < targets.size(); ++i) {
-    candidates_[targets[i].candidate].fill(candidates[i], request);
+  // Behind these are those for certain faults, which stay where they are.
+  const auto conditional = std::find_if(targets.begin(), targets.end(),
+                                        [](const Target& each) { return each.on != kOnAny; });
+  const auto considered = static_cast<std::size_t>(conditional - targets.begin());
+  candidates.resize(considered);
+  std::string_view currency;  // the first price decides it
+  for (std::size_t i = 0; i < considered; ++i) {
+    const Candidate& candidate = candidates_[targets[i].candidate];
+    candidate.fill(candidates[i], request);
+    candidates[i].est_cost_nano =
+        candidate.cost_nano(pricing, request.tok_in_est, request.tok_out_est, currency);
   }
+  request.currency = to_swy(currency);
   decide(strategy_views_, request, candidates, plan);
   if (!plan.fault.empty()) faults_.fetch_add(1, std::memory_order_relaxed);
   report(request, candidates, plan);
 
   auto decided = std::make_shared<Decided>(Decided{request, candidates, {}});
   decided->plan.order = plan.order;
+  decided->plan.excluded_by = plan.excluded_by;
   decided->plan.scores = plan.scores;
   decided->plan.fault = plan.fault;
   route.decided = std::move(decided);
-  route.reason = reason(plan, targets.size());
+  route.reason = reason(plan, considered);
   // In place: what stands where the next one belongs goes where that one stood.
   for (std::uint32_t i = 0; i < plan.order.size(); ++i) {
     std::uint32_t from = plan.order[i];
     while (from < i) from = plan.order[from];
     if (from != i) std::swap(targets[i], targets[from]);
   }
-  targets.erase(targets.begin() + static_cast<std::ptrdiff_t>(plan.order.size()), targets.end());
+  targets.erase(targets.begin() + static_cast<std::ptrdiff_t>(plan.order.size()),
+                targets.begin() + static_cast<std::ptrdiff_t>(considered));
+}
+
+namespace {
+
+// What was known of a candidate when the choice was made.
+void take_measured(const swy_cand& from, swy_cand& to) {
+  swy_cand taken = from;
+  taken.provider = to.provider;
+  taken.model = to.model;
+  taken.region = to.region;
+  taken.weight = to.weight;
+  taken.priority = to.priority;
+  taken.ctx_tokens = to.ctx_tokens != 0 ? to.ctx_tokens : from.ctx_tokens;
+  taken.tag = to.tag;
+  taken.ntag = to.ntag;
+  to = taken;
+}
+
+// A part of an attempt is one in as many of the choices: the seed says in which.
+void add_inflight(swy_cand& candidate, double more, std::uint64_t seed) {
+  const double chance = static_cast<double>((seed ^ candidate.id) >> 11) * 0x1p-53;
+  const double inflight = std::floor(candidate.inflight + more + chance);
+  candidate.inflight = static_cast<std::uint32_t>(std::clamp(inflight, 0.0, 1e9));
+}
+
+}  // namespace
+
+std::int64_t Pipeline::estimate(std::uint64_t id, const swy_rreq& request, const Pricing& pricing,
+                                std::string_view& currency) const {
+  const auto found = std::find_if(candidates_.begin(), candidates_.end(),
+                                  [id](const Candidate& each) { return each.id == id; });
+  if (found == candidates_.end()) return kUnknownCost;
+  return found->cost_nano(pricing, request.tok_in_est, request.tok_out_est, currency);
+}
+
+Again Pipeline::make_again(const Decision& decision, const Hindsight& hindsight,
+                           const Pricing& pricing) const {
+  Again again{decision.request(), {}, {}};
+  const auto& recorded = decision.candidates();
+  std::string_view currency = view(again.request.currency);
+  for (const Candidate& candidate : candidates_) {
+    const auto before = std::find_if(recorded.begin(), recorded.end(),
+                                     [&](const swy_cand& each) { return each.id == candidate.id; });
+    if (before == recorded.end() && hindsight.seen.contains(candidate.id)) continue;
+    swy_cand& shown = again.candidates.emplace_back();
+    candidate.fill(shown, again.request);
+    if (before != recorded.end()) take_measured(*before, shown);
+    const auto more = hindsight.more_inflight.find(candidate.id);
+    if (more != hindsight.more_inflight.end()) {
+      add_inflight(shown, more->second, again.request.seed);
+    }
+    if (shown.est_cost_nano != kUnknownCost) continue;
+    shown.est_cost_nano =
+        candidate.cost_nano(pricing, again.request.tok_in_est, again.request.tok_out_est, currency);
+  }
+  again.request.currency = to_swy(currency);
+  decide(strategy_views_, again.request, again.candidates, again.plan);
+  return again;
 }
 
 // "alias fast: priority 0, cost 0.0012 USD (of 3)".
@@ -246,10 +325,11 @@ void Pipeline::report(const swy_rreq& request, std::span<const swy_cand> candida
   }
 }
 
-void Pipeline::observe(const Target& target, swy_outcome outcome) const {
+void Pipeline::observe(const Target& target, swy_outcome outcome, const Pricing& pricing) const {
   const Candidate& candidate = candidates_[target.candidate];
   outcome.cand = candidate.id;
-  outcome.cost_nano = candidate.cost_nano(outcome.tok_in, outcome.tok_out);
+  std::string_view currency;
+  outcome.cost_nano = candidate.cost_nano(pricing, outcome.tok_in, outcome.tok_out, currency);
   for (const plugin::StrategyInstance* strategy : strategy_views_) strategy->observe(outcome);
 }
 
@@ -307,7 +387,11 @@ Result<Pipelines, config::Faults> open_pipelines(plugin::Libraries& libraries,
                                                  Statistics& statistics) {
   Pipelines pipelines;
   config::Faults faults;
-  for (const config::Model& model : config.models) {
+  std::vector<const config::Feature*> named;
+  for (const config::Model& each : config.models) named.push_back(&each);
+  for (const config::Feature& each : config.features) named.push_back(&each);
+  for (const config::Feature* const each : named) {
+    const config::Feature& model = *each;
     Strategies strategies;
     for (const config::Strategy& strategy : model.strategies) {
       auto opened = open_strategy(libraries, strategy, "alias " + model.name);

@@ -3,7 +3,9 @@
 #pragma once
 
 #include <atomic>
+#include <map>
 #include <memory>
+#include <set>
 #include <span>
 #include <string>
 #include <vector>
@@ -11,20 +13,32 @@
 #include "core/catalog/catalog.hpp"
 #include "core/config/config.hpp"
 #include "core/plugin/strategy.hpp"
-#include "core/routing/statistics.hpp"
+#include "core/routing/live.hpp"
 #include "core/routing/table.hpp"
 
+namespace switchyard::catalog {
+struct PricesInForce;
+}
+
 namespace switchyard::routing {
+
+// What candidates' costs are reckoned by; without prices they are unknown.
+struct Pricing {
+  const catalog::PricesInForce* prices = nullptr;
+  std::uint64_t unix_ns = 0;  // when the request came: prices have hours
+};
 
 // What strategies made of a request's candidates. Kept by its owner from one request to the next,
 // so that it allocates nothing once it has grown.
 struct Plan {
-  std::vector<std::uint32_t> order;        // indexes of the candidates to try, best first
-  std::vector<std::uint32_t> excluded_by;  // per candidate: a strategy's number, or kNobody
-  std::vector<swy_score> scores;           // of strategy s for candidate i at [s * candidates + i]
-  std::string fault;                       // why the order is the configuration's; empty: it isn't
+  std::vector<std::uint32_t> order;  // indexes of the candidates to try, best first
+  std::vector<std::uint32_t>
+      excluded_by;                // per candidate: a strategy's number, or one of those below
+  std::vector<swy_score> scores;  // of strategy s for candidate i at [s * candidates + i]
+  std::string fault;              // why the order is the configuration's; empty: it isn't
 
   static constexpr std::uint32_t kNobody = UINT32_MAX;
+  static constexpr std::uint32_t kHost = UINT32_MAX - 1;  // host_refusal() says why
 
   // Room for what decide() hands to strategies.
   std::vector<swy_cand> left;
@@ -40,9 +54,34 @@ struct Decided {
   Plan plan;
 };
 
+class Decision;
+
+// What all recorded choices together say of each of them, by swy_cand.id.
+struct Hindsight {
+  // Those that some choice shows: one that lacks such a candidate was not allowed it.
+  std::set<std::uint64_t> seen;
+  // How many more attempts would have been in flight, or fewer, had it been chosen otherwise.
+  std::map<std::uint64_t, double> more_inflight;
+};
+
+// A recorded choice as another pipeline makes it. Its texts are views of both.
+struct Again {
+  swy_rreq request;
+  std::vector<swy_cand> candidates;
+  Plan plan;
+};
+
+// Of provider and model: swy_cand.id, the same in every process and configuration.
+std::uint64_t candidate_id(std::string_view provider, std::string_view model);
+
 using Strategies = std::vector<std::shared_ptr<plugin::StrategyInstance>>;
 
-// The one rule of composition. Each strategy is shown what those before it left and may exclude.
+// Why the host keeps a candidate from the strategies of this request: its breaker is open, or a
+// limit of it is reached. Empty where it doesn't.
+std::string_view host_refusal(const swy_rreq& request, const swy_cand& candidate);
+
+// The one rule of composition. What the host refuses is shown to no strategy, unless that is
+// everything. Each strategy is shown what those before it left and may exclude.
 // The order is that of the first one's scores, where they are equal of the second's, and so on, at
 // last the candidates' own. A fault, or nobody left: the candidates' own order. What was excluded
 // before a fault stays excluded, unless it is everything.
@@ -57,14 +96,24 @@ class Pipeline {
 
   // Puts route.targets in order, drops those that are excluded, and says why in route.reason and
   // what it went by in route.decided.
-  // `request` lacks only the currency. [loop]
-  void plan(swy_rreq request, Route& route) const;
+  // `request` lacks only the currency. The prices outlive route.decided. [loop]
+  void plan(swy_rreq request, Route& route, const Pricing& pricing = {}) const;
   // Tells what came of an attempt to the strategies that chose it. [loop]
-  void observe(const Target& target, swy_outcome outcome) const;
+  void observe(const Target& target, swy_outcome outcome, const Pricing& pricing = {}) const;
+
+  // Makes a recorded choice again, with this pipeline's candidates and strategies and what was
+  // measured and asked then.
+  Again make_again(const Decision& decision, const Hindsight& hindsight,
+                   const Pricing& pricing) const;
+
+  // What the request costs at a candidate, by its id; INT64_MIN where that is not known. `currency`
+  // as of the first candidate that has a price, empty where none had yet.
+  std::int64_t estimate(std::uint64_t id, const swy_rreq& request, const Pricing& pricing,
+                        std::string_view& currency) const;
 
   const std::string& alias() const { return alias_; }
   std::span<const plugin::StrategyInstance* const> strategies() const { return strategy_views_; }
-  TargetStats* stats(std::uint32_t candidate) const { return candidates_[candidate].stats.get(); }
+  Live* live(std::uint32_t candidate) const { return candidates_[candidate].live.get(); }
   // Plans that a strategy's fault made the configuration's.
   std::uint64_t faults() const { return faults_.load(std::memory_order_relaxed); }
 
@@ -72,17 +121,17 @@ class Pipeline {
   void take_over(const Pipeline& predecessor);
 
  private:
-  // Nano-units per million tokens; nothing where unknown.
   struct Candidate {
-    std::string provider, model, region;
+    std::string provider, family, model, region;
     std::vector<std::pair<std::string, std::string>> tags;
     std::vector<swy_kv> tag_views;
     std::uint64_t id = 0, context_tokens = 0;
     std::uint32_t weight = 1, priority = 0;
-    std::optional<std::int64_t> price_in, price_out;
-    std::shared_ptr<TargetStats> stats;
+    std::shared_ptr<Live> live;  // null where the provider is not configured
 
-    std::int64_t cost_nano(std::uint64_t tok_in, std::uint64_t tok_out) const;
+    // In `currency`; an empty one becomes that of the price.
+    std::int64_t cost_nano(const Pricing& pricing, std::uint64_t tok_in, std::uint64_t tok_out,
+                           std::string_view& currency) const;
     void fill(swy_cand& out, const swy_rreq& request) const;
   };
   Candidate make_candidate(const config::Config& config, const config::Candidate& from,
@@ -91,12 +140,17 @@ class Pipeline {
   void report(const swy_rreq& request, std::span<const swy_cand> candidates,
               const Plan& plan) const;
 
-  std::string alias_, currency_;
+  std::string alias_;
   std::vector<Candidate> candidates_;
   Strategies strategies_;
   std::vector<const plugin::StrategyInstance*> strategy_views_;
   mutable std::atomic<std::uint64_t> faults_{0};
 };
+
+// Strategies are asked where they have several to choose from, fallbacks not counted.
+inline bool has_choice(const Route& route) {
+  return route.pipeline != nullptr && route.targets.size() > 1 && route.targets[1].on == kOnAny;
+}
 
 // Opens the strategies of every alias that has several candidates; faults are named by their JSON
 // pointers. [control thread]

@@ -10,12 +10,6 @@ namespace {
 
 constexpr auto kRelaxed = std::memory_order_relaxed;
 
-// What another request would have met too.
-bool is_target_fault(std::int32_t cls) {
-  return cls >= 0 && cls != SWY_CLS_BAD_REQUEST && cls != SWY_CLS_TOO_LONG &&
-         cls != SWY_CLS_FILTERED && cls != SWY_CLS_NOT_OFFERED;
-}
-
 bool in_window(std::uint64_t slot, std::uint64_t now_slot) {
   return slot <= now_slot && now_slot - slot < TargetStats::kSlots;
 }
@@ -23,7 +17,15 @@ bool in_window(std::uint64_t slot, std::uint64_t now_slot) {
 // 1 at the least: 0 is "not measured".
 std::uint64_t slot_of(std::uint64_t now_ns) { return now_ns / TargetStats::kSlotNs + 1; }
 
+// Retries that are within the budget whatever there is of other attempts.
+constexpr std::uint64_t kRetriesLeast = 10;
+
 }  // namespace
+
+bool is_target_fault(std::int32_t cls) {
+  return cls >= 0 && cls != SWY_CLS_BAD_REQUEST && cls != SWY_CLS_TOO_LONG &&
+         cls != SWY_CLS_FILTERED && cls != SWY_CLS_NOT_OFFERED;
+}
 
 void TargetStats::Times::add(std::uint32_t us) {
   constexpr unsigned kFirst = 2 * 8;  // 256 us is 2^8
@@ -85,6 +87,8 @@ TargetStats::Slot& TargetStats::turn_to(std::uint64_t number) {
     if (!slot.number.compare_exchange_weak(was, number, kRelaxed)) continue;
     slot.samples.store(0, kRelaxed);
     slot.failed.store(0, kRelaxed);
+    slot.retries.store(0, kRelaxed);
+    for (auto& count : slot.classes) count.store(0, kRelaxed);
     slot.tok_out.store(0, kRelaxed);
     slot.busy_us.store(0, kRelaxed);
     slot.ttft.clear();
@@ -103,53 +107,84 @@ void TargetStats::add(const swy_outcome& outcome, std::uint64_t now_ns) {
   if (!ok) {
     // A target that fails fast is not a fast one: its times don't count.
     slot.failed.fetch_add(1, kRelaxed);
+    const auto cls = static_cast<std::size_t>(outcome.cls);
+    slot.classes[std::min(cls, kClasses - 1)].fetch_add(1, kRelaxed);
     return;
   }
-  const std::uint32_t latency_us = std::max(outcome.latency_us, 1u);
-  latency_.add(latency_us, number);
-  slot.latency.add(latency_us);
+  if (outcome.latency_us == 0) return;
+  latency_.add(outcome.latency_us, number);
+  slot.latency.add(outcome.latency_us);
   slot.tok_out.fetch_add(outcome.tok_out, kRelaxed);
-  slot.busy_us.fetch_add(latency_us, kRelaxed);
+  slot.busy_us.fetch_add(outcome.latency_us, kRelaxed);
   if (outcome.ttft_us == 0) return;
   ttft_.add(outcome.ttft_us, number);
   slot.ttft.add(outcome.ttft_us);
 }
 
-void TargetStats::read(swy_cand& candidate, std::uint64_t now_ns) const {
+void TargetStats::add_retry(std::uint64_t now_ns) {
+  turn_to(slot_of(now_ns)).retries.fetch_add(1, kRelaxed);
+}
+
+bool TargetStats::may_retry(std::uint32_t percent, std::uint64_t now_ns) const {
+  if (percent == 0) return false;
   const std::uint64_t now_slot = slot_of(now_ns);
-  std::uint64_t samples = 0, failed = 0, tok_out = 0, busy_us = 0;
-  Times::Counts ttft{}, latency{};
+  std::uint64_t samples = 0, retries = 0;
   for (const Slot& slot : slots_) {
     if (!in_window(slot.number.load(kRelaxed), now_slot)) continue;
     samples += slot.samples.load(kRelaxed);
-    failed += slot.failed.load(kRelaxed);
-    tok_out += slot.tok_out.load(kRelaxed);
-    busy_us += slot.busy_us.load(kRelaxed);
-    slot.ttft.add_to(ttft);
-    slot.latency.add_to(latency);
+    retries += slot.retries.load(kRelaxed);
   }
-  candidate.inflight = inflight_.load(kRelaxed);
-  candidate.samples = samples;
+  const std::uint64_t others = samples > retries ? samples - retries : 0;  // samples have them all
+  return retries < std::max(others * percent / 100, kRetriesLeast);
+}
+
+void TargetStats::Sum::add(const TargetStats& stats, std::uint64_t now_ns) {
+  const std::uint64_t now_slot = slot_of(now_ns);
+  std::uint64_t samples = 0;
+  for (const Slot& slot : stats.slots_) {
+    if (!in_window(slot.number.load(kRelaxed), now_slot)) continue;
+    samples += slot.samples.load(kRelaxed);
+    failed_ += slot.failed.load(kRelaxed);
+    tok_out_ += slot.tok_out.load(kRelaxed);
+    busy_us_ += slot.busy_us.load(kRelaxed);
+    for (std::size_t i = 0; i < kClasses; ++i) classes_[i] += slot.classes[i].load(kRelaxed);
+    slot.ttft.add_to(ttft_);
+    slot.latency.add_to(latency_);
+  }
+  samples_ += samples;
+  const std::uint64_t weight = std::max<std::uint64_t>(samples, 1);
+  if (const std::uint32_t us = stats.ttft_.read(now_slot)) {
+    ttft_us_ += us * weight;
+    ttft_weight_ += weight;
+  }
+  if (const std::uint32_t us = stats.latency_.read(now_slot)) {
+    latency_us_ += us * weight;
+    latency_weight_ += weight;
+  }
+}
+
+void TargetStats::Sum::fill(swy_cand& candidate) const {
+  const auto mean = [](std::uint64_t sum, std::uint64_t weight) {
+    return weight == 0 ? 0u : static_cast<std::uint32_t>(sum / weight);
+  };
+  candidate.samples = samples_;
   candidate.err_ppm =
-      samples == 0 ? 0
-                   : static_cast<std::uint32_t>(std::min(failed, samples) * 1'000'000 / samples);
-  candidate.ttft_us = ttft_.read(now_slot);
-  candidate.ttft_p95_us = Times::p95_us(ttft);
-  candidate.latency_us = latency_.read(now_slot);
-  candidate.latency_p95_us = Times::p95_us(latency);
-  candidate.tok_per_s = busy_us == 0 ? 0
-                                     : static_cast<std::uint32_t>(std::min<std::uint64_t>(
-                                           tok_out * 1'000'000 / busy_us, UINT32_MAX));
+      samples_ == 0
+          ? 0u
+          : static_cast<std::uint32_t>(std::min(failed_, samples_) * 1'000'000 / samples_);
+  candidate.ttft_us = mean(ttft_us_, ttft_weight_);
+  candidate.ttft_p95_us = Times::p95_us(ttft_);
+  candidate.latency_us = mean(latency_us_, latency_weight_);
+  candidate.latency_p95_us = Times::p95_us(latency_);
+  candidate.tok_per_s = busy_us_ == 0 ? 0
+                                      : static_cast<std::uint32_t>(std::min<std::uint64_t>(
+                                            tok_out_ * 1'000'000 / busy_us_, UINT32_MAX));
 }
 
-std::shared_ptr<TargetStats> Statistics::cell(const std::string& key) {
-  auto& kept = cells_[key];
-  if (!kept) kept = std::make_shared<TargetStats>();
-  return kept;
-}
-
-void Statistics::drop_unused() {
-  std::erase_if(cells_, [](const auto& entry) { return entry.second.use_count() <= 1; });
+void TargetStats::read(swy_cand& candidate, std::uint64_t now_ns) const {
+  Sum sum;
+  sum.add(*this, now_ns);
+  sum.fill(candidate);
 }
 
 }  // namespace switchyard::routing

@@ -1,35 +1,43 @@
-// What is measured of a target while it is used: cells of atomics that every loop writes and reads,
+// What is measured of calls while they are made: cells of atomics that every loop writes and reads,
 // without a lock.
 #pragma once
 
 #include <array>
 #include <atomic>
 #include <cstdint>
-#include <map>
-#include <memory>
-#include <string>
 
 struct swy_cand;
 struct swy_outcome;
 
 namespace switchyard::routing {
 
-// The last minute of one target. Loops write it together: a count may be a little off where they
-// meet at the turn of a slot, which no choice depends on.
+// What another request would have met too.
+bool is_target_fault(std::int32_t cls);
+
+// The last minute of one target, as one credential sees it. Loops write it together: a count may be
+// a little off where they meet at the turn of a slot, which no choice depends on.
 class TargetStats {
  public:
   static constexpr std::uint64_t kSlotNs = 20'000'000'000;  // the window is three: 40 to 60 s
   static constexpr std::size_t kSlots = 3;
+  static constexpr std::size_t kClasses = 16;  // of faults: SWY_CLS_*, and room to grow
+  using Classes = std::array<std::uint64_t, kClasses>;
 
-  // An attempt begins and ends. [any thread]
-  void begin() { inflight_.fetch_add(1, std::memory_order_relaxed); }
-  void end() { inflight_.fetch_sub(1, std::memory_order_relaxed); }
-  // What came of an attempt. Faults of the request itself say nothing of the target. [any thread]
+  // What came of an attempt. Faults of the request itself say nothing of the target; an attempt
+  // that took no time, nothing of times. [any thread]
   void add(const swy_outcome& outcome, std::uint64_t now_ns);
 
-  // Fills what is measured: inflight, samples, err_ppm, times, speed; 0 where nothing was.
-  // [any thread]
+  // An attempt that was made again where one had failed. [any thread]
+  void add_retry(std::uint64_t now_ns);
+  // Whether one more is within a budget of so many percent of the other attempts, and of a few in
+  // any case; 0: none is. [any thread]
+  bool may_retry(std::uint32_t percent, std::uint64_t now_ns) const;
+
+  // Fills what is measured: samples, err_ppm, times, speed; 0 where nothing was. [any thread]
   void read(swy_cand& candidate, std::uint64_t now_ns) const;
+
+  // Of several such cells together.
+  class Sum;
 
  private:
   // Half octaves from 256 us: what is quicker shares the first, what takes over two minutes the
@@ -50,8 +58,9 @@ class TargetStats {
 
   struct alignas(64) Slot {
     std::atomic<std::uint64_t> number{0};  // of the slot since the clock began; others are stale
-    std::atomic<std::uint32_t> samples{0}, failed{0};
+    std::atomic<std::uint32_t> samples{0}, failed{0}, retries{0};
     std::atomic<std::uint64_t> tok_out{0}, busy_us{0};
+    std::array<std::atomic<std::uint32_t>, kClasses> classes{};
     Times ttft, latency;
   };
 
@@ -68,21 +77,23 @@ class TargetStats {
 
   Slot& turn_to(std::uint64_t number);
 
-  alignas(64) std::atomic<std::uint32_t> inflight_{0};
   alignas(64) Mean ttft_, latency_;
   std::array<Slot, kSlots> slots_;
 };
 
-// The cells of a process, by target. They outlive configurations: what was measured stays known.
-class Statistics {
+class TargetStats::Sum {
  public:
-  // The same cell for the same `key` as long as anybody holds it. [control thread]
-  std::shared_ptr<TargetStats> cell(const std::string& key);
-  // Forgets cells that nobody holds. [control thread]
-  void drop_unused();
+  void add(const TargetStats& stats, std::uint64_t now_ns);
+  void fill(swy_cand& candidate) const;
+  // Failed attempts by their class.
+  const Classes& classes() const { return classes_; }
 
  private:
-  std::map<std::string, std::shared_ptr<TargetStats>> cells_;
+  std::uint64_t samples_ = 0, failed_ = 0, tok_out_ = 0, busy_us_ = 0;
+  Classes classes_{};
+  Times::Counts ttft_{}, latency_{};
+  // Means, each weighed by its cell's samples.
+  std::uint64_t ttft_us_ = 0, ttft_weight_ = 0, latency_us_ = 0, latency_weight_ = 0;
 };
 
 }  // namespace switchyard::routing

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "core/base/near.hpp"
+#include "core/routing/live.hpp"
 #include "core/routing/pipeline.hpp"
 
 namespace switchyard::routing {
@@ -23,59 +24,114 @@ std::vector<std::string> names_of(const config::Provider& provider,
 Table::Table(const config::Config& config, const catalog::Catalog& catalog)
     : Table(config, catalog, {}) {}
 
-Table::Table(const config::Config& config, const catalog::Catalog& catalog, Pipelines pipelines)
+Table::Table(const config::Config& config, const catalog::Catalog& catalog, Pipelines pipelines,
+             Statistics* statistics)
     : pipelines_(std::move(pipelines)) {
   for (std::size_t i = 0; i < config.providers.size(); ++i) {
     const config::Provider& provider = config.providers[i];
-    providers_.push_back({provider.id, false, provider.models.empty()});
+    providers_.push_back(
+        {provider.id, provider.region, false, provider.models.empty(), nullptr, {}});
     provider_ids_.emplace(provider.id, i);
-    add_models(i, names_of(provider, catalog));
+    add_models(i, provider, catalog);
   }
-  add_aliases(config);
-  share_statistics();
+  add_all(config.models, config, catalog);
+  add_all(config.features, config, catalog);
+  if (statistics != nullptr) keep_live(config, *statistics);
   make_list();
 }
 
 Table::~Table() = default;
 
-void Table::add_models(std::size_t index, const std::vector<std::string>& names) {
-  for (const std::string& name : names) {
+void Table::add_models(std::size_t index, const config::Provider& provider,
+                       const catalog::Catalog& catalog) {
+  for (const std::string& name : names_of(provider, catalog)) {
     if (name == "*") {
       providers_[index].any = true;
       any_.push_back(index);
     } else if (listed_target(name, index) == nullptr) {
-      by_model_[name].push_back({index, name, 0, nullptr});
+      const catalog::Model* const known = catalog.find(provider.family, name);
+      by_model_[name].push_back({index, name, 0, nullptr, kOnAny, known, provider.region});
     }
   }
 }
 
-void Table::add_aliases(const config::Config& config) {
-  for (const config::Model& model : config.models) {
-    Route route{model.name, {}, "alias " + model.name, nullptr};
-    const auto pipeline = pipelines_.find(model.name);
+Target Table::make_target(const config::Candidate& candidate, const config::Config& config,
+                          const catalog::Catalog& catalog) const {
+  const std::size_t provider = provider_ids_.find(candidate.provider)->second;
+  Target target;
+  target.provider = provider;
+  target.model = candidate.model;
+  target.known = catalog.find(config.providers[provider].family, candidate.model);
+  target.region = candidate.region;
+  return target;
+}
+
+void Table::add_all(const std::vector<config::Feature>& features, const config::Config& config,
+                    const catalog::Catalog& catalog) {
+  for (const config::Feature& feature : features) {
+    Route route;
+    route.name = feature.name;
+    route.policy = &feature;
+    route.reason = "alias " + feature.name;
+    if (feature.name.starts_with(config::kFeaturePrefix) && &features == &config.features) {
+      route.feature = feature.name.substr(config::kFeaturePrefix.size());
+      route.reason = "feature " + route.feature;
+    }
+    for (const std::string& name : feature.require) {
+      if (const auto capability = catalog::capability(name)) route.require.add(*capability);
+    }
+    const auto pipeline = pipelines_.find(feature.name);
     if (pipeline != pipelines_.end()) route.pipeline = pipeline->second.get();
-    for (std::uint32_t i = 0; i < model.candidates.size(); ++i) {
-      const config::Candidate& candidate = model.candidates[i];
-      const auto provider = provider_ids_.find(candidate.provider);
-      if (provider == provider_ids_.end()) continue;
-      TargetStats* const stats = route.pipeline != nullptr ? route.pipeline->stats(i) : nullptr;
-      route.targets.push_back({provider->second, candidate.model, i, stats});
+    for (std::uint32_t i = 0; i < feature.candidates.size(); ++i) {
+      if (!provider_ids_.contains(feature.candidates[i].provider)) continue;
+      Target target = make_target(feature.candidates[i], config, catalog);
+      target.candidate = i;
+      route.targets.push_back(std::move(target));
     }
-    aliases_.emplace(model.name, std::move(route));
-  }
-}
-
-// What is asked of a target by its own name weighs on it too.
-void Table::share_statistics() {
-  for (const auto& [name, alias] : aliases_) {
-    for (const Target& target : alias.targets) {
-      if (target.stats == nullptr) continue;
-      const auto listed = by_model_.find(target.model);
-      if (listed == by_model_.end()) continue;
-      for (Target& each : listed->second) {
-        if (each.provider == target.provider) each.stats = target.stats;
+    for (const config::Fallback& fallback : feature.fallback) {
+      for (const config::Candidate& candidate : fallback.to) {
+        Target target = make_target(candidate, config, catalog);
+        target.on = fallback.on;
+        route.targets.push_back(std::move(target));
       }
     }
+    aliases_.insert_or_assign(feature.name, std::move(route));
+  }
+}
+
+// By whatever name a target is asked for, it is one.
+void Table::keep_live(const config::Config& config, Statistics& statistics) {
+  const auto keep = [&](Target& target) {
+    lives_.push_back(statistics.live(config.providers[target.provider], target.model));
+    target.live = lives_.back().get();
+    providers_[target.provider].lives.emplace(target.model, target.live);
+  };
+  for (auto& [name, alias] : aliases_) {
+    for (Target& target : alias.targets) keep(target);
+  }
+  for (auto& [name, targets] : by_model_) {
+    for (Target& target : targets) keep(target);
+  }
+  std::sort(lives_.begin(), lives_.end());
+  lives_.erase(std::unique(lives_.begin(), lives_.end()), lives_.end());
+  for (std::size_t i = 0; i < providers_.size(); ++i) {
+    if (!providers_[i].any && !providers_[i].open) continue;
+    providers_[i].unlisted = statistics.unlisted(config.providers[i]);
+  }
+}
+
+Target Table::unlisted_target(std::size_t provider, std::string_view model) const {
+  const Provider& at = providers_[provider];
+  const auto known = at.lives.find(model);
+  Live* live = known == at.lives.end() ? nullptr : known->second;
+  if (live == nullptr && at.unlisted) live = at.unlisted->find(model);
+  return {provider, std::string(model), 0, live, kOnAny, nullptr, at.region};
+}
+
+void Table::each_live(const std::function<void(const Live&)>& call) const {
+  for (const auto& live : lives_) call(*live);
+  for (const Provider& provider : providers_) {
+    if (provider.unlisted) provider.unlisted->each(call);
   }
 }
 
@@ -122,11 +178,11 @@ Route Table::resolve(std::string_view name) const {
       route.reason += (i == 0 ? " " : ", ") + providers_[route.targets[i].provider].id;
     }
   } else if (!rest.empty() && (providers_[named->second].any || providers_[named->second].open)) {
-    route.targets.push_back({named->second, std::string(rest), 0, nullptr});
+    route.targets.push_back(unlisted_target(named->second, rest));
     route.reason = "unlisted model " + std::string(rest) + " asked for at " + named->first;
   } else if (!any_.empty()) {
     for (const std::size_t provider : any_)
-      route.targets.push_back({provider, route.name, 0, nullptr});
+      route.targets.push_back(unlisted_target(provider, route.name));
     route.reason =
         "unlisted model " + route.name + " at " + providers_[any_[0]].id + ", which takes any name";
   }

@@ -17,7 +17,8 @@ constexpr std::string_view kModes[] = {"unmetered", "prepaid", "postpaid"};
 #define KEY_COLUMNS                                                                          \
   "id, name, account, mac, models, created_unix_s, disabled_unix_s, deleted_unix_s, "        \
   "expires_unix_s, old_macs, features, endpoints, ip_ranges, default_feature, may_explain, " \
-  "stores_bodies, body_bytes_max, metadata, limits, priority"
+  "stores_bodies, body_bytes_max, metadata, limits, priority, providers, providers_denied, " \
+  "regions"
 // What was counted by count_change() in the same transaction.
 #define THIS_CHANGE "(SELECT n FROM changes WHERE name = 'keys')"
 // The accounts that are one or below it; its parameter is that one.
@@ -94,6 +95,8 @@ void bind_key(Statement& statement, const KeyRow& row) {
   statement.bind(list_to_json(row.ip_ranges)).bind(row.default_feature).bind(row.may_explain);
   statement.bind(row.stores_bodies).bind(row.body_bytes_max).bind(row.metadata);
   statement.bind(row.limits).bind(row.priority);
+  statement.bind(list_to_json(row.reach.providers)).bind(list_to_json(row.reach.providers_denied));
+  statement.bind(list_to_json(row.reach.regions));
 }
 
 }  // namespace
@@ -242,7 +245,10 @@ Result<KeyRow> Accounts::key_of(const Statement& row) const {
   const List lists[] = {{4, "models", &key.models},
                         {10, "features", &key.features},
                         {11, "endpoints", &key.endpoints},
-                        {12, "ip_ranges", &key.ip_ranges}};
+                        {12, "ip_ranges", &key.ip_ranges},
+                        {20, "providers", &key.reach.providers},
+                        {21, "providers_denied", &key.reach.providers_denied},
+                        {22, "regions", &key.reach.regions}};
   for (const List& list : lists) {
     auto texts = list_from_json(row.text(list.column));
     if (!texts) {
@@ -263,7 +269,7 @@ Result<void> Accounts::add_key(const KeyRow& row) {
     const auto insert =
         database_.prepare("INSERT INTO keys (" KEY_COLUMNS
                           ", change) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, "
-                          "?, ?, ?, ?, ?, ?, ?, " THIS_CHANGE ")");
+                          "?, ?, ?, ?, ?, ?, ?, ?, ?, ?, " THIS_CHANGE ")");
     insert->bind(row.id);
     bind_key(*insert, row);
     return insert->run();
@@ -316,8 +322,8 @@ Result<bool> Accounts::change_key(const std::string& id, const std::function<boo
         "UPDATE keys SET name = ?, account = ?, mac = ?, models = ?, created_unix_s = ?, "
         "disabled_unix_s = ?, deleted_unix_s = ?, expires_unix_s = ?, old_macs = ?, features = ?, "
         "endpoints = ?, ip_ranges = ?, default_feature = ?, may_explain = ?, stores_bodies = ?, "
-        "body_bytes_max = ?, metadata = ?, limits = ?, priority = ?, change = " THIS_CHANGE
-        " WHERE id = ?");
+        "body_bytes_max = ?, metadata = ?, limits = ?, priority = ?, providers = ?, "
+        "providers_denied = ?, regions = ?, change = " THIS_CHANGE " WHERE id = ?");
     bind_key(*update, **row);
     if (const auto done = update->bind(id).run(); !done) return done.error();
     return true;

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "core/base/result.hpp"
+#include "core/config/reach.hpp"
 #include "core/store/database.hpp"
 
 namespace switchyard::store {
@@ -62,6 +63,7 @@ struct KeyRow {
   std::string metadata = "{}";       // a JSON object
   std::string limits = "{}";         // as config::to_json() writes them
   std::string priority = "normal";   // "low", "normal", "high"
+  config::Reach reach;
 };
 
 // Which rows of a list: those behind the id `after`, the oldest first.

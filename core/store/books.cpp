@@ -1,23 +1,11 @@
-#include "core/store/books.hpp"
-
 #include <algorithm>
 #include <array>
 #include <charconv>
 
+#include "core/store/books_statements.hpp"
+
 namespace switchyard::store {
 namespace {
-
-// "[3,0,5]", without the zeros at its end.
-std::string text_of(const std::array<std::uint64_t, Receipt::kQuantities>& quantities) {
-  std::size_t size = quantities.size();
-  while (size > 0 && quantities[size - 1] == 0) --size;
-  std::string text = "[";
-  for (std::size_t i = 0; i < size; ++i) {
-    if (i > 0) text += ',';
-    text += std::to_string(quantities[i]);
-  }
-  return text + "]";
-}
 
 std::array<std::uint64_t, Receipt::kQuantities> quantities_of(const std::string& text) {
   std::array<std::uint64_t, Receipt::kQuantities> quantities{};
@@ -30,54 +18,72 @@ std::array<std::uint64_t, Receipt::kQuantities> quantities_of(const std::string&
 }
 
 constexpr char kReceiptColumns[] =
-    "seq, id, request_id, account, key_id, feature, task, model_asked, model_used, provider, "
-    "ended, "
-    "quantities, currency, charge, shortfall, held, price_version, cost, cost_currency, estimated, "
-    "started_unix_ns, settled_unix_ns";
+    "r.seq, (SELECT t.id FROM transactions t WHERE t.seq = r.transaction_seq), r.writer, "
+    "r.request_id, r.account, r.key_id, r.feature, r.task, r.model_asked, r.model_used, "
+    "r.provider, r.ended, r.currency, r.price_version, r.original_currency, r.rate_version, "
+    "r.cost_currency, r.cost_version, r.sequence, r.quantities, r.charge, r.shortfall, r.held, "
+    "r.original, r.cost, r.cost_alone, r.estimated, r.started_unix_ns, r.settled_unix_ns";
 
 ReceiptRow receipt_of(const Statement& row) {
   ReceiptRow found;
   found.seq = row.number(0);
+  found.transaction = row.text(1);
   Receipt& receipt = found.receipt;
-  std::string* const texts[] = {
-      &receipt.id,   &receipt.request_id,  &receipt.account,    &receipt.key,      &receipt.feature,
-      &receipt.task, &receipt.model_asked, &receipt.model_used, &receipt.provider, &receipt.ended};
-  int column = 1;
+  std::string* const texts[] = {&receipt.writer,
+                                &receipt.request_id,
+                                &receipt.account,
+                                &receipt.key,
+                                &receipt.feature,
+                                &receipt.task,
+                                &receipt.model_asked,
+                                &receipt.model_used,
+                                &receipt.provider,
+                                &receipt.ended,
+                                &receipt.currency,
+                                &receipt.price_version,
+                                &receipt.original_currency,
+                                &receipt.rate_version,
+                                &receipt.cost_currency,
+                                &receipt.cost_version};
+  int column = 2;
   for (std::string* const text : texts) *text = row.text(column++);
+  receipt.sequence = static_cast<std::uint64_t>(row.number(column++));
   receipt.quantities = quantities_of(row.text(column++));
-  receipt.currency = row.text(column++);
   receipt.charge = row.maybe_number(column++);
   receipt.shortfall = row.number(column++);
   receipt.held = row.number(column++);
-  receipt.price_version = row.text(column++);
+  receipt.original = row.maybe_number(column++);
   receipt.cost = row.maybe_number(column++);
-  receipt.cost_currency = row.text(column++);
+  receipt.cost_alone = row.number(column++) != 0;
   receipt.estimated = row.number(column++) != 0;
   receipt.started_unix_ns = static_cast<std::uint64_t>(row.number(column++));
   receipt.settled_unix_ns = static_cast<std::uint64_t>(row.number(column));
   return found;
 }
 
-constexpr char kReceiptFilter[] =
-    " FROM receipts WHERE (account = ? OR ? = '') AND (key_id = ? OR ? = '') AND "
-    "(feature = ? OR ? = '') AND (model_used = ? OR ? = '') AND settled_unix_ns >= ? AND "
-    "settled_unix_ns < ? AND seq > ?";
-// With the account given, its index is taken.
-constexpr char kReceiptFilterOfAccount[] =
-    " FROM receipts WHERE account = ? AND (key_id = ? OR ? = '') AND (feature = ? OR ? = '') AND "
-    "(model_used = ? OR ? = '') AND settled_unix_ns >= ? AND settled_unix_ns < ? AND seq > ?";
-
-std::string receipts_sql(const char* columns, const ReceiptFilter& filter, const char* rest) {
-  return std::string("SELECT ") + columns +
-         (filter.account.empty() ? kReceiptFilter : kReceiptFilterOfAccount) + rest;
+// " FROM ... WHERE ...", and what is bound to it. What is not asked for is not in it, so that an
+// index is found.
+std::string source_of(const ReceiptFilter& filter) {
+  std::string sql =
+      " FROM receipts r WHERE r.settled_unix_ns >= ? AND r.settled_unix_ns < ? AND r.seq > ?";
+  if (!filter.account.empty()) sql += " AND r.account = ?";
+  if (!filter.key.empty()) sql += " AND r.key_id = ?";
+  if (!filter.feature.empty()) sql += " AND r.feature = ?";
+  if (!filter.model.empty()) sql += " AND r.model_used = ?";
+  if (filter.transaction.empty()) return sql;
+  return sql +
+         " AND r.transaction_seq = (SELECT seq FROM transactions WHERE id = ?)"
+         " AND r.seq >= (SELECT receipts_from FROM transactions WHERE id = ?)"
+         " AND r.seq <= (SELECT receipts_to FROM transactions WHERE id = ?)";
 }
 
 void bind(Statement& select, const ReceiptFilter& filter) {
-  select.bind(filter.account);
-  if (filter.account.empty()) select.bind(filter.account);
-  select.bind(filter.key).bind(filter.key).bind(filter.feature).bind(filter.feature);
-  select.bind(filter.model).bind(filter.model);
   select.bind(filter.from_unix_ns).bind(filter.to_unix_ns).bind(filter.after);
+  for (const std::string* const text :
+       {&filter.account, &filter.key, &filter.feature, &filter.model}) {
+    if (!text->empty()) select.bind(*text);
+  }
+  for (int i = 0; i < 3 && !filter.transaction.empty(); ++i) select.bind(filter.transaction);
 }
 
 // Calls `take` for each row.
@@ -122,15 +128,6 @@ std::string fault_of(const Transaction& transaction) {
 
 }  // namespace
 
-// What is run for each settlement is kept prepared.
-struct Books::Statements {
-  std::unique_ptr<Statement> post, entry, balance, receipt, cost, interrupted, place;
-};
-
-Books::Books(Database& database)
-    : database_(database), statements_(std::make_unique<Statements>()) {}
-Books::~Books() = default;
-
 Statement& Books::prepared(std::unique_ptr<Statement>& kept, const char* sql) {
   if (!kept) kept = database_.prepare(sql);
   kept->reset();
@@ -152,23 +149,33 @@ Result<bool> Books::post(const Transaction& transaction) {
     return database_.error("transaction \"" + transaction.id + "\" " + fault);
   }
   return database_.transact([&]() -> Result<bool> {
-    Statement& insert = prepared(statements_->post,
-                                 "INSERT INTO transactions (id, kind, note, rate_version, "
-                                 "at_unix_ns) VALUES (?, ?, ?, ?, ?) "
-                                 "ON CONFLICT (id) DO NOTHING RETURNING seq");
-    insert.bind(transaction.id).bind(transaction.kind).bind(transaction.note);
-    insert.bind(transaction.rate_version).bind(transaction.at_unix_ns);
-    const auto row = insert.step();
-    if (!row) return row.error();
-    const std::int64_t seq = *row ? insert.number(0) : 0;
-    insert.reset();
-    if (!*row) return false;
-    for (const Entry& entry : transaction.entries) {
-      const auto added = add_entry(seq, entry);
-      if (!added) return added.error();
-    }
-    return true;
+    const auto seq = post_new(transaction);
+    if (!seq) return seq.error();
+    return *seq != 0;
   });
+}
+
+// 0: it was there.
+Result<std::int64_t> Books::post_new(const Transaction& transaction) {
+  const auto maybe = [](std::int64_t seq) { return seq == 0 ? std::nullopt : std::optional(seq); };
+  Statement& insert =
+      prepared(statements_->post,
+               "INSERT INTO transactions (id, kind, note, rate_version, at_unix_ns, "
+               "receipts_from, receipts_to) VALUES (?, ?, ?, ?, ?, ?, ?) "
+               "ON CONFLICT (id) DO NOTHING RETURNING seq");
+  insert.bind(transaction.id).bind(transaction.kind).bind(transaction.note);
+  insert.bind(transaction.rate_version).bind(transaction.at_unix_ns);
+  insert.bind(maybe(transaction.receipts_from)).bind(maybe(transaction.receipts_to));
+  const auto row = insert.step();
+  if (!row) return row.error();
+  const std::int64_t seq = *row ? insert.number(0) : 0;
+  insert.reset();
+  if (seq == 0) return seq;
+  for (const Entry& entry : transaction.entries) {
+    const auto added = add_entry(seq, entry);
+    if (!added) return added.error();
+  }
+  return seq;
 }
 
 Result<void> Books::add_entry(std::int64_t transaction, const Entry& entry) {
@@ -186,38 +193,6 @@ Result<void> Books::add_entry(std::int64_t transaction, const Entry& entry) {
   const auto changed = run_new(change);
   if (!changed) return changed.error();
   return {};
-}
-
-Result<bool> Books::add_receipt(const Receipt& receipt) {
-  const auto held = database_.lock();
-  Statement& insert = prepared(
-      statements_->receipt,
-      "INSERT INTO receipts (id, request_id, account, key_id, feature, task, model_asked, "
-      "model_used, provider, ended, quantities, currency, charge, shortfall, held, price_version, "
-      "cost, cost_currency, estimated, started_unix_ns, settled_unix_ns) VALUES "
-      "(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO "
-      "NOTHING");
-  insert.bind(receipt.id).bind(receipt.request_id).bind(receipt.account).bind(receipt.key);
-  insert.bind(receipt.feature).bind(receipt.task).bind(receipt.model_asked);
-  insert.bind(receipt.model_used).bind(receipt.provider).bind(receipt.ended);
-  insert.bind(text_of(receipt.quantities)).bind(receipt.currency).bind(receipt.charge);
-  insert.bind(receipt.shortfall).bind(receipt.held).bind(receipt.price_version);
-  insert.bind(receipt.cost).bind(receipt.cost_currency).bind(receipt.estimated ? 1 : 0);
-  insert.bind(receipt.started_unix_ns).bind(receipt.settled_unix_ns);
-  return run_new(insert);
-}
-
-Result<bool> Books::add_cost(const Cost& cost) {
-  const auto held = database_.lock();
-  Statement& insert =
-      prepared(statements_->cost,
-               "INSERT INTO costs (id, request_id, account, provider, model, currency, amount, "
-               "price_version, outcome, estimated, at_unix_ns) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, "
-               "?, ?) ON CONFLICT (id) DO NOTHING");
-  insert.bind(cost.id).bind(cost.request_id).bind(cost.account).bind(cost.provider);
-  insert.bind(cost.model).bind(cost.currency).bind(cost.amount).bind(cost.price_version);
-  insert.bind(cost.outcome).bind(cost.estimated ? 1 : 0).bind(cost.at_unix_ns);
-  return run_new(insert);
 }
 
 Result<bool> Books::add_interrupted(const Interrupted& interrupted) {
@@ -240,17 +215,6 @@ Result<std::optional<JournalPlace>> Books::place(const std::string& writer) {
   if (!*row) return std::optional<JournalPlace>();
   return std::optional(JournalPlace{static_cast<std::uint64_t>(select->number(0)),
                                     static_cast<std::uint64_t>(select->number(1))});
-}
-
-Result<void> Books::set_place(const std::string& writer, JournalPlace place) {
-  const auto held = database_.lock();
-  Statement& set = prepared(
-      statements_->place,
-      "INSERT INTO journal_places (writer, segment, place) VALUES (?, ?, ?) ON CONFLICT (writer) "
-      "DO UPDATE SET segment = excluded.segment, place = excluded.place");
-  const auto done = run_new(set.bind(writer).bind(place.segment).bind(place.offset));
-  if (!done) return done.error();
-  return {};
 }
 
 Result<void> Books::forget_place(const std::string& writer) {
@@ -311,7 +275,8 @@ Result<std::vector<EntryRow>> Books::entries(const EntryFilter& filter) {
 
 Result<std::vector<ReceiptRow>> Books::receipts(const ReceiptFilter& filter) {
   const auto held = database_.lock();
-  const std::string sql = receipts_sql(kReceiptColumns, filter, " ORDER BY seq LIMIT ?");
+  const std::string sql =
+      std::string("SELECT ") + kReceiptColumns + source_of(filter) + " ORDER BY r.seq LIMIT ?";
   const auto select = database_.prepare(sql.c_str());
   bind(*select, filter);
   select->bind(filter.max);
@@ -324,8 +289,8 @@ Result<std::vector<ReceiptRow>> Books::receipts(const ReceiptFilter& filter) {
 Result<std::vector<ReceiptTotal>> Books::totals(const ReceiptFilter& filter) {
   const auto held = database_.lock();
   const std::string sql =
-      receipts_sql("currency, COUNT(*), COALESCE(SUM(charge), 0), SUM(shortfall)", filter,
-                   " GROUP BY currency ORDER BY currency");
+      "SELECT r.currency, COUNT(*), COALESCE(SUM(r.charge), 0), SUM(r.shortfall)" +
+      source_of(filter) + " GROUP BY r.currency ORDER BY r.currency";
   const auto select = database_.prepare(sql.c_str());
   bind(*select, filter);
   std::vector<ReceiptTotal> found;

@@ -3,11 +3,14 @@
 #pragma once
 
 #include <array>
+#include <compare>
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
+#include <unordered_map>
 #include <vector>
 
 #include "core/base/nano.hpp"
@@ -38,26 +41,37 @@ struct Transaction {
   std::string rate_version;  // of an exchange, else empty
   std::uint64_t at_unix_ns = 0;
   std::vector<Entry> entries;
+  // The seqs of the receipts that it books are among these; 0: it books none.
+  std::int64_t receipts_from = 0, receipts_to = 0;
 };
 
-// One settled request.
-struct Receipt {
+// One settled request. `Text` is std::string where it is read, a view where it is written.
+template <class Text>
+struct BasicReceipt {
   static constexpr std::size_t kQuantities = 16;
 
-  std::string id;  // its settlement's: unique, and a cursor's end
-  std::string request_id, account, key, feature, task, model_asked, model_used, provider, ended;
+  Text writer;                 // of the journal, and
+  std::uint64_t sequence = 0;  // the settlement's there: its id
+  Text request_id, account, key, feature, task, model_asked, model_used, provider, ended;
   std::array<std::uint64_t, kQuantities> quantities{};  // by meter
-  std::string currency;
+  Text currency;
   std::optional<Nano> charge;  // as charged; nothing: unpriced
   Nano shortfall = 0;          // what it was worth beyond that
   Nano held = 0;
-  std::string price_version;
+  Text price_version;
+  std::optional<Nano> original;  // what it was worth in the price's currency, where that is another
+  Text original_currency, rate_version;
   std::optional<Nano> cost;  // where every attempt's is known and in one currency
-  std::string cost_currency;
+  Text cost_currency;
+  bool cost_alone = false;  // the cost is that of the one attempt, which has no line of its own
+  Text cost_version;        // of that attempt's prices
   bool estimated = false;
   std::uint64_t started_unix_ns = 0, settled_unix_ns = 0;
 };
+using Receipt = BasicReceipt<std::string>;
+using ReceiptView = BasicReceipt<std::string_view>;
 
+// Of an attempt beside the one that its receipt tells of.
 struct Cost {
   std::string id, request_id, account, provider, model, currency, price_version, outcome;
   std::optional<Nano> amount;  // nothing: unknown
@@ -75,6 +89,22 @@ struct Interrupted {
 // Up to where a writer's journal is in the books.
 struct JournalPlace {
   std::uint64_t segment = 0, offset = 0;
+  auto operator<=>(const JournalPlace&) const = default;
+};
+
+// What is booked at once: all of it, or nothing.
+struct Batch {
+  std::vector<ReceiptView> receipts;
+  std::vector<Cost> costs;
+  // From where to where the journal of `writer` is booked by it; nothing before: from its start.
+  std::string writer;
+  std::optional<JournalPlace> from;
+  JournalPlace to;
+
+  void clear() {
+    receipts.clear();
+    costs.clear();
+  }
 };
 
 struct Balance {
@@ -98,6 +128,7 @@ struct EntryFilter {
 
 struct ReceiptFilter {
   std::string account, key, feature, model;  // empty: all; model: the one used
+  std::string transaction;                   // that booked them; empty: all
   std::uint64_t from_unix_ns = 0, to_unix_ns = INT64_MAX;
   std::int64_t after = 0;
   std::uint64_t max = 100;
@@ -106,6 +137,7 @@ struct ReceiptFilter {
 struct ReceiptRow {
   std::int64_t seq = 0;
   Receipt receipt;
+  std::string transaction;  // that moved its charge; empty: nothing was moved
 };
 
 // Of receipts, per currency.
@@ -128,12 +160,12 @@ class Books {
   // False: one of this id was there already, and nothing changed. A transaction that does not
   // balance, or moves nothing, is refused.
   Result<bool> post(const Transaction& transaction);
-  Result<bool> add_receipt(const Receipt& receipt);
-  Result<bool> add_cost(const Cost& cost);
+  // Receipts, costs, the sums of what these moved, and the place up to which the journal is booked.
+  // False: that place was not at `from`, and nothing changed. Not within a transaction.
+  Result<bool> book(const Batch& batch);
   Result<bool> add_interrupted(const Interrupted& interrupted);
 
   Result<std::optional<JournalPlace>> place(const std::string& writer);
-  Result<void> set_place(const std::string& writer, JournalPlace place);  // never backwards
   Result<void> forget_place(const std::string& writer);
 
   Result<Nano> balance(const std::string& account, const std::string& currency);
@@ -144,15 +176,28 @@ class Books {
   Result<std::vector<EntryRow>> entries(const EntryFilter& filter);
   Result<std::vector<ReceiptRow>> receipts(const ReceiptFilter& filter);
   Result<std::vector<ReceiptTotal>> totals(const ReceiptFilter& filter);  // of all that fit
+  // Of attempts that have a line of their own.
   Result<std::vector<Cost>> costs(const std::string& request_id);
 
  private:
   struct Statements;
   Statement& prepared(std::unique_ptr<Statement>& kept, const char* sql);
   Result<bool> run_new(Statement& insert);
+  Result<std::int64_t> post_new(const Transaction& transaction);
   Result<void> add_entry(std::int64_t transaction, const Entry& entry);
 
+  struct Names;  // in books_batch.cpp
+  class Sums;
+  Result<void> book_all(const Batch& batch);
+  Result<void> post_sums(Sums& sums);
+  Result<void> add_receipts(const Batch& batch, const Sums& sums);
+  Result<void> add_costs(const Batch& batch, const Sums& sums);
+  Result<void> add_days(const Batch& batch);
+  Result<std::int64_t> names_of(const ReceiptView& receipt);
+  Result<bool> move_place(const Batch& batch);
+
   Database& database_;
+  std::unique_ptr<Names> names_;
   std::unique_ptr<Statements> statements_;
 };
 

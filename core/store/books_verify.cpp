@@ -35,30 +35,58 @@ constexpr Proof kProofs[] = {
     {"currency does not balance",
      "SELECT 'all accounts', currency, SUM(amount), 0 FROM balances GROUP BY currency "
      "HAVING SUM(amount) <> 0 ORDER BY currency"},
-    {"receipt is not what its transaction moved",
-     "SELECT r.id, r.request_id, COALESCE(r.charge, 0), COALESCE(s.amount, 0) FROM receipts r LEFT "
-     "JOIN (SELECT t.id, -SUM(e.amount) AS amount FROM transactions t JOIN entries e ON "
-     "e.transaction_seq = t.seq WHERE t.kind = 'charge' AND e.account LIKE 'account:%' GROUP BY "
-     "t.id) s ON s.id = r.id WHERE COALESCE(r.charge, 0) <> COALESCE(s.amount, 0) ORDER BY r.seq"},
-    {"shortfall of a receipt is not what its transaction moved",
-     "SELECT r.id, r.request_id, r.shortfall, COALESCE(s.amount, 0) FROM receipts r LEFT JOIN "
-     "(SELECT t.id, -SUM(e.amount) AS amount FROM transactions t JOIN entries e ON "
-     "e.transaction_seq = t.seq WHERE t.kind = 'charge' AND e.account = 'house:shortfall' GROUP BY "
-     "t.id) s ON s.id = r.id WHERE r.shortfall <> COALESCE(s.amount, 0) ORDER BY r.seq"},
+    {"receipts are not what their transaction moved",
+     "SELECT t.id, x.account || ' ' || x.currency, COALESCE(SUM(x.told), 0), SUM(x.moved) FROM "
+     "(SELECT transaction_seq, account, currency, SUM(charge) AS told, 0 AS moved FROM receipts "
+     "WHERE transaction_seq IS NOT NULL GROUP BY 1, 2, 3 UNION ALL "
+     "SELECT e.transaction_seq, substr(e.account, 9), e.currency, 0, -SUM(e.amount) FROM entries e "
+     "JOIN transactions t ON t.seq = e.transaction_seq WHERE t.kind = 'charge' AND "
+     "e.account LIKE 'account:%' GROUP BY 1, 2, 3) x LEFT JOIN transactions t ON "
+     "t.seq = x.transaction_seq GROUP BY x.transaction_seq, x.account, x.currency "
+     "HAVING COALESCE(SUM(x.told), 0) <> SUM(x.moved) ORDER BY t.id, 2"},
+    {"shortfalls of receipts are not what their transaction moved",
+     "SELECT t.id, x.currency, COALESCE(SUM(x.told), 0), SUM(x.moved) FROM "
+     "(SELECT transaction_seq, currency, SUM(shortfall) AS told, 0 AS moved FROM receipts "
+     "WHERE transaction_seq IS NOT NULL GROUP BY 1, 2 UNION ALL "
+     "SELECT e.transaction_seq, e.currency, 0, -SUM(e.amount) FROM entries e "
+     "JOIN transactions t ON t.seq = e.transaction_seq WHERE t.kind = 'charge' AND "
+     "e.account = 'house:shortfall' GROUP BY 1, 2) x LEFT JOIN transactions t ON "
+     "t.seq = x.transaction_seq GROUP BY x.transaction_seq, x.currency "
+     "HAVING COALESCE(SUM(x.told), 0) <> SUM(x.moved) ORDER BY t.id, 2"},
+    {"receipt was never booked",
+     "SELECT id, request_id, COALESCE(charge, 0) + shortfall, 0 FROM receipts WHERE "
+     "transaction_seq IS NULL AND COALESCE(charge, 0) + shortfall <> 0 ORDER BY seq"},
+    {"receipt is not among those that its transaction names",
+     "SELECT r.id, t.id, 0, 0 FROM receipts r JOIN transactions t ON t.seq = r.transaction_seq OR "
+     "t.seq = r.cost_transaction_seq WHERE COALESCE(r.seq NOT BETWEEN t.receipts_from AND "
+     "t.receipts_to, 1) ORDER BY r.seq"},
+    {"receipt has no names",
+     "SELECT r.request_id, r.account, 0, 0 FROM receipt_rows r WHERE NOT EXISTS (SELECT 1 FROM "
+     "receipt_names n WHERE n.number = r.names) ORDER BY r.seq"},
+    {"settlement is booked twice",
+     "SELECT id, MIN(request_id), COUNT(*), 1 FROM receipts GROUP BY id HAVING COUNT(*) > 1 "
+     "ORDER BY id"},
     {"charge has no receipt",
-     "SELECT t.id, t.note, 0, 0 FROM transactions t WHERE t.kind = 'charge' AND NOT EXISTS "
-     "(SELECT 1 FROM receipts r WHERE r.id = t.id) ORDER BY t.seq"},
-    {"cost is not what its transaction moved",
-     "SELECT c.id, c.request_id, COALESCE(c.amount, 0), COALESCE(s.amount, 0) FROM costs c LEFT "
-     "JOIN (SELECT t.id, -SUM(e.amount) AS amount FROM transactions t JOIN entries e ON "
-     "e.transaction_seq = t.seq WHERE t.kind = 'cost' AND e.account = 'house:cost' GROUP BY t.id) "
-     "s ON s.id = c.id WHERE COALESCE(c.amount, 0) <> COALESCE(s.amount, 0) ORDER BY c.seq"},
-    {"cost that was booked has no line",
-     "SELECT t.id, t.note, 0, 0 FROM transactions t WHERE t.kind = 'cost' AND NOT EXISTS "
-     "(SELECT 1 FROM costs c WHERE c.id = t.id) ORDER BY t.seq"},
+     "SELECT t.id, t.note, 0, 0 FROM transactions t WHERE t.kind = 'charge' AND t.seq NOT IN "
+     "(SELECT transaction_seq FROM receipts WHERE transaction_seq IS NOT NULL) ORDER BY t.seq"},
+    {"costs are not what their transaction moved",
+     "SELECT t.id, x.provider || ' ' || x.currency, COALESCE(SUM(x.told), 0), SUM(x.moved) FROM "
+     "(SELECT transaction_seq, provider, currency, SUM(amount) AS told, 0 AS moved FROM costs "
+     "WHERE transaction_seq IS NOT NULL GROUP BY 1, 2, 3 UNION ALL "
+     "SELECT cost_transaction_seq, provider, cost_currency, SUM(cost), 0 FROM receipts "
+     "WHERE cost_transaction_seq IS NOT NULL GROUP BY 1, 2, 3 UNION ALL "
+     "SELECT e.transaction_seq, substr(e.account, 10), e.currency, 0, SUM(e.amount) FROM entries e "
+     "JOIN transactions t ON t.seq = e.transaction_seq WHERE t.kind = 'cost' AND "
+     "e.account LIKE 'provider:%' GROUP BY 1, 2, 3) x LEFT JOIN transactions t ON "
+     "t.seq = x.transaction_seq GROUP BY x.transaction_seq, x.provider, x.currency "
+     "HAVING COALESCE(SUM(x.told), 0) <> SUM(x.moved) ORDER BY t.id, 2"},
+    {"cost was never booked",
+     "SELECT id, request_id, amount, 0 FROM costs WHERE transaction_seq IS NULL AND "
+     "amount <> 0 UNION ALL SELECT id, request_id, cost, 0 FROM receipts WHERE cost_alone = 1 AND "
+     "cost_transaction_seq IS NULL AND cost <> 0"},
     {"request was both settled and interrupted",
-     "SELECT i.id, i.request_id, 0, 0 FROM interrupted i WHERE EXISTS (SELECT 1 FROM receipts r "
-     "WHERE r.id = i.id) ORDER BY i.seq"},
+     "SELECT i.id, i.request_id, 0, 0 FROM interrupted i WHERE i.id IN (SELECT id FROM receipts) "
+     "ORDER BY i.seq"},
 };
 
 Result<void> ask(Database& database, const Proof& proof, std::vector<std::string>& violations) {

@@ -117,6 +117,14 @@ Result<void> Budgets::add_spent(const std::string& id, std::int64_t start_unix_s
   return insert->run();
 }
 
+Result<std::int64_t> Budgets::book_none() {
+  const auto moved = database_.run(
+      "UPDATE changes SET n = (SELECT COALESCE(MAX(seq), 0) FROM receipt_rows) "
+      "WHERE name = 'budgets_booked' AND n < (SELECT MAX(seq) FROM receipt_rows)");
+  if (!moved) return moved.error();
+  return std::int64_t{0};
+}
+
 Result<std::int64_t> Budgets::book(std::int64_t max,
                                    const std::function<Result<void>(const Spending&)>& visit) {
   const auto place = database_.number("SELECT n FROM changes WHERE name = 'budgets_booked'");

@@ -57,6 +57,8 @@ class Budgets {
   Result<std::int64_t> spent(const std::string& id, std::int64_t start_unix_s);
   Result<void> add_spent(const std::string& id, std::int64_t start_unix_s, std::int64_t amount);
 
+  // Where there is no budget: all there is counts as booked. 0.
+  Result<std::int64_t> book_none();
   // Charges behind the last one that was booked, at most `max` receipts, and marks them as booked;
   // the number of receipts. Within a transaction.
   Result<std::int64_t> book(std::int64_t max, const std::function<Result<void>(const Spending&)>&);

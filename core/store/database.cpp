@@ -227,7 +227,7 @@ class SqliteDatabase : public Database {
 }  // namespace
 
 bool says_damaged(const Error& error) {
-  return error.message.ends_with(sqlite3_errstr(SQLITE_CORRUPT)) ||
+  return error.message.ends_with(kDamagedText) ||
          error.message.ends_with(sqlite3_errstr(SQLITE_NOTADB));
 }
 

@@ -109,6 +109,8 @@ class Database {
   bool inside_ = false;  // a transaction
 };
 
+// What the database says of a file that is torn.
+inline constexpr char kDamagedText[] = "database disk image is malformed";
 // Whether an error of open_sqlite() or a statement says that the file is torn, or no database.
 bool says_damaged(const Error& error);
 

@@ -28,13 +28,30 @@ void read_quantities(const std::string& text,
 }
 
 InvoiceEntry entry_of(const Statement& row) {
-  InvoiceEntry entry{row.text(0), row.text(1), row.text(2), row.number(3), row.number(4) / kNsPerS};
-  entry.has_receipt = !row.is_null(5);
-  if (!entry.has_receipt) return entry;
-  entry.model = row.text(5);
-  entry.price_version = row.text(6);
-  read_quantities(row.text(7), entry.quantities);
+  return {row.text(0), row.text(1), row.text(2), row.number(3), row.number(4) / kNsPerS, false,
+          "",          "",          {}};
+}
+
+InvoiceEntry charge_of(const Statement& row) {
+  InvoiceEntry entry;
+  entry.amount = -row.number(0);
+  entry.at_unix_s = row.number(1) / kNsPerS;
+  entry.has_receipt = true;
+  entry.model = row.text(2);
+  entry.price_version = row.text(3);
+  read_quantities(row.text(4), entry.quantities);
   return entry;
+}
+
+template <class Of>
+Result<void> each_entry(Statement& select, Of of,
+                        const std::function<void(const InvoiceEntry&)>& visit) {
+  while (true) {
+    const auto row = select.step();
+    if (!row) return row.error();
+    if (!*row) return {};
+    visit(of(select));
+  }
 }
 
 }  // namespace
@@ -105,20 +122,23 @@ Result<void> Invoices::entries(const std::string& account, const std::string& cu
                                std::int64_t start_unix_s, std::int64_t end_unix_s,
                                const std::function<void(const InvoiceEntry&)>& visit) {
   const auto held = database_.lock();
-  const auto select = database_.prepare(
+  const auto others = database_.prepare(
       "SELECT transactions.id, transactions.kind, transactions.note, entries.amount, "
-      "transactions.at_unix_ns, receipts.model_used, receipts.price_version, receipts.quantities "
+      "transactions.at_unix_ns "
       "FROM entries JOIN transactions ON transactions.seq = entries.transaction_seq "
-      "LEFT JOIN receipts ON receipts.id = transactions.id "
       "WHERE entries.account = ? AND entries.currency = ? AND transactions.at_unix_ns >= ? AND "
-      "transactions.at_unix_ns < ? ORDER BY entries.seq");
-  select->bind(account).bind(currency).bind(start_unix_s * kNsPerS).bind(end_unix_s * kNsPerS);
-  while (true) {
-    const auto row = select->step();
-    if (!row) return row.error();
-    if (!*row) return {};
-    visit(entry_of(*select));
-  }
+      "transactions.at_unix_ns < ? AND transactions.receipts_from IS NULL ORDER BY entries.seq");
+  others->bind(account_name(account)).bind(currency);
+  others->bind(start_unix_s * kNsPerS).bind(end_unix_s * kNsPerS);
+  if (auto told = each_entry(*others, entry_of, visit); !told) return told;
+  // A transaction moves charges of many receipts, all of them of this month or none.
+  const auto charges = database_.prepare(
+      "SELECT charge, settled_unix_ns, model_used, price_version, quantities FROM receipts "
+      "WHERE account = ? AND currency = ? AND settled_unix_ns >= ? AND settled_unix_ns < ? AND "
+      "charge <> 0 AND transaction_seq IS NOT NULL ORDER BY seq");
+  charges->bind(account).bind(currency);
+  charges->bind(start_unix_s * kNsPerS).bind(end_unix_s * kNsPerS);
+  return each_entry(*charges, charge_of, visit);
 }
 
 }  // namespace switchyard::store

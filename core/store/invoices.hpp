@@ -20,7 +20,7 @@ struct InvoiceRow {
   std::string document;  // JSON
 };
 
-// An entry of an account, with the receipt where it is a charge.
+// An entry of an account, or one receipt of an entry that is the charge of many.
 struct InvoiceEntry {
   std::string id, kind, note;
   std::int64_t amount = 0;  // added to the balance
@@ -48,6 +48,7 @@ class Invoices {
   // What an account had before a time.
   Result<std::int64_t> balance_before(const std::string& account, const std::string& currency,
                                       std::int64_t unix_s);
+  // `account` is its id; the receipts come last.
   Result<void> entries(const std::string& account, const std::string& currency,
                        std::int64_t start_unix_s, std::int64_t end_unix_s,
                        const std::function<void(const InvoiceEntry&)>& visit);

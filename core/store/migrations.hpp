@@ -451,6 +451,180 @@ inline constexpr std::array kMigrations{
         UPDATE changes SET n = n + 1 WHERE name = 'subscriptions';
       END;
     )sql",
+    // Where a key's requests may go.
+    R"sql(
+      ALTER TABLE keys ADD COLUMN providers TEXT NOT NULL DEFAULT '[]';
+      ALTER TABLE keys ADD COLUMN providers_denied TEXT NOT NULL DEFAULT '[]';
+      ALTER TABLE keys ADD COLUMN regions TEXT NOT NULL DEFAULT '[]';
+    )sql",
+    // Receipts in few bytes: what many have in common is a row of `receipt_names`, and many are
+    // moved by one transaction, which names their range. `receipts` shows them as they were.
+    R"sql(
+      DROP TRIGGER receipts_summed;
+      DROP TRIGGER receipts_stay;
+      DROP TRIGGER receipts_remain;
+      DROP TRIGGER transactions_stay;
+      DROP TRIGGER costs_stay;
+      ALTER TABLE transactions ADD COLUMN receipts_from INTEGER;
+      ALTER TABLE transactions ADD COLUMN receipts_to INTEGER;
+      ALTER TABLE costs ADD COLUMN transaction_seq INTEGER;
+      UPDATE transactions SET receipts_from = r.seq, receipts_to = r.seq
+        FROM receipts r WHERE r.id = transactions.id AND transactions.kind = 'charge';
+      UPDATE costs SET transaction_seq = t.seq FROM transactions t WHERE t.id = costs.id;
+      CREATE TABLE receipt_names (
+        number INTEGER PRIMARY KEY,
+        writer TEXT NOT NULL,
+        key_id TEXT NOT NULL,
+        feature TEXT NOT NULL,
+        task TEXT NOT NULL,
+        model_asked TEXT NOT NULL,
+        model_used TEXT NOT NULL,
+        provider TEXT NOT NULL,
+        ended TEXT NOT NULL,
+        currency TEXT NOT NULL,
+        price_version TEXT NOT NULL,
+        cost_currency TEXT NOT NULL,
+        cost_version TEXT NOT NULL,
+        original_currency TEXT NOT NULL,
+        rate_version TEXT NOT NULL
+      ) STRICT;
+      CREATE TABLE receipt_rows (
+        seq INTEGER PRIMARY KEY,
+        names INTEGER NOT NULL,
+        sequence INTEGER NOT NULL,
+        account TEXT NOT NULL,
+        request_id TEXT NOT NULL,
+        quantities TEXT NOT NULL,
+        estimated INTEGER NOT NULL,
+        charge INTEGER,
+        shortfall INTEGER NOT NULL,
+        held INTEGER NOT NULL,
+        original INTEGER,
+        transaction_seq INTEGER,
+        cost INTEGER,
+        cost_alone INTEGER NOT NULL,
+        cost_transaction_seq INTEGER,
+        started_unix_ns INTEGER NOT NULL,
+        settled_unix_ns INTEGER NOT NULL
+      ) STRICT;
+      CREATE TABLE receipts_exchanged AS
+        SELECT t.seq, t.rate_version, e.currency, -e.amount AS original
+          FROM transactions t JOIN entries e ON e.transaction_seq = t.seq
+          WHERE t.kind = 'charge' AND t.rate_version <> '' AND e.account = 'house:fx' AND
+            e.amount < 0;
+      CREATE INDEX receipts_exchanged_by_seq ON receipts_exchanged (seq);
+      CREATE TABLE receipts_told AS
+        SELECT r.*, t.seq AS transaction_seq, x.original,
+            COALESCE(x.currency, '') AS original_currency,
+            COALESCE(x.rate_version, '') AS rate_version
+          FROM receipts r LEFT JOIN transactions t ON t.id = r.id AND t.kind = 'charge'
+            LEFT JOIN receipts_exchanged x ON x.seq = t.seq;
+      INSERT INTO receipt_names (writer, key_id, feature, task, model_asked, model_used, provider,
+          ended, currency, price_version, cost_currency, cost_version, original_currency,
+          rate_version)
+        SELECT DISTINCT substr(id, 1, 16), key_id, feature, task, model_asked, model_used,
+          provider, ended, currency, price_version, cost_currency, '', original_currency,
+          rate_version FROM receipts_told;
+      CREATE INDEX receipt_names_all ON receipt_names (writer, key_id, feature, task, model_asked,
+        model_used, provider, ended, currency, price_version, cost_currency, original_currency,
+        rate_version);
+      INSERT INTO receipt_rows
+        SELECT r.seq, n.number, CAST(substr(r.id, 18) AS INTEGER), r.account, r.request_id,
+            r.quantities, r.estimated, r.charge, r.shortfall, r.held, r.original,
+            r.transaction_seq, r.cost, 0, NULL, r.started_unix_ns, r.settled_unix_ns
+          FROM receipts_told r JOIN receipt_names n ON n.writer = substr(r.id, 1, 16) AND
+            n.key_id = r.key_id AND n.feature = r.feature AND n.task = r.task AND
+            n.model_asked = r.model_asked AND n.model_used = r.model_used AND
+            n.provider = r.provider AND n.ended = r.ended AND n.currency = r.currency AND
+            n.price_version = r.price_version AND n.cost_currency = r.cost_currency AND
+            n.original_currency = r.original_currency AND n.rate_version = r.rate_version
+          ORDER BY r.seq;
+      DROP INDEX receipt_names_all;
+      DROP TABLE receipts_told;
+      DROP TABLE receipts_exchanged;
+      DROP TABLE receipts;
+      CREATE INDEX receipt_rows_by_account ON receipt_rows (account, settled_unix_ns);
+      CREATE VIEW receipts AS
+        SELECT r.seq, n.writer || '-' || r.sequence AS id, r.request_id, r.account, n.key_id,
+            n.feature, n.task, n.model_asked, n.model_used, n.provider, n.ended, r.quantities,
+            n.currency, r.charge, r.shortfall, r.held, n.price_version, r.cost, n.cost_currency,
+            r.estimated, r.started_unix_ns, r.settled_unix_ns, r.cost_alone, n.cost_version,
+            r.original, n.original_currency, n.rate_version, r.transaction_seq,
+            r.cost_transaction_seq, n.writer, r.sequence
+          FROM receipt_rows r JOIN receipt_names n ON n.number = r.names;
+      CREATE TABLE reconciliation (
+        day INTEGER NOT NULL,
+        provider TEXT NOT NULL,
+        model TEXT NOT NULL,
+        estimated INTEGER NOT NULL,
+        currency TEXT NOT NULL,
+        cost_currency TEXT NOT NULL,
+        requests INTEGER NOT NULL,
+        attempts INTEGER NOT NULL,
+        unpriced INTEGER NOT NULL,
+        charge INTEGER NOT NULL,
+        shortfall INTEGER NOT NULL,
+        cost INTEGER NOT NULL,
+        q0 INTEGER NOT NULL,
+        q1 INTEGER NOT NULL,
+        q2 INTEGER NOT NULL,
+        q3 INTEGER NOT NULL,
+        q4 INTEGER NOT NULL,
+        q5 INTEGER NOT NULL,
+        q6 INTEGER NOT NULL,
+        q7 INTEGER NOT NULL,
+        q8 INTEGER NOT NULL,
+        q9 INTEGER NOT NULL,
+        q10 INTEGER NOT NULL,
+        q11 INTEGER NOT NULL,
+        q12 INTEGER NOT NULL,
+        q13 INTEGER NOT NULL,
+        q14 INTEGER NOT NULL,
+        q15 INTEGER NOT NULL,
+        PRIMARY KEY (day, provider, model, estimated, currency, cost_currency)
+      ) STRICT;
+      INSERT INTO reconciliation
+        SELECT settled_unix_ns / 86400000000000, provider, model_used, estimated, currency, '',
+            COUNT(*), 0, 0, SUM(COALESCE(charge, 0)), SUM(shortfall), 0,
+            SUM(COALESCE(json_extract(quantities, '$[0]'), 0)),
+            SUM(COALESCE(json_extract(quantities, '$[1]'), 0)),
+            SUM(COALESCE(json_extract(quantities, '$[2]'), 0)),
+            SUM(COALESCE(json_extract(quantities, '$[3]'), 0)),
+            SUM(COALESCE(json_extract(quantities, '$[4]'), 0)),
+            SUM(COALESCE(json_extract(quantities, '$[5]'), 0)),
+            SUM(COALESCE(json_extract(quantities, '$[6]'), 0)),
+            SUM(COALESCE(json_extract(quantities, '$[7]'), 0)),
+            SUM(COALESCE(json_extract(quantities, '$[8]'), 0)),
+            SUM(COALESCE(json_extract(quantities, '$[9]'), 0)),
+            SUM(COALESCE(json_extract(quantities, '$[10]'), 0)),
+            SUM(COALESCE(json_extract(quantities, '$[11]'), 0)),
+            SUM(COALESCE(json_extract(quantities, '$[12]'), 0)),
+            SUM(COALESCE(json_extract(quantities, '$[13]'), 0)),
+            SUM(COALESCE(json_extract(quantities, '$[14]'), 0)),
+            SUM(COALESCE(json_extract(quantities, '$[15]'), 0))
+          FROM receipts GROUP BY 1, 2, 3, 4, 5;
+      INSERT INTO reconciliation
+        SELECT at_unix_ns / 86400000000000, provider, model, estimated, '', currency, 0, COUNT(*),
+            SUM(amount IS NULL), 0, 0, SUM(COALESCE(amount, 0)),
+            0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0
+          FROM costs WHERE true GROUP BY 1, 2, 3, 4, 6
+        ON CONFLICT (day, provider, model, estimated, currency, cost_currency) DO UPDATE SET
+          attempts = reconciliation.attempts + excluded.attempts,
+          unpriced = reconciliation.unpriced + excluded.unpriced,
+          cost = reconciliation.cost + excluded.cost;
+      CREATE TRIGGER transactions_stay BEFORE UPDATE ON transactions
+        BEGIN SELECT RAISE(ABORT, 'the books are append only'); END;
+      CREATE TRIGGER costs_stay BEFORE UPDATE ON costs
+        BEGIN SELECT RAISE(ABORT, 'the books are append only'); END;
+      CREATE TRIGGER receipt_rows_stay BEFORE UPDATE ON receipt_rows
+        BEGIN SELECT RAISE(ABORT, 'the books are append only'); END;
+      CREATE TRIGGER receipt_rows_remain BEFORE DELETE ON receipt_rows
+        BEGIN SELECT RAISE(ABORT, 'the books are append only'); END;
+      CREATE TRIGGER receipt_names_stay BEFORE UPDATE ON receipt_names
+        BEGIN SELECT RAISE(ABORT, 'the books are append only'); END;
+      CREATE TRIGGER receipt_names_remain BEFORE DELETE ON receipt_names
+        BEGIN SELECT RAISE(ABORT, 'the books are append only'); END;
+    )sql",
 };
 
 }  // namespace switchyard::store

@@ -5,6 +5,7 @@
 #include <chrono>
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -59,5 +60,11 @@ Result<RecordPage> find_records(const std::filesystem::path& directory, const Re
 // The newest record of this id, whole.
 Result<std::optional<RecordRow>> find_record(const std::filesystem::path& directory,
                                              std::string_view id);
+
+// What a replay needs of each record of a day's file, in the order of writing. `visit` is given
+// rows with the name that was asked for, the feature, the final status, and the plan, which is
+// empty where it was not kept.
+Result<void> each_plan(const std::filesystem::path& file,
+                       const std::function<void(const RecordRow&)>& visit);
 
 }  // namespace switchyard::store

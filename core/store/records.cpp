@@ -10,6 +10,7 @@
 #include <cstring>
 #include <ctime>
 
+#include "core/store/record_block.hpp"
 #include "core/store/rollups.hpp"
 
 namespace switchyard::store {
@@ -77,7 +78,35 @@ constexpr std::array kDayMigrations{
       CREATE TABLE self (id TEXT NOT NULL) STRICT;
       INSERT INTO self VALUES (lower(hex(randomblob(16))));
     )sql",
+    // 2: records in blocks (store/record_block.hpp), whose parts are apart by who reads them. A
+    // block's seq is that of its first record. `records` has those of versions before.
+    R"sql(
+      CREATE TABLE blocks (
+        seq INTEGER PRIMARY KEY,
+        records INTEGER NOT NULL,
+        start_min INTEGER NOT NULL,
+        start_max INTEGER NOT NULL,
+        failed INTEGER NOT NULL,
+        names BLOB NOT NULL
+      ) STRICT;
+      CREATE INDEX blocks_by_time ON blocks (start_max);
+      CREATE TABLE block_columns (
+        seq INTEGER PRIMARY KEY,
+        columns BLOB NOT NULL,
+        texts BLOB NOT NULL
+      ) STRICT;
+      CREATE TABLE block_rare (
+        seq INTEGER PRIMARY KEY,
+        errors BLOB NOT NULL,
+        rare BLOB NOT NULL
+      ) STRICT;
+      CREATE TABLE block_hashes (seq INTEGER PRIMARY KEY, hashes BLOB NOT NULL) STRICT;
+    )sql",
 };
+
+// What is less grows by the records that come next: blocks are worth their while when they are
+// large.
+constexpr std::size_t kSmall = 192;
 
 using Numbers = RecordColumns::Column<std::uint64_t>;
 using Amounts = RecordColumns::Column<std::optional<std::int64_t>>;
@@ -122,13 +151,6 @@ constexpr Texts kTexts[] = {{"id", &RecordRow::id},
                             {"parent_span", &RecordRow::parent_span},
                             {"facts", &RecordRow::facts},
                             {"plan", &RecordRow::plan}};
-
-std::string insert_sql() {
-  const std::size_t columns = std::size(kNumbers) + std::size(kAmounts) + std::size(kTexts);
-  std::string sql = "INSERT INTO records (" + RecordColumns::names(true) + ") VALUES (?";
-  for (std::size_t i = 1; i < columns; ++i) sql += ",?";
-  return sql + ')';
-}
 
 Result<void> make_directory(const fs::path& directory) {
   if (mkdir(directory.c_str(), 0700) == 0 || errno == EEXIST) return {};
@@ -228,9 +250,24 @@ Result<std::unique_ptr<Database>> open_record_day(const fs::path& file) {
 
 struct Records::Day {
   explicit Day(std::unique_ptr<Database> opened)
-      : database(std::move(opened)), insert(database->prepare(insert_sql().c_str())) {}
+      : database(std::move(opened)),
+        last(database->prepare("SELECT seq + records - 1 FROM blocks ORDER BY seq DESC LIMIT 1")),
+        last_row(database->prepare("SELECT COALESCE(MAX(seq), 0) FROM records")),
+        block(database->prepare("INSERT INTO blocks (seq, records, start_min, start_max, failed, "
+                                "names) VALUES (?, ?, ?, ?, ?, ?)")),
+        columns(database->prepare("INSERT INTO block_columns VALUES (?, ?, ?)")),
+        rare(database->prepare("INSERT INTO block_rare VALUES (?, ?, ?)")),
+        hashes(database->prepare("INSERT INTO block_hashes VALUES (?, ?)")) {}
+
   std::unique_ptr<Database> database;
-  std::unique_ptr<Statement> insert;
+  std::unique_ptr<Statement> last, last_row, block, columns, rare, hashes;
+  // The last block, where it is small and ours.
+  std::vector<RecordRow> tail;
+  std::int64_t tail_seq = 0;
+
+  Result<std::int64_t> next_seq();
+  Result<void> insert(std::int64_t seq, std::span<const RecordRow> rows);
+  Result<void> remove(std::int64_t seq);
 };
 
 Records::Records(fs::path directory, const RecordLimits& limits)
@@ -266,20 +303,89 @@ Result<Records::Day*> Records::day(const std::string& name) {
   return kept.get();
 }
 
+namespace {
+
+Result<void> finish(Statement& statement) {
+  auto ran = statement.run();
+  statement.reset();  // it holds the transaction open where it failed
+  return ran;
+}
+
+Result<std::int64_t> number_of(Statement& select) {
+  const auto row = select.step();
+  const std::int64_t number = row && *row ? select.number(0) : 0;
+  select.reset();
+  if (!row) return row.error();
+  return number;
+}
+
+}  // namespace
+
+// Another process may write to the day as well.
+Result<std::int64_t> Records::Day::next_seq() {
+  const auto block_end = number_of(*last);
+  if (!block_end) return block_end;
+  const auto row = number_of(*last_row);
+  if (!row) return row;
+  return std::max(*block_end, *row) + 1;
+}
+
+Result<void> Records::Day::insert(std::int64_t seq, std::span<const RecordRow> rows) {
+  const EncodedBlock encoded = encode_block(rows);
+  block->bind(seq).bind(rows.size()).bind(encoded.start_min).bind(encoded.start_max);
+  if (auto ran = finish(block->bind(encoded.failed).bind_blob(encoded.names)); !ran) return ran;
+  columns->bind(seq).bind_blob(encoded.columns).bind_blob(encoded.texts);
+  if (auto ran = finish(*columns); !ran) return ran;
+  if (!encoded.errors.empty() || !encoded.rare.empty()) {
+    rare->bind(seq).bind_blob(encoded.errors).bind_blob(encoded.rare);
+    if (auto ran = finish(*rare); !ran) return ran;
+  }
+  return finish(hashes->bind(seq).bind_blob(encoded.hashes));
+}
+
+Result<void> Records::Day::remove(std::int64_t seq) {
+  for (const char* table : {"blocks", "block_columns", "block_rare", "block_hashes"}) {
+    const auto remove =
+        database->prepare((std::string("DELETE FROM ") + table + " WHERE seq = ?").c_str());
+    if (auto ran = remove->bind(seq).run(); !ran) return ran;
+  }
+  return {};
+}
+
 Result<void> Records::insert(Day& day, std::span<const RecordRow> rows) {
-  return day.database->transact([&]() -> Result<void> {
-    for (const RecordRow& row : rows) {
-      Statement& insert = *day.insert;
-      insert.reset();
-      for (const Numbers& column : kNumbers) insert.bind(row.*column.member);
-      for (const Amounts& column : kAmounts) insert.bind(row.*column.member);
-      for (const Texts& column : kTexts) insert.bind(std::string_view(row.*column.member));
-      const auto ran = insert.run();
-      insert.reset();  // it holds the transaction open where it failed
-      if (!ran) return ran;
+  std::vector<RecordRow> tail;
+  std::int64_t tail_seq = 0;
+  const auto done = day.database->transact([&]() -> Result<void> {
+    const auto next = day.next_seq();
+    if (!next) return next.error();
+    std::int64_t seq = *next;
+    std::span<const RecordRow> rest = rows;
+    const auto tail_records = static_cast<std::int64_t>(day.tail.size());
+    if (tail_records > 0 && day.tail_seq + tail_records == seq) {
+      const std::size_t more = std::min(rest.size(), kBlockRecordsMax - day.tail.size());
+      tail = day.tail;
+      tail.insert(tail.end(), rest.begin(), rest.begin() + static_cast<std::ptrdiff_t>(more));
+      tail_seq = day.tail_seq;
+      if (auto removed = day.remove(tail_seq); !removed) return removed;
+      if (auto written = day.insert(tail_seq, tail); !written) return written;
+      rest = rest.subspan(more);
+      seq += static_cast<std::int64_t>(more);
+    }
+    while (!rest.empty()) {
+      const auto part = rest.first(std::min(rest.size(), kBlockRecordsMax));
+      tail.assign(part.begin(), part.end());
+      tail_seq = seq;
+      if (auto written = day.insert(seq, part); !written) return written;
+      rest = rest.subspan(part.size());
+      seq += static_cast<std::int64_t>(part.size());
     }
     return {};
   });
+  if (!done) return done;
+  if (tail.size() >= kSmall) tail.clear();
+  day.tail = std::move(tail);
+  day.tail_seq = tail_seq;
+  return {};
 }
 
 // Rows of one day: all of them, or none.

@@ -7,7 +7,9 @@
 #include <bit>
 #include <cerrno>
 #include <cstring>
+#include <unordered_map>
 
+#include "core/store/record_block.hpp"
 #include "core/store/records.hpp"
 
 namespace switchyard::store {
@@ -130,31 +132,69 @@ std::int64_t floor_to(std::int64_t second, UsageStep step) {
   return second - second % static_cast<std::int64_t>(step);
 }
 
-void add(UsageSums& sums, const RecordRow& row) {
+// Where a block has what is summed up.
+struct Columns {
+  std::size_t account = RecordBlock::name_at(&RecordRow::account);
+  std::size_t key = RecordBlock::name_at(&RecordRow::key_id);
+  std::size_t feature = RecordBlock::name_at(&RecordRow::feature);
+  std::size_t model = RecordBlock::name_at(&RecordRow::model_used);
+  std::size_t provider = RecordBlock::name_at(&RecordRow::provider);
+  std::size_t final_status = RecordBlock::name_at(&RecordRow::final_status);
+  std::size_t charge_currency = RecordBlock::name_at(&RecordRow::charge_currency);
+  std::size_t cost_currency = RecordBlock::name_at(&RecordRow::cost_currency);
+  std::size_t attempts = RecordBlock::number_at(&RecordRow::attempts);
+  std::size_t reported = RecordBlock::number_at(&RecordRow::reported);
+  std::size_t tok_in = RecordBlock::number_at(&RecordRow::tok_in);
+  std::size_t tok_out = RecordBlock::number_at(&RecordRow::tok_out);
+  std::size_t tok_cached = RecordBlock::number_at(&RecordRow::tok_cached);
+  std::size_t tok_reasoning = RecordBlock::number_at(&RecordRow::tok_reasoning);
+  std::size_t duration_us = RecordBlock::number_at(&RecordRow::duration_us);
+  std::size_t ttft_us = RecordBlock::number_at(&RecordRow::ttft_us);
+};
+const Columns kColumns;
+
+void add(UsageSums& sums, const RecordBlock& block, std::size_t row) {
+  const Columns& at = kColumns;
+  const auto number = [&](std::size_t column) { return block.number(column, row); };
   sums.requests += 1;
-  const bool left = row.final_status == "client_left";
+  const std::string_view status = block.text_of_name(at.final_status, row);
+  const bool left = status == "client_left";
   sums.clients_left += left;
-  sums.errors += !left && row.final_status != "ok";
-  sums.tok_in += row.tok_in;
-  sums.tok_out += row.tok_out;
-  sums.tok_cached += row.tok_cached;
-  sums.tok_reasoning += row.tok_reasoning;
-  sums.estimated += row.attempts > 0 && row.reported == 0;
-  sums.unpriced += row.attempts > 0 && !row.cost_nano;
-  sums.duration_us += row.duration_us;
-  sums.duration.add(row.duration_us);
-  if (row.ttft_us > 0) {
-    sums.ttft_us += row.ttft_us;
+  sums.errors += !left && status != "ok";
+  sums.tok_in += number(at.tok_in);
+  sums.tok_out += number(at.tok_out);
+  sums.tok_cached += number(at.tok_cached);
+  sums.tok_reasoning += number(at.tok_reasoning);
+  const auto charge = block.charge_nano(row), cost = block.cost_nano(row);
+  const bool called = number(at.attempts) > 0;
+  sums.estimated += called && number(at.reported) == 0;
+  sums.unpriced += called && !cost;
+  sums.duration_us += number(at.duration_us);
+  sums.duration.add(number(at.duration_us));
+  if (const std::uint64_t ttft_us = number(at.ttft_us); ttft_us > 0) {
+    sums.ttft_us += ttft_us;
     sums.with_ttft += 1;
-    sums.ttft.add(row.ttft_us);
+    sums.ttft.add(ttft_us);
   }
-  if (row.charge_nano) sums.charge_nano[row.charge_currency] += *row.charge_nano;
-  if (row.cost_nano) sums.cost_nano[row.cost_currency] += *row.cost_nano;
+  if (charge) {
+    sums.charge_nano[std::string(block.text_of_name(at.charge_currency, row))] += *charge;
+  }
+  if (cost) sums.cost_nano[std::string(block.text_of_name(at.cost_currency, row))] += *cost;
 }
 
-void add(Sums& sums, const RecordRow& row) {
-  const UsageNames names{row.account, row.key_id, row.feature, row.model_used, row.provider};
-  const auto second = static_cast<std::int64_t>(row.start_ns / 1'000'000'000);
+void add(UsageSums& sums, const UsageSums& more) {
+  for (const Counter& counter : kCounters) sums.*counter.member += more.*counter.member;
+  for (const Book& book : kBooks) {
+    for (const auto& [currency, nano] : more.*book.member) (sums.*book.member)[currency] += nano;
+  }
+  for (const Times& times : kTimes) {
+    for (std::size_t i = 0; i < Histogram::kBuckets; ++i) {
+      (sums.*times.member).counts[i] += (more.*times.member).counts[i];
+    }
+  }
+}
+
+void add(Sums& sums, std::int64_t second, const UsageNames& names, const UsageSums& more) {
   for (const Kind kind : kKinds) {
     UsageNames told;
     for (std::size_t i = 0; i < kUsageBy; ++i) {
@@ -162,8 +202,36 @@ void add(Sums& sums, const RecordRow& row) {
     }
     for (const UsageStep step : kSteps) {
       if (!has(step, kind)) continue;
-      add(sums[Place{step, kind, floor_to(second, step), told}], row);
+      add(sums[Place{step, kind, floor_to(second, step), told}], more);
     }
+  }
+}
+
+// The records from `first` on: those of one minute and the same names are added up before their
+// names are looked for among the sums.
+void add(Sums& sums, const RecordBlock& block, std::size_t first) {
+  constexpr std::int64_t kMinute = static_cast<std::int64_t>(UsageStep::kMinute);
+  constexpr unsigned kBits = 10;  // of a place among a block's names
+  static_assert(kBlockRecordsMax <= 1u << kBits && 5 * kBits + 11 <= 64);
+  const Columns& at = kColumns;
+  const std::array columns{at.account, at.key, at.feature, at.model, at.provider};
+  std::unordered_map<std::uint64_t, std::pair<std::size_t, UsageSums>> alike;
+  std::uint64_t last_key = 0;
+  UsageSums* last = nullptr;
+  for (std::size_t row = first; row < block.records(); ++row) {
+    std::uint64_t key = block.start_ns(row) / (kMinute * 1'000'000'000) % 1440;
+    for (const std::size_t column : columns) key = key << kBits | block.name(column, row);
+    if (last == nullptr || key != last_key) {
+      last = &alike.try_emplace(key, row, UsageSums{}).first->second.second;
+      last_key = key;
+    }
+    add(*last, block, row);
+  }
+  for (const auto& [key, sum] : alike) {
+    const std::size_t row = sum.first;
+    UsageNames names;
+    for (std::size_t i = 0; i < kUsageBy; ++i) names[i] = block.text_of_name(columns[i], row);
+    add(sums, static_cast<std::int64_t>(block.start_ns(row) / 1'000'000'000), names, sum.second);
   }
 }
 
@@ -427,6 +495,68 @@ Result<void> Rollups::add_from(Database& day) {
   }
 }
 
+namespace {
+
+// What an earlier version wrote: none, or all of it is before the first block. `seq` goes along.
+Result<std::size_t> sum_rows(Database& day, std::int64_t& seq, Sums& sums) {
+  const auto held = day.lock();
+  const std::string sql = "SELECT seq, " + RecordColumns::names(false) +
+                          " FROM records WHERE seq > ? ORDER BY seq LIMIT ?";
+  const auto read = day.prepare(sql.c_str());
+  read->bind(seq).bind(kAtOnce);
+  std::vector<RecordRow> rows;
+  std::size_t records = 0;
+  const auto add_rows = [&] {
+    if (rows.empty()) return true;
+    const EncodedBlock encoded = encode_block(rows);
+    RecordBlock block;
+    if (!block.open_names(encoded.names)) return false;
+    if (!block.open_columns(encoded.columns, rows.size())) return false;
+    add(sums, block, 0);
+    records += rows.size();
+    rows.clear();
+    return true;
+  };
+  while (true) {
+    const auto row = read->step();
+    if (!row) return row.error();
+    if (!*row || rows.size() == kBlockRecordsMax) {
+      if (!add_rows()) return damaged(day, seq);
+    }
+    if (!*row) return records;
+    seq = read->number(0);
+    RecordColumns::read(*read, 1, false, rows.emplace_back());
+  }
+}
+
+Result<std::size_t> sum_blocks(Database& day, std::int64_t& seq, Sums& sums) {
+  const auto held = day.lock();
+  // The first may have been added in part: it grew.
+  const auto read = day.prepare(
+      "SELECT b.seq, b.records, b.names, c.columns FROM blocks b JOIN block_columns c ON "
+      "c.seq = b.seq WHERE b.seq > ? AND b.seq + b.records > ? ORDER BY b.seq");
+  read->bind(seq - static_cast<std::int64_t>(kBlockRecordsMax)).bind(seq + 1);
+  std::size_t records = 0;
+  while (records < kAtOnce) {
+    const auto row = read->step();
+    if (!row) return row.error();
+    if (!*row) break;
+    const std::int64_t begin = read->number(0), size = read->number(1);
+    const std::string names = read->blob(2), columns = read->blob(3);
+    RecordBlock block;
+    if (!block.open_names(names) || !block.open_columns(columns, static_cast<std::size_t>(size))) {
+      return damaged(day, begin);
+    }
+    const std::int64_t first = std::max<std::int64_t>(seq + 1 - begin, 0);
+    add(sums, block, static_cast<std::size_t>(first));
+    records += static_cast<std::size_t>(size - first);
+    seq = begin + size - 1;
+  }
+  return records;
+}
+
+}  // namespace
+
 // Within a transaction that is the only writer, so that the place read is the one written over.
 Result<std::size_t> Rollups::add_some(Database& day, const std::string& file) {
   const auto place = database_->prepare("SELECT seq FROM files WHERE id = ?");
@@ -436,25 +566,12 @@ Result<std::size_t> Rollups::add_some(Database& day, const std::string& file) {
   place->reset();
 
   Sums sums;
-  std::size_t records = 0;
-  {
-    const auto held = day.lock();
-    const std::string sql = "SELECT seq, " + RecordColumns::names(false) +
-                            " FROM records WHERE seq > ? ORDER BY seq LIMIT ?";
-    const auto read = day.prepare(sql.c_str());
-    read->bind(seq).bind(kAtOnce);
-    while (true) {
-      const auto row = read->step();
-      if (!row) return row.error();
-      if (!*row) break;
-      RecordRow record;
-      seq = read->number(0);
-      RecordColumns::read(*read, 1, false, record);
-      add(sums, record);
-      ++records;
-    }
-  }
-  if (records == 0) return records;
+  const auto records = sum_rows(day, seq, sums);
+  if (!records) return records.error();
+  Result<std::size_t> more = std::size_t{0};
+  if (*records < kAtOnce) more = sum_blocks(day, seq, sums);
+  if (!more) return more.error();
+  if (*records + *more == 0) return std::size_t{0};
   Adder adder(*database_);
   for (const auto& [at, sum] : sums) {
     const auto added = adder.add(at, sum);
@@ -464,7 +581,7 @@ Result<std::size_t> Rollups::add_some(Database& day, const std::string& file) {
       "INSERT INTO files VALUES (?,?) ON CONFLICT (id) DO UPDATE SET seq = excluded.seq");
   const auto ran = moved->bind(std::string_view(file)).bind(seq).run();
   if (!ran) return ran.error();
-  return records;
+  return *records + *more;
 }
 
 Result<void> Rollups::remove_before(std::int64_t start_s, std::int64_t minutes_start_s) {

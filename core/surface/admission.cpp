@@ -6,6 +6,7 @@ namespace switchyard::surface {
 namespace {
 
 constexpr std::string_view kForwardedFor = "x-forwarded-for";
+constexpr std::string_view kExplain = "x-switchyard-explain";
 constexpr std::string_view kFeature = "x-switchyard-feature";
 
 std::string_view trimmed(std::string_view text) {
@@ -65,6 +66,8 @@ std::optional<exchange::Failure> refuse_key(const account::Found& found, std::st
   return bad_request(401, "invalid_api_key", std::move(message));
 }
 
+bool asks_to_explain(const net::RequestHead& head) { return head.find(kExplain) == "true"; }
+
 std::optional<exchange::Failure> refuse_scope(const account::GatewayKey& key, std::string_view task,
                                               const net::RequestHead& head, std::string_view peer,
                                               const std::vector<net::IpRange>& trusted) {
@@ -77,6 +80,12 @@ std::optional<exchange::Failure> refuse_scope(const account::GatewayKey& key, st
   if (!task.empty() && !key.may_do(task)) {
     return bad_request(403, "endpoint_not_allowed",
                        "This API key may not be used for " + std::string(task) + ".");
+  }
+  if (asks_to_explain(head) && !key.may_explain) {
+    return bad_request(403, "explain_not_allowed",
+                       "This API key may not ask how requests are routed: leave " +
+                           std::string(kExplain) + " out, or have the key's may_explain set.",
+                       std::string(kExplain));
   }
   if (!key.features.empty()) {
     const std::string_view feature = head.find(kFeature);

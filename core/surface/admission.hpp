@@ -28,6 +28,9 @@ inline constexpr std::string_view kKeyHint = "Authorization: Bearer sy-...";
 std::optional<exchange::Failure> refuse_key(const account::Found& found, std::string_view given,
                                             std::string_view hint = kKeyHint);
 
+// The client wants to know how its request was routed.
+bool asks_to_explain(const net::RequestHead& head);
+
 // The same for what a good key may do, but for models. `task` is empty for what every key may.
 std::optional<exchange::Failure> refuse_scope(const account::GatewayKey& key, std::string_view task,
                                               const net::RequestHead& head, std::string_view peer,

@@ -4,6 +4,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "core/base/base64.hpp"
 #include "core/surface/carried.hpp"
 #include "core/surface/openai_error.hpp"
 

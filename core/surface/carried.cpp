@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <switchyard/json.hpp>
 
+#include "core/base/base64.hpp"
+
 namespace switchyard::surface {
 namespace {
 
@@ -13,15 +15,6 @@ constexpr std::string_view kHead = R"({"swy":1,"is":)";
 constexpr std::string_view kMark = "eyJzd3kiOjEsImlz";
 
 }  // namespace
-
-std::string base64(std::string_view bytes) {
-  std::string out((bytes.size() + 2) / 3 * 4 + 1, '\0');
-  const int n = EVP_EncodeBlock(reinterpret_cast<unsigned char*>(out.data()),
-                                reinterpret_cast<const unsigned char*>(bytes.data()),
-                                static_cast<int>(bytes.size()));
-  out.resize(static_cast<std::size_t>(n));
-  return out;
-}
 
 std::string carry(std::string_view json) {
   return base64(std::string(kHead).append(json).append("}"));

@@ -13,7 +13,4 @@ std::string carry(std::string_view json);
 // nullopt: not ours, or not whole.
 std::optional<std::string> carried(std::string_view text);
 
-// Base64 with padding, as RFC 4648 section 4 has it.
-std::string base64(std::string_view bytes);
-
 }  // namespace switchyard::surface

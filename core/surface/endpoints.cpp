@@ -144,9 +144,11 @@ std::optional<exchange::Failure> check_body(const Endpoint& endpoint, const Json
   }
   const swy_member* const model = body.find("model");
   if (model != nullptr) facts.model = json_unescape(body.value(*model));
-  if (facts.model.empty()) facts.model = endpoint.default_model;
-  auto bad_model = check_model(facts.model);
-  if (bad_model) return bad_model;
+  if (facts.model.empty() && !facts.model_optional) facts.model = endpoint.default_model;
+  if (!facts.model.empty() || !facts.model_optional) {
+    auto bad_model = check_model(facts.model);
+    if (bad_model) return bad_model;
+  }
   if (!endpoint.required.empty() && body.find(endpoint.required) == nullptr) {
     return missing(endpoint.required);
   }

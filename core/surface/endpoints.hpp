@@ -31,6 +31,7 @@ const Endpoint* find_endpoint(std::string_view path);
 struct BodyFacts {
   std::string model;
   bool stream = false, want_usage = false;
+  bool model_optional = false;  // set by who asks: something else names one
 };
 
 // Checks the members that route, price or frame: duplicates, types, presence. nullopt where all is

@@ -8,6 +8,7 @@
 #include "core/exchange/choice.hpp"
 #include "core/net/offload.hpp"
 #include "core/net/text.hpp"
+#include "core/observe/body_keeper.hpp"
 #include "core/surface/admission.hpp"
 #include "core/surface/endpoints.hpp"
 #include "core/surface/form.hpp"
@@ -45,16 +46,6 @@ bool known_path(std::string_view path) {
          path.starts_with("/v1/models/") || path == "/healthz" || path == "/readyz";
 }
 
-std::string join_near(const std::vector<std::string>& names) {
-  if (names.empty()) return {};
-  std::string text = " Did you mean ";
-  for (std::size_t i = 0; i < names.size(); ++i) {
-    if (i > 0) text += i + 1 == names.size() ? " or " : ", ";
-    text += "'" + names[i] + "'";
-  }
-  return text + "?";
-}
-
 }  // namespace
 
 std::vector<swy_kv> forwarded_headers(const net::RequestHead& head,
@@ -71,20 +62,6 @@ std::vector<swy_kv> forwarded_headers(const net::RequestHead& head,
 
 bool refuses_loss(const net::RequestHead& head) {
   return head.find("x-switchyard-on-loss") == "refuse";
-}
-
-// Names like `name` that the key may use: others are none of its business.
-std::vector<std::string> Gateway::near_names(const Call& call, std::string_view name) {
-  auto names = call.snapshot().routes->near(name);
-  std::erase_if(names, [&](const std::string& near) { return !call.may_use(near); });
-  return names;
-}
-
-exchange::Failure Gateway::no_model(const Call& call, const std::string& name) {
-  return bad_request(404, "model_not_found",
-                     "The model '" + name + "' does not exist or you do not have access to it." +
-                         join_near(near_names(call, name)),
-                     "model");
 }
 
 Gateway::Gateway(exchange::LoopContext context, net::asio::thread_pool& compute,
@@ -144,10 +121,35 @@ void Gateway::finish(Call& call) {
   if (call.http.client_gone() && record.final_status == observe::FinalStatus::kOk) {
     record.final_status = observe::FinalStatus::kClientLeft;
   }
+  if (record.final_status == observe::FinalStatus::kOk) {
+    call.named.answered(record.start_unix_ns / 1'000'000'000u);
+  }
   context_.metrics.add(record);
+  if (call.answer && call.recorded) keep_bodies(call);
   if (call.published.loggers && !call.published.loggers->empty()) {
     call.published.loggers->publish(std::move(call.record));
   }
+}
+
+void Gateway::begin_keeping(Call& call) const {
+  const config::Records& records = call.snapshot().config->records;
+  const bool kept = call.key != nullptr && call.key->stores_bodies && records.enabled;
+  if (!kept || body_keeper_ == nullptr) return;
+  call.answer = std::make_unique<std::string>();
+  call.http.copy_answer(*call.answer, records.body_size_max);
+}
+
+void Gateway::keep_bodies(const Call& call) const {
+  const std::size_t most = call.snapshot().config->records.body_size_max;
+  const std::string_view request = call.http.body(), answer = *call.answer;
+  store::BodyRow row;
+  row.record_id = call.record->id;
+  row.key_id = call.record->key_id;
+  row.at_unix_s = call.record->start_unix_ns / 1'000'000'000u;
+  row.cut = request.size() > most || answer.size() > most;
+  row.request = request.substr(0, most);
+  row.answer = answer.substr(0, most);
+  body_keeper_->put(std::move(row));
 }
 
 Task<> Gateway::answer(Call& call, unsigned status, std::string body) {
@@ -183,8 +185,9 @@ Task<> Gateway::serve(Call& call) {
     call.headers.append("access-control-allow-origin: ").append(origin);
     call.headers +=
         "\r\nvary: origin\r\naccess-control-expose-headers: x-request-id, retry-after, "
-        "retry-after-ms, x-switchyard-dropped, x-ratelimit-limit-requests, "
-        "x-ratelimit-limit-tokens, x-ratelimit-remaining-requests, "
+        "retry-after-ms, x-switchyard-dropped, x-switchyard-feature, x-switchyard-model, "
+        "x-switchyard-route, "
+        "x-ratelimit-limit-requests, x-ratelimit-limit-tokens, x-ratelimit-remaining-requests, "
         "x-ratelimit-remaining-tokens, x-ratelimit-reset-requests, x-ratelimit-reset-tokens\r\n";
   }
 
@@ -213,10 +216,11 @@ Task<> Gateway::serve(Call& call) {
   if (head.method == "OPTIONS" && cors) {
     call.headers +=
         "access-control-allow-methods: GET, POST, DELETE, OPTIONS\r\n"
-        "access-control-allow-headers: authorization, content-type, x-request-id, "
+        "access-control-allow-headers: authorization, content-type, idempotency-key, x-request-id, "
         "openai-beta, openai-organization, openai-project, x-api-key, anthropic-version, "
         "anthropic-beta, anthropic-dangerous-direct-browser-access, x-goog-api-key, "
-        "x-goog-api-client, x-switchyard-on-loss, x-stainless-arch, "
+        "x-goog-api-client, x-switchyard-on-loss, x-switchyard-feature, x-switchyard-timeout, "
+        "x-switchyard-session, x-switchyard-explain, x-stainless-arch, "
         "x-stainless-lang, x-stainless-os, x-stainless-package-version, "
         "x-stainless-retry-count, x-stainless-runtime, x-stainless-runtime-version, "
         "x-stainless-timeout\r\naccess-control-max-age: 600\r\n";
@@ -262,6 +266,7 @@ Task<> Gateway::serve(Call& call) {
       co_await refuse(call, std::move(*refused));
       co_return;
     }
+    begin_keeping(call);
   }
 
   if (endpoint != nullptr || videos || realtime) {
@@ -356,27 +361,6 @@ void Gateway::list_models(const Call& call, std::string& out) const {
   if (all) out += "]}";
 }
 
-// Which targets a model's name means for this key and task.
-std::optional<exchange::Failure> Gateway::find_route(const Call& call, const std::string& model,
-                                                     std::string_view task, routing::Route& route) {
-  if (!call.may_use(model)) {
-    return bad_request(403, "model_not_allowed", "This key may not use the model '" + model + "'.",
-                       "model");
-  }
-  route = call.snapshot().routes->resolve(model);
-  if (route.targets.empty()) {
-    return no_model(call, model);
-  }
-  std::erase_if(route.targets, [&](const routing::Target& target) {
-    const auto& instance = call.snapshot().providers[target.provider].instance;
-    return instance && !instance->caps().has_task(task);
-  });
-  if (!route.targets.empty()) return std::nullopt;
-  return bad_request(400, "not_offered",
-                     "No provider of the model '" + model + "' does " + std::string(task) + ".",
-                     "model");
-}
-
 Task<bool> Gateway::take_form(Call& call, const Endpoint& endpoint, std::string_view& body,
                               std::unique_ptr<Form>& form) {
   const auto boundary = net::multipart_boundary(call.head().find("content-type"));
@@ -438,7 +422,10 @@ Task<bool> Gateway::scan(Call& call, std::string_view text, JsonIndex& index) {
   if (text.size() <= kScanOnLoopMax) {
     scanned = index.scan(text, depth_max);
   } else {
-    auto work = [&] { scanned = index.scan(text, depth_max); };
+    auto work = [&] {
+      scanned = index.scan(text, depth_max);
+      if (scanned) call.needs = routing::read_needs(call.record->task, text, index.members());
+    };
     co_await net::offload(compute_, std::move(work));
   }
   if (scanned) co_return true;
@@ -464,6 +451,7 @@ Task<> Gateway::serve_task(Call& call) {
   const bool scanned = co_await scan(call, text, index);
   if (!scanned) co_return;
   BodyFacts facts;
+  facts.model_optional = call.names_feature();
   auto wrong = check_body(endpoint, index, facts);
   record.model_asked = facts.model;
   record.stream = facts.stream;
@@ -473,12 +461,23 @@ Task<> Gateway::serve_task(Call& call) {
   }
 
   routing::Route route;
-  auto unroutable = find_route(call, facts.model, endpoint.task, route);
+  const Asked asked{facts.model, endpoint.task, text, index.members()};
+  auto unroutable = find_route(call, asked, route);
   if (unroutable) {
     co_await refuse(call, std::move(*unroutable));
     co_return;
   }
 
+  const auto deadline = read_client_deadline(call.head());
+  if (!deadline) {
+    co_await refuse(call, bad_request(400, "invalid_header", deadline.error().message));
+    co_return;
+  }
+  if (const std::string_view name = call.head().find("idempotency-key");
+      !name.empty() && repeats_ != nullptr) {
+    const bool fresh = co_await take_name(call, name, text);
+    if (!fresh) co_return;
+  }
   const std::vector<swy_kv> forwarded = forwarded_headers(call.head());
 
   exchange::Request request;
@@ -492,6 +491,8 @@ Task<> Gateway::serve_task(Call& call) {
   request.route = &route;
   request.record = &record;
   call.charge(request);
+  call.hurry(request, *deadline);
+  call.take_wishes(request);
   request.refuse_loss = refuses_loss(call.head());
   if (is_limited(call, request)) {
     const bool admitted = co_await take_limits(call, request);
@@ -544,7 +545,8 @@ Task<> Gateway::serve_realtime(Call& call) {
   record.model_asked = ask->model;
   record.stream = true;
   routing::Route route;
-  auto unroutable = find_route(call, ask->model, kRealtimeTask, route);
+  const Asked asked{ask->model, kRealtimeTask, {}, {}};
+  auto unroutable = find_route(call, asked, route);
   if (unroutable) {
     co_await refuse(call, std::move(*unroutable));
     co_return;
@@ -567,6 +569,7 @@ Task<> Gateway::serve_realtime(Call& call) {
   request.route = &route;
   request.record = &record;
   call.charge(request);
+  call.take_wishes(request);
   if (is_limited(call, request)) {
     const bool admitted = co_await take_limits(call, request);
     if (!admitted) co_return;

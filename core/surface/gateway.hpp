@@ -20,6 +20,9 @@
 #include "core/surface/redeem.hpp"
 #include "core/surface/webhooks.hpp"
 
+namespace switchyard::observe {
+class BodyKeeper;
+}
 namespace switchyard::account {
 class PlanRights;
 class PlanTable;
@@ -33,6 +36,7 @@ struct Endpoint;             // endpoints.hpp
 struct Form;                 // form.hpp
 class Overload;              // overload.hpp
 enum class SelfServiceKind;  // self_service.hpp
+class Repeats;               // repeats.hpp
 class Surface;               // surface.hpp
 struct VideoCall;            // videos.hpp
 
@@ -58,10 +62,15 @@ class Gateway : public net::HttpHandler {
   // Where key holders' questions are answered from; null, and such paths are not there.
   void set_self_service(account::SelfService* service) { self_service_ = service; }
 
+  // Where bodies go of keys that have them kept; null, and none are.
+  void set_body_keeper(observe::BodyKeeper* keeper) { body_keeper_ = keeper; }
   // What keys, accounts and plans may ask for; null, and nothing of it is looked at.
   void set_limits(account::Limits* limits) { limits_ = limits; }
   // Whether new requests are taken at all; null: always.
   void set_overload(const Overload* overload) { overload_ = overload; }
+
+  // What clients name so that it runs once; null, and names are not looked at.
+  void set_repeats(Repeats* repeats) { repeats_ = repeats; }
 
   // From the next request on. [loop]
   void publish(std::shared_ptr<const Published> published);
@@ -95,6 +104,8 @@ class Gateway : public net::HttpHandler {
                                              const std::string& model, const std::string& words,
                                              std::vector<account::LimitSubject>& subjects) const;
   net::Task<bool> take_limits(Call& call, const exchange::Request& request);
+  // False: the request runs or ran under this name, and that was said.
+  net::Task<bool> take_name(Call& call, std::string_view name, std::string_view body);
   static std::uint64_t tokens_for(const exchange::Request& request,
                                   const std::vector<account::LimitSubject>& subjects);
   net::Task<account::LimitedRequest::Outcome> wait_for_turn(Call& call);
@@ -102,11 +113,18 @@ class Gateway : public net::HttpHandler {
                                                            const std::shared_ptr<void>& turn);
   net::Task<bool> prepare_limits(account::LimitedRequest& limited);
   std::optional<exchange::Failure> shed(Call& call);
+  static config::Priority priority_of(const Call& call);
   // The body as it was sent, and the members of one that is JSON. False: it was refused.
   net::Task<bool> read_text(Call& call, std::string_view& text);
   net::Task<bool> scan(Call& call, std::string_view text, JsonIndex& index);
-  static std::optional<exchange::Failure> find_route(const Call& call, const std::string& model,
-                                                     std::string_view task, routing::Route& route);
+  // What find_route() goes by; the body is canonical, and empty where there is none.
+  struct Asked {
+    const std::string& model;
+    std::string_view task, body;
+    std::span<const swy_member> members;
+  };
+  static std::optional<exchange::Failure> find_route(Call& call, const Asked& asked,
+                                                     routing::Route& route);
   // A body that is a form becomes JSON: `body` is then that of `form`. False: it was refused.
   net::Task<bool> take_form(Call& call, const Endpoint& endpoint, std::string_view& body,
                             std::unique_ptr<Form>& form);
@@ -128,13 +146,18 @@ class Gateway : public net::HttpHandler {
   static std::vector<std::string> near_names(const Call& call, std::string_view name);
   void list_models(const Call& call, std::string& out) const;
   void finish(Call& call);
+  // Has the answer copied where its key has bodies kept.
+  void begin_keeping(Call& call) const;
+  void keep_bodies(const Call& call) const;
   std::string new_request_id();
 
   exchange::LoopContext context_;
   net::asio::thread_pool& compute_;
   store::Store* store_;
   account::SelfService* self_service_ = nullptr;
+  observe::BodyKeeper* body_keeper_ = nullptr;
   account::Limits* limits_ = nullptr;
+  Repeats* repeats_ = nullptr;
   const Overload* overload_ = nullptr;
   account::Calendar calendar_;
   Pin current_;

@@ -4,7 +4,11 @@
 #include <memory>
 #include <string>
 
+#include "core/routing/needs.hpp"
+#include "core/surface/admission.hpp"
+#include "core/surface/deadline.hpp"
 #include "core/surface/gateway.hpp"
+#include "core/surface/repeats.hpp"
 
 namespace switchyard::surface {
 
@@ -42,6 +46,9 @@ struct Gateway::Call {
   std::shared_ptr<observe::Record> record = std::make_shared<observe::Record>();
   std::string headers;                               // lines on every answer
   std::unique_ptr<account::LimitedRequest> limited;  // its part of limits, where it has any
+  std::unique_ptr<std::string> answer;               // a copy of it, where the key has bodies kept
+  std::optional<routing::Needs> needs;               // of a body too long to be read on the loop
+  Repeats::Run named;                                // where its client named it
   bool recorded = false;  // whether this request is one to keep a record of
 
   Call(net::HttpExchange& exchange, Pin held)
@@ -53,8 +60,24 @@ struct Gateway::Call {
     request.prices = &published.prices;
     request.budgets = published.budgets.get();
   }
+  // How long the client waits, from the beginning of its request.
+  void hurry(exchange::Request& request, const ClientDeadline& deadline) const {
+    if (deadline.after_ms == 0) return;
+    request.deadline_ns = record->start_ns + deadline.after_ms * 1'000'000u;
+    request.until_content = deadline.until_content && request.stream;
+  }
+  // What the client's headers say of how its request is to be routed.
+  void take_wishes(exchange::Request& request) const {
+    request.session_id = head().find("x-switchyard-session");
+    request.explain = asks_to_explain(head());
+  }
   const exchange::Snapshot& snapshot() const { return *published.snapshot; }
-  bool may_use(std::string_view model) const { return key == nullptr || key->may_use(model); }
+  // A model, or "feature/NAME".
+  bool may_use(std::string_view name) const;
+  // The body need not name a model.
+  bool names_feature() const;
+  // What is asked for, where the body says `model`.
+  std::string name_asked(const std::string& model) const;
 };
 
 }  // namespace switchyard::surface

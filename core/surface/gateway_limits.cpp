@@ -62,6 +62,8 @@ struct Turn {
 // Most are not, and pay for nothing but this.
 bool Gateway::is_limited(const Call& call, const exchange::Request& request) const {
   if (limits_ == nullptr) return false;
+  const config::Feature* const policy = request.route->policy;
+  if (policy != nullptr && policy->limits.any()) return true;
   if (call.key != nullptr &&
       (call.key->limits || call.snapshot().config->limits.default_key.any())) {
     return true;
@@ -87,6 +89,12 @@ std::optional<exchange::Failure> Gateway::find_limits(const Call& call,
     const auto& dates = calendar_.at(zone, now_s);
     subjects.push_back({std::move(name), std::move(words), limits, dates.day, dates.month, 0});
   };
+  if (const config::Feature* const policy = request.route->policy) {
+    // Everybody's together, so by no account's clock.
+    add("route:" + policy->name,
+        (request.route->feature.empty() ? "the model '" : "'") + policy->name + "'", policy->limits,
+        "UTC");
+  }
   const account::Account* const own = request.account;
   if (call.key != nullptr) {
     const config::RateLimits& usual = call.snapshot().config->limits.default_key;
@@ -237,12 +245,19 @@ Task<bool> Gateway::prepare_limits(LimitedRequest& limited) {
   co_return ready.has_value();
 }
 
+// The key's; that of the feature where it is lower and known before the body.
+config::Priority Gateway::priority_of(const Call& call) {
+  const config::Priority own = call.key == nullptr ? config::Priority::kNormal : call.key->priority;
+  if (!call.names_feature()) return own;
+  const routing::Route route = call.snapshot().routes->resolve(call.name_asked({}));
+  return route.policy == nullptr ? own : std::min(own, route.policy->priority);
+}
+
 // Before the body is read: whether the gateway has more to do than it can.
 std::optional<exchange::Failure> Gateway::shed(Call& call) {
-  if (overload_ == nullptr) return std::nullopt;
-  const config::Priority priority =
-      call.key == nullptr ? config::Priority::kNormal : call.key->priority;
-  const auto reason = overload_->refuses(priority);
+  // Who comes first is looked at only where the last would be turned away.
+  if (overload_ == nullptr || !overload_->refuses(config::Priority::kLow)) return std::nullopt;
+  const auto reason = overload_->refuses(priority_of(call));
   if (!reason) return std::nullopt;
   auto& count = context_.metrics.shed[static_cast<std::size_t>(*reason)];
   count.fetch_add(1, std::memory_order_relaxed);

@@ -1,5 +1,6 @@
 // Requests in the dialects of surface.hpp: key, body, translation, route, exchange.
 #include "core/base/clock.hpp"
+#include "core/exchange/choice.hpp"
 #include "core/exchange/loss.hpp"
 #include "core/exchange/usage.hpp"
 #include "core/net/offload.hpp"
@@ -63,6 +64,7 @@ Task<> Gateway::serve_surface(Call& call, const Surface& surface) {
       co_await refuse(call, std::move(*refused));
       co_return;
     }
+    begin_keeping(call);
   }
 
   if (task || ask.what == Ask::What::kCount) {
@@ -136,6 +138,9 @@ Task<> Gateway::serve_canonical(Call& call, const Surface& surface, const Ask& a
     } else {
       canonical.refusal = check_duplicates(index);
     }
+    if (text.size() > kScanOnLoopMax && !canonical.refusal) {
+      call.needs = routing::read_needs(ask.task, canonical.body, index.members());
+    }
   };
   if (text.size() <= kScanOnLoopMax) {
     translate();
@@ -150,7 +155,8 @@ Task<> Gateway::serve_canonical(Call& call, const Surface& surface, const Ask& a
     co_return;
   }
   routing::Route route;
-  auto unroutable = find_route(call, canonical.model, ask.task, route);
+  const Asked asked{canonical.model, ask.task, canonical.body, index.members()};
+  auto unroutable = find_route(call, asked, route);
   if (unroutable) {
     co_await refuse(call, std::move(*unroutable));
     co_return;
@@ -171,6 +177,16 @@ Task<> Gateway::serve_canonical(Call& call, const Surface& surface, const Ask& a
   native.dialect = surface.dialect();
   native.body = text;
   native.members = given.members();
+  const auto deadline = read_client_deadline(call.head());
+  if (!deadline) {
+    co_await refuse(call, bad_request(400, "invalid_header", deadline.error().message));
+    co_return;
+  }
+  if (const std::string_view name = call.head().find("idempotency-key");
+      !name.empty() && repeats_ != nullptr) {
+    const bool fresh = co_await take_name(call, name, text);
+    if (!fresh) co_return;
+  }
   exchange::Request request;
   request.task = counts ? kCountTask : ask.task;
   request.dialect = "openai";
@@ -182,6 +198,8 @@ Task<> Gateway::serve_canonical(Call& call, const Surface& surface, const Ask& a
   request.route = &route;
   request.record = &record;
   call.charge(request);
+  call.hurry(request, *deadline);
+  call.take_wishes(request);
   if (!canonical.foreign) request.native = &native;
   request.losses = losses;
   request.refuse_loss = refuses_loss(call.head());
@@ -194,6 +212,7 @@ Task<> Gateway::serve_canonical(Call& call, const Surface& surface, const Ask& a
   std::optional<Gauge> open;
   if (canonical.stream) open.emplace(context_.metrics.open_streams);
   co_await exchange::run(context_, call.snapshot(), request, writer);
+  exchange::note_plan(call.snapshot(), request);
 }
 
 }  // namespace switchyard::surface

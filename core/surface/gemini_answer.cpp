@@ -1,5 +1,8 @@
 #include "core/surface/gemini_answer.hpp"
 
+#include <algorithm>
+#include <iterator>
+
 #include "core/surface/carried.hpp"
 
 namespace switchyard::surface {
@@ -147,7 +150,8 @@ void GeminiAnswer::put_tail(std::string& out, bool usage) const {
 void GeminiAnswer::native(std::string_view piece, std::string& out) {
   native_ = true;
   begin_piece(out);
-  out += piece;
+  // Between an event's lines; JSON has none within a string.
+  std::replace_copy(piece.begin(), piece.end(), std::back_inserter(out), '\n', ' ');
   end_piece(out);
 }
 

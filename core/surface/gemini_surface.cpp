@@ -16,6 +16,18 @@ namespace {
 
 // Its SDKs know both; the second is OpenAI's and Anthropic's too.
 constexpr std::string_view kPrefixes[] = {"/v1beta/models", "/v1/models"};
+constexpr std::string_view kVersion = "/v1beta/";
+
+// The part behind the last colon: models' names may hold colons too.
+std::string_view method_of(std::string_view path) {
+  const std::size_t colon = path.rfind(':');
+  return colon == std::string_view::npos ? std::string_view() : path.substr(colon + 1);
+}
+
+bool is_call(std::string_view method) {
+  return method == "streamGenerateContent" || method == "generateContent" ||
+         method == "countTokens" || method == "embedContent" || method == "batchEmbedContents";
+}
 
 // What stands behind a prefix; nothing where the path has none.
 std::optional<std::string_view> below_models(std::string_view path) {
@@ -25,13 +37,9 @@ std::optional<std::string_view> below_models(std::string_view path) {
     if (path.empty() || path.front() == '/') return path;
     return std::nullopt;
   }
-  return std::nullopt;
-}
-
-// The part behind the last colon: models' names may hold colons too.
-std::string_view method_of(std::string_view path) {
-  const std::size_t colon = path.rfind(':');
-  return colon == std::string_view::npos ? std::string_view() : path.substr(colon + 1);
+  // Vercel's SDK takes a name with a slash for a whole resource and leaves "models" away.
+  if (!path.starts_with(kVersion) || !is_call(method_of(path))) return std::nullopt;
+  return path.substr(kVersion.size() - 1);
 }
 
 // Ask::form
@@ -52,10 +60,8 @@ void write_model(json::Writer& json, std::string_view name) {
 
 bool GeminiSurface::serves(const net::RequestHead& head) const {
   if (!below_models(head.path)) return false;
-  if (head.path.starts_with(kPrefixes[0]) || !head.find("x-goog-api-key").empty()) return true;
-  const std::string_view method = method_of(head.path);
-  return method == "streamGenerateContent" || method == "generateContent" ||
-         method == "countTokens" || method == "embedContent" || method == "batchEmbedContents";
+  if (head.path.starts_with(kVersion) || !head.find("x-goog-api-key").empty()) return true;
+  return is_call(method_of(head.path));
 }
 
 Ask GeminiSurface::ask(const net::RequestHead& head) const {

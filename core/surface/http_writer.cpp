@@ -24,9 +24,18 @@ void HttpWriter::begin_stream() {
   if (http_.started()) return;
   std::string lines = "content-type: ";
   lines.append(stream_type()).append("\r\ncache-control: no-cache\r\nx-accel-buffering: no\r\n");
-  lines += headers_;
-  lines += dropped_;
+  lines.append(headers_).append(dropped_).append(explained_);
+  // Before there is content another one may take over.
+  if (committed_) append_model(lines);
   http_.start_stream(200, lines);
+}
+
+// A client may have made the name up, so only what is safe in a header field goes into it.
+void HttpWriter::append_model(std::string& lines) const {
+  if (model_.empty()) return;
+  lines.append("x-switchyard-model: ").append(provider_) += '/';
+  for (const char c : model_) lines += c > 0x20 && c < 0x7f ? c : '?';
+  lines += "\r\n";
 }
 
 void HttpWriter::appended(bool content) {
@@ -47,10 +56,15 @@ void HttpWriter::dropped(std::string_view pointers) {
   dropped_.append(pointers).append("\r\n");
 }
 
+void HttpWriter::explained(std::string_view text) {
+  explained_ = "x-switchyard-route: ";
+  explained_.append(text).append("\r\n");
+}
+
 void HttpWriter::send_whole(std::string_view json) {
   std::string lines = "content-type: application/json\r\n";
-  lines += headers_;
-  lines += dropped_;
+  lines.append(headers_).append(dropped_).append(explained_);
+  append_model(lines);
   http_.start(200, lines, json.size());
   http_.write_last(json);
   committed_ = true;
@@ -59,6 +73,8 @@ void HttpWriter::send_whole(std::string_view json) {
 void HttpWriter::raw_head(std::string_view content_type, std::uint64_t length) {
   raw_ = std::make_unique<Raw>();
   raw_->lines.append("content-type: ").append(content_type).append("\r\n").append(headers_);
+  append_model(raw_->lines);
+  raw_->lines += explained_;
   raw_->length = raw_->left = length;
 }
 
@@ -95,7 +111,7 @@ void HttpWriter::fail(const exchange::Failure& failure) {
   if (!http_.started()) {
     const std::string error = error_body(failure);
     std::string lines = openai_error_headers(failure);
-    lines += headers_;
+    lines.append(headers_).append(explained_);
     http_.start(failure.status, lines, error.size());
     http_.write(error);
     return;

@@ -13,6 +13,11 @@ namespace switchyard::surface {
 class HttpWriter : public exchange::ClientWriter {
  public:
   void dropped(std::string_view pointers) override;
+  void served_by(std::string_view provider, std::string_view model) override {
+    provider_ = provider;
+    model_ = model;
+  }
+  void explained(std::string_view text) override;
   void raw_head(std::string_view content_type, std::uint64_t length) override;
   void raw(std::string_view bytes) override;
   void raw_end() override;
@@ -49,12 +54,14 @@ class HttpWriter : public exchange::ClientWriter {
 
  private:
   void begin_stream();
+  void append_model(std::string& lines) const;
   void send_keep_alive();
 
   net::HttpExchange& http_;
   std::string_view headers_;
   bool stream_, committed_ = false;
-  std::string dropped_;  // a header line, or empty
+  std::string dropped_, explained_;  // header lines, or empty
+  std::string_view provider_, model_;
   struct Raw {
     std::string lines;         // of the head
     std::uint64_t length = 0;  // 0: not known

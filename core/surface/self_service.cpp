@@ -78,6 +78,7 @@ std::string balance_json(const account::Means& means) {
       .text("currency", means.currency)
       .boolean("limited", means.limited)
       .text("balance", format_nano(means.balance))
+      .text("held", format_nano(means.held))
       .raw("available", means.limited ? json_text(format_nano(means.available)) : "null")
       .text("used", format_nano(means.used))
       .take();

@@ -8,6 +8,8 @@
 #include "core/config/json_text.hpp"
 #include "core/observe/log.hpp"
 #include "core/routing/pipeline.hpp"
+#include "core/worker/breaker_report.hpp"
+#include "core/worker/route_explain.hpp"
 #include "core/worker/route_report.hpp"
 #include "switchyard_version.hpp"
 
@@ -66,8 +68,9 @@ AdminState::AdminState(const observe::Metrics& metrics, const account::Ledger& l
       started_ns_(mono_ns()) {}
 
 void AdminState::publish(std::shared_ptr<const exchange::Snapshot> snapshot,
-                         std::shared_ptr<observe::LoggerFanout> loggers, std::size_t keys) {
-  View next{std::move(snapshot), std::move(loggers), keys};
+                         std::shared_ptr<observe::LoggerFanout> loggers, std::size_t keys,
+                         catalog::PricesInForce prices) {
+  View next{std::move(snapshot), std::move(loggers), keys, std::move(prices)};
   const std::lock_guard lock(mutex_);
   std::swap(view_, next);
 }
@@ -91,6 +94,7 @@ std::string AdminState::metrics_text() {
                      "counter", observe::prometheus_labels({{"alias", alias}}),
                      static_cast<double>(pipeline->faults())});
   }
+  add_breaker_stats(extra, *now.snapshot->routes);
   extra.push_back({"switchyard_gateway_keys", "Gateway keys in force", "gauge", "",
                    static_cast<double>(now.keys)});
   extra.push_back({"switchyard_config_generation", "Counts configurations put in force", "gauge",
@@ -164,7 +168,28 @@ std::string AdminState::providers_json() {
       .take();
 }
 
+admin::Answer AdminState::explain_route(const std::string& body) {
+  const View now = view();
+  return switchyard::explain_route(*now.snapshot, now.prices, body);
+}
+
 std::string AdminState::routes_json() { return report_routes(*view().snapshot); }
+
+std::string AdminState::breakers_json(bool all) {
+  return report_breakers(*view().snapshot->routes, all);
+}
+
+std::optional<std::string> AdminState::set_breaker(const std::string& id, State state) {
+  using Force = routing::Breaker::Force;
+  const Force force = state == State::kOpen     ? Force::kOpen
+                      : state == State::kClosed ? Force::kClosed
+                                                : Force::kNone;
+  return force_breaker(*view().snapshot->routes, id, force);
+}
+
+std::vector<account::RefusedCredential> AdminState::refused_credentials() {
+  return switchyard::refused_credentials(*view().snapshot->routes);
+}
 
 std::string AdminState::config_text() { return config::describe(*view().snapshot->config); }
 

@@ -6,8 +6,10 @@
 #include <string>
 #include <vector>
 
+#include "core/account/alerts.hpp"
 #include "core/account/ledger.hpp"
 #include "core/admin/api.hpp"
+#include "core/catalog/price_list.hpp"
 #include "core/exchange/exchange.hpp"
 #include "core/net/server.hpp"
 #include "core/observe/metrics.hpp"
@@ -35,15 +37,22 @@ class AdminState : public admin::AdminBackend {
   }
   // [control thread]
   void publish(std::shared_ptr<const exchange::Snapshot> snapshot,
-               std::shared_ptr<observe::LoggerFanout> loggers, std::size_t keys);
+               std::shared_ptr<observe::LoggerFanout> loggers, std::size_t keys,
+               catalog::PricesInForce prices);
   // Libraries themselves stay on the control thread, where their last reference has to go.
   void publish_plugins(PluginReport report);
+
+  // Those of the configuration in force. [any thread]
+  std::vector<account::RefusedCredential> refused_credentials();
 
   std::string metrics_text() override;
   std::string status_json() override;
   std::string plugins_json() override;
   std::string providers_json() override;
   std::string routes_json() override;
+  std::string breakers_json(bool all) override;
+  std::optional<std::string> set_breaker(const std::string& id, State state) override;
+  admin::Answer explain_route(const std::string& body) override;
   std::string config_text() override;
   config::Faults check_config(const std::string& text) override;
   Result<std::uint64_t, admin::ConfigRefusal> apply_config(const std::string& text) override {
@@ -65,6 +74,7 @@ class AdminState : public admin::AdminBackend {
     std::shared_ptr<const exchange::Snapshot> snapshot;
     std::shared_ptr<observe::LoggerFanout> loggers;
     std::size_t keys = 0;
+    catalog::PricesInForce prices;
   };
   struct LoopView {
     net::Loop* loop;

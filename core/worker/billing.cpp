@@ -7,6 +7,7 @@
 #include "core/base/json_object.hpp"
 #include "core/base/json_scan.hpp"
 #include "core/base/nano.hpp"
+#include "core/base/os_thread.hpp"
 #include "core/base/zone.hpp"
 #include "core/observe/log.hpp"
 
@@ -112,8 +113,12 @@ Result<void> Billing::configure(std::shared_ptr<const config::Config> config) {
   return {};
 }
 
-void Billing::start(std::function<void()> also) {
-  thread_ = std::thread([this, also = std::move(also)] { run(also); });
+void Billing::start(FindRefused refused, std::function<void()> also) {
+  refused_ = std::move(refused);
+  thread_ = std::thread([this, also = std::move(also)] {
+    name_thread("billing");
+    run(also);
+  });
 }
 
 void Billing::run(const std::function<void()>& also) {
@@ -200,6 +205,7 @@ void Billing::raise_alerts(const config::Config& config, std::int64_t now_unix_s
     }
   }
   note("alerts_not_raised", alerts_.look_at_credentials(expiring, now_unix_s));
+  if (refused_) note("alerts_not_raised", alerts_.look_at_refusals(refused_(), now_unix_s));
   const auto& floor = config.alerts.balance_floor_nano;
   const bool same = floor == floor_looked_at_;
   if (!floor || (same && now_unix_s < balances_looked_at_s_ + kLookAtBalancesS)) return;

@@ -40,8 +40,10 @@ class Billing {
 
   // In force from the next turn on. The error: its alerts can't be posted. [control thread]
   Result<void> configure(std::shared_ptr<const config::Config> config);
-  // Begins the thread, which has `also` done in each turn. [control thread]
-  void start(std::function<void()> also);
+  // Begins the thread, which asks which credentials are refused, and has `also` done in each turn.
+  // [control thread]
+  using FindRefused = std::function<std::vector<account::RefusedCredential>()>;
+  void start(FindRefused refused, std::function<void()> also);
 
   // Empty where the configuration has no secret. It lives no longer than this.
   surface::TakeWebhook stripe_webhook(std::shared_ptr<const config::Config> config);
@@ -87,6 +89,7 @@ class Billing {
   account::Alerts alerts_;
   account::StripeWebhook stripe_;
 
+  FindRefused refused_;
   std::int64_t table_version_ = -1, balances_looked_at_s_ = 0;
   std::optional<std::int64_t> floor_looked_at_;
   mutable std::mutex mutex_;  // of what is below

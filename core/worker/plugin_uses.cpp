@@ -3,7 +3,18 @@
 #include <algorithm>
 #include <map>
 
+#include "core/base/os_process.hpp"
+#include "switchyard_version.hpp"
+
 namespace switchyard {
+
+std::filesystem::path plugin_directory(const config::Config& config) {
+  if (!config.plugins.directory.empty()) return config.plugins.directory;
+  const std::filesystem::path prefix = os::own_binary().parent_path().parent_path();
+  const std::filesystem::path built = prefix / "plugins";
+  std::error_code ignored;
+  return std::filesystem::is_directory(built, ignored) ? built : prefix / kPluginDirectory;
+}
 
 std::vector<std::string> logger_names(const config::Config& config) {
   std::vector<std::string> names;
@@ -33,10 +44,12 @@ plugin::Uses plugin_uses(const config::Config& config) {
     }
     uses.push_back({"logger", logger.plugin, names[i], logger.config_json, "", destinations});
   }
-  for (const config::Model& model : config.models) {
-    for (const config::Strategy& strategy : model.strategies) {
-      uses.push_back(
-          {"strategy", strategy.plugin, "alias " + model.name, strategy.config_json, "", ""});
+  for (const auto* models : {&config.models, &config.features}) {
+    for (const config::Model& model : *models) {
+      for (const config::Strategy& strategy : model.strategies) {
+        uses.push_back(
+            {"strategy", strategy.plugin, "alias " + model.name, strategy.config_json, "", ""});
+      }
     }
   }
   return uses;

@@ -9,6 +9,10 @@
 
 namespace switchyard {
 
+// Where its plugins are: as it says, else beside the binary in a build tree, else where they are
+// installed.
+std::filesystem::path plugin_directory(const config::Config& config);
+
 // Each instance that the configuration makes, as a trial opens it.
 plugin::Uses plugin_uses(const config::Config& config);
 

@@ -23,10 +23,10 @@ std::string plugin_state(const exchange::ProviderSlot& slot) {
 }
 
 // What is measured of a target in the last minute; null where no strategy asked for it.
-std::string measured(const routing::TargetStats* stats) {
-  if (stats == nullptr) return "null";
+std::string measured(const routing::Live* live) {
+  if (live == nullptr) return "null";
   swy_cand now{};
-  stats->read(now, mono_ns());
+  live->read(now, mono_ns());
   return JsonObject()
       .number("inflight", now.inflight)
       .number("samples", now.samples)
@@ -39,8 +39,7 @@ std::string measured(const routing::TargetStats* stats) {
       .take();
 }
 
-std::string report_candidate(const config::Candidate& candidate,
-                             const routing::TargetStats* stats) {
+std::string report_candidate(const config::Candidate& candidate, const routing::Live* live) {
   JsonObject tags;
   for (const auto& [name, value] : candidate.tags) tags.text(name, value);
   return JsonObject()
@@ -50,7 +49,7 @@ std::string report_candidate(const config::Candidate& candidate,
       .number("priority", candidate.priority)
       .text_or_null("region", candidate.region)
       .raw("tags", tags.take())
-      .raw("measured", measured(stats))
+      .raw("measured", measured(live))
       .take();
 }
 
@@ -60,7 +59,7 @@ std::string report_alias(const config::Model& model, const routing::Pipelines& p
       found == pipelines.end() ? nullptr : found->second.get();
   std::uint32_t index = 0;
   const std::string candidates = json_array(model.candidates, [&](const auto& candidate) {
-    return report_candidate(candidate, pipeline == nullptr ? nullptr : pipeline->stats(index++));
+    return report_candidate(candidate, pipeline == nullptr ? nullptr : pipeline->live(index++));
   });
   return JsonObject()
       .text("alias", model.name)
@@ -91,10 +90,14 @@ std::string report_provider(const exchange::ProviderSlot& slot) {
 
 std::string report_routes(const exchange::Snapshot& snapshot) {
   const auto& pipelines = snapshot.routes->pipelines();
+  std::vector<const config::Feature*> named;
+  for (const config::Model& each : snapshot.config->models) named.push_back(&each);
+  for (const config::Feature& each : snapshot.config->features) named.push_back(&each);
   return JsonObject()
-      .raw("data",
-           json_array(snapshot.config->models,
-                      [&](const config::Model& model) { return report_alias(model, pipelines); }))
+      .raw("data", json_array(named,
+                              [&](const config::Feature* model) {
+                                return report_alias(*model, pipelines);
+                              }))
       .raw("next", "null")
       .take();
 }

@@ -201,7 +201,8 @@ Result<std::shared_ptr<const exchange::Snapshot>, config::Faults> SnapshotBuilde
   std::erase_if(built_, [](const auto& each) { return each.expired(); });
   const auto last = built_.empty() ? nullptr : built_.back().lock();
   if (last) routing::hand_over(last->routes->pipelines(), *pipelines);
-  snapshot->routes = std::make_unique<routing::Table>(*config, *catalog, std::move(*pipelines));
+  snapshot->routes =
+      std::make_unique<routing::Table>(*config, *catalog, std::move(*pipelines), &statistics_);
   // What no snapshot uses any more.
   std::erase_if(upstreams_, [](const auto& entry) { return entry.second.use_count() <= 1; });
   std::erase_if(tls_clients_, [](const auto& entry) { return entry.second.use_count() <= 1; });

@@ -24,9 +24,11 @@
 #include "core/base/clock.hpp"
 #include "core/base/json_object.hpp"
 #include "core/base/os_process.hpp"
+#include "core/base/os_thread.hpp"
 #include "core/catalog/price_list.hpp"
 #include "core/config/change.hpp"
 #include "core/net/dns.hpp"
+#include "core/observe/body_keeper.hpp"
 #include "core/observe/log.hpp"
 #include "core/observe/record_keeper.hpp"
 #include "core/store/accounts.hpp"
@@ -35,6 +37,7 @@
 #include "core/store/prices.hpp"
 #include "core/store/store.hpp"
 #include "core/surface/gateway.hpp"
+#include "core/surface/repeats.hpp"
 #include "core/worker/acceptor.hpp"
 #include "core/worker/admin_backend.hpp"
 #include "core/worker/billing.hpp"
@@ -86,15 +89,6 @@ std::string join(const config::Faults& faults) {
     text += fault.pointer + ": " + fault.message;
   }
   return text;
-}
-
-// Where plugins are if the configuration does not say: beside the binary in a build tree, else
-// where they are installed.
-std::filesystem::path default_plugin_directory() {
-  const std::filesystem::path prefix = os::own_binary().parent_path().parent_path();
-  const std::filesystem::path built = prefix / "plugins";
-  std::error_code ignored;
-  return std::filesystem::is_directory(built, ignored) ? built : prefix / kPluginDirectory;
 }
 
 // As a program on this machine reaches it.
@@ -220,10 +214,10 @@ class Worker {
   store::State state_;
   std::unique_ptr<store::Accounts> accounts_;
   std::unique_ptr<account::Registry> registry_;
-  std::unique_ptr<account::SelfService> self_service_;
   std::unique_ptr<account::Loader> directory_;
   std::int64_t prices_version_ = 0;
   std::unique_ptr<account::Ledger> ledger_;
+  std::unique_ptr<account::SelfService> self_service_;
   std::unique_ptr<store::Database> books_database_;  // the admin's
   std::unique_ptr<store::Books> books_;
   std::shared_ptr<const account::BudgetTable> budgets_;  // as published
@@ -239,6 +233,7 @@ class Worker {
   std::unique_ptr<SnapshotBuilder> builder_;
   std::unique_ptr<PluginWatch> watch_;
   observe::Metrics metrics_;
+  surface::Repeats repeats_;
   asio::thread_pool compute_{1};
   net::Resolver resolver_{net::Resolver::Options{}};
 
@@ -247,6 +242,7 @@ class Worker {
   catalog::PricesInForce prices_;
   std::shared_ptr<observe::LoggerFanout> loggers_;
   std::shared_ptr<observe::RecordSettings> record_settings_;
+  std::unique_ptr<observe::BodyKeeper> body_keeper_;
   std::weak_ptr<observe::LoggerFanout::Line> record_line_;  // of the fan-outs that have it
   std::vector<std::shared_ptr<net::TlsServer>> tls_;
 
@@ -310,6 +306,10 @@ Result<std::shared_ptr<observe::LoggerFanout>, config::Faults> Worker::open_logg
 
 store::RecordLimits record_limits(const config::Records& records) {
   return {records.keep, records.usage_keep, records.size_max};
+}
+
+store::BodyLimits body_limits(const config::Records& records) {
+  return {records.bodies_keep, records.bodies_size_max};
 }
 
 // One for all configurations: what changes are its settings.
@@ -401,6 +401,7 @@ void Worker::adopt(Next next) {
   loggers_ = std::move(next.loggers);
   tls_ = std::move(next.tls);
   if (record_settings_) record_settings_->set(record_limits(config_->records));
+  body_keeper_->set_limits(body_limits(config_->records));
   const auto configured = billing_->configure(config_);
   if (!configured) {
     spdlog::error("alerts_not_posted reason={}", observe::quote(configured.error().message));
@@ -635,7 +636,7 @@ void Worker::publish() {
     asio::post(runtime->loop.context(),
                [gateway = &runtime->gateway, shared] { gateway->publish(shared); });
   }
-  admin_state_->publish(snapshot_, loggers_, keys);
+  admin_state_->publish(snapshot_, loggers_, keys, prices_);
   admin_state_->publish_plugins(report_plugins(*libraries_));
 
   std::vector<ListenerSettings> settings;
@@ -754,14 +755,21 @@ bool Worker::start() {
   accounts_ = std::make_unique<store::Accounts>(*database_);
   const account::Pepper pepper{Secret(state_.pepper)};
   registry_ = std::make_unique<account::Registry>(*accounts_, pepper);
-  self_service_ = std::make_unique<account::SelfService>(*database_);
+  body_keeper_ = std::make_unique<observe::BodyKeeper>(
+      store::bodies_file(directory), Secret(state_.pepper),
+      [this](const std::string& key_id) -> Result<bool> {
+        const auto key = accounts_->key(key_id);
+        if (!key) return key.error();
+        return key->has_value();
+      },
+      body_limits(config_->records));
   directory_ = std::make_unique<account::Loader>(*accounts_, pepper);
   price_lists_ = std::make_unique<store::Prices>(*database_);
   if (!open_ledger() || !open_billing() || !open_limits()) return false;
+  self_service_ = std::make_unique<account::SelfService>(*database_, *ledger_);
 
   plugin::LibraryOptions libraries;
-  libraries.directory =
-      config_->plugins.directory.empty() ? default_plugin_directory() : config_->plugins.directory;
+  libraries.directory = plugin_directory(*config_);
   libraries.private_directory = directory / "plugins";
   libraries.pins = config_->plugins.pins;
   libraries.require_pins = config_->plugins.require_pins;
@@ -811,8 +819,10 @@ void Worker::start_loops() {
         std::make_unique<LoopRuntime>(i, resolver_, metrics, compute_, *store_, *ledger_));
     LoopRuntime& runtime = *loops_.back();
     runtime.gateway.set_self_service(self_service_.get());
+    runtime.gateway.set_body_keeper(body_keeper_.get());
     runtime.gateway.set_limits(limits_.get());
     runtime.gateway.set_overload(&pressure_->overload());
+    runtime.gateway.set_repeats(&repeats_);
     pressure_->add_loop(runtime.loop, metrics);
     serving.push_back(
         {&runtime.loop, &runtime.server, &metrics.connections, &metrics.refused_connections});
@@ -829,7 +839,10 @@ void Worker::start_loops() {
   // Published before the threads run: no connection is served without a snapshot.
   publish();
   for (auto& runtime : loops_) {
-    runtime->thread = std::thread([&loop = runtime->loop] { loop.run(); });
+    runtime->thread = std::thread([&loop = runtime->loop] {
+      name_thread("loop");
+      loop.run();
+    });
   }
   pressure_->start();
   start_admin();
@@ -881,7 +894,10 @@ void Worker::start_admin() {
   add(admin::account_routes(account_services()));
   add(admin::ledger_routes(*books_, state_.directory));
   add(admin::price_routes(*database_));
-  add(admin::records_routes(records_directory()));
+  add(admin::records_routes(records_directory(),
+                            [this](const std::string& record_id, const std::string& key_id) {
+                              return body_keeper_->find(record_id, key_id);
+                            }));
   add(billing_->routes());
   const auto document = data_directory() / "admin-openapi.json";
   const auto is_within = [this](const std::string& account,
@@ -913,7 +929,8 @@ int Worker::run() {
     return kWorkerCannotStart;
   }
   start_loops();
-  billing_->start([this] { keep_limits(); });
+  billing_->start([this] { return admin_state_->refused_credentials(); },
+                  [this] { keep_limits(); });
   read_control();
   watch_plugins();
   housekeep();

@@ -6,8 +6,11 @@
     bench.py --only request --subjects relay --seconds 2
 
 Figures: request (CPU per request), event (CPU per relayed stream event), memory (RSS per open stream), latency (added
-under half load). Subjects, each also with a TLS upstream ("-tls"): nginx, relay (key, plugin, limits, metrics) and
-logged (relay with the jsonl logger writing a real file). CPU is user and system time of all processes of the proxy.
+under half load), durable (what `durability: disk` adds to the latency at 2,000 requests/s). Subjects, each also with a
+TLS upstream ("-tls"): nginx, relay (key, plugin, limits, metrics; every request has its receipt in the books), logged
+(relay with the jsonl logger writing a real file) and full (everything on: prices, so that each request is charged and
+has a cost, records with their sums, and the logger). CPU is user and system time of all processes of the proxy; of
+it, "loops" is what the event loops' threads had, and "behind" all others: the books, records, loggers.
 """
 
 import argparse
@@ -31,16 +34,18 @@ HERE = pathlib.Path(__file__).resolve().parent
 sys.path.insert(0, str(ROOT / "tests" / "support"))
 
 from certificates import Certificates  # noqa: E402
-from gateway import Gateway  # noqa: E402
+import client  # noqa: E402
+from gateway import Gateway, wait_for  # noqa: E402
 
-FIGURES = ("request", "event", "memory", "latency")
+FIGURES = ("request", "event", "memory", "latency", "durable")
 TARGETS = {  # DESIGN: at most so many times nginx, or at most so much
-    ("request", "relay"): 1.5, ("request", "logged"): 2.0,
-    ("request", "relay-tls"): 1.5, ("request", "logged-tls"): 2.0,
+    ("request", "relay"): 1.5, ("request", "logged"): 2.0, ("request", "full"): 2.0,
+    ("request", "relay-tls"): 1.5, ("request", "logged-tls"): 2.0, ("request", "full-tls"): 2.0,
     ("event", "relay"): 1.25, ("event", "relay-tls"): 1.25,
 }
 MEMORY_TARGETS_KB = {"relay": 18, "relay-tls": 40}
 ADDED_P99_TARGET_US = 300
+DURABLE_RATE, DURABLE_P99_TARGET_US = 2000, 5000
 TICK_US = 1_000_000 / os.sysconf("SC_CLK_TCK")
 
 
@@ -66,6 +71,18 @@ def cpu_us(pid):
     for one in process_tree(pid):
         fields = pathlib.Path(f"/proc/{one}/stat").read_text().rpartition(")")[2].split()
         total += int(fields[11]) + int(fields[12])
+    return total * TICK_US
+
+
+def loops_us(pid):
+    """Of the threads that are named as event loops."""
+    total = 0
+    for one in process_tree(pid):
+        for task in pathlib.Path(f"/proc/{one}/task").iterdir():
+            stat = (task / "stat").read_text()
+            if "(loop)" in stat:
+                fields = stat.rpartition(")")[2].split()
+                total += int(fields[11]) + int(fields[12])
     return total * TICK_US
 
 
@@ -132,7 +149,7 @@ class Nginx:
 
 
 class Switchyard:
-    def __init__(self, directory, binary, upstream, ca, logged):
+    def __init__(self, directory, binary, upstream, ca, kind):
         def provider(url):
             return {"plugin": "openai", "dialect": "openai", "base_url": url, "models": ["*"],
                     "credentials": [{"key": "${BENCH_UPSTREAM_KEY}"}], "tls": {"ca_file": str(ca)}}
@@ -147,14 +164,31 @@ class Switchyard:
                           "tls": provider(f"https://localhost:{upstream.tls}/v1")},
             "models": models,
         }
-        config["records"] = {"enabled": False}  # what keeping them costs bench_records tells
-        if not logged:
+        if kind != "full":
+            config["records"] = {"enabled": False}
+        if kind == "relay":
             config["loggers"] = []
+        if kind == "durable":
+            config["ledger"] = {"durability": "disk"}
         self.gateway = Gateway(config, binary=binary, directory=home,
                                env={"BENCH_UPSTREAM_KEY": "sk-bench-upstream"})
         self.key = self.gateway.key
         self.pid = self.gateway.pid
         self._port = int(self.gateway.url.rpartition(":")[2])
+        if kind == "full":
+            self.price()
+
+    # What each model costs, and what it is sold for.
+    def price(self):
+        for name, book, amount in (("bought", "purchase", "1.5"), ("sold", "sale", "2")):
+            models = [*MODELS, *(f"tls-{model}" for model in MODELS)]  # as asked for, and upstream
+            prices = [{"model": model, "price": {"input": amount, "output": "6"}} for model in models]
+            answer = client.call(self.gateway.admin_url, "POST", "/admin/v1/prices",
+                                 {"name": name, "book": book, "currency": "USD", "prices": prices},
+                                 (self.gateway.state / "admin.token").read_text().strip())
+            if answer.status != 201:
+                raise RuntimeError(answer.text)
+        wait_for(lambda: "prices_loaded" in self.gateway.log(), what="the prices")
 
     def port(self, kind, tls):
         return self._port
@@ -175,6 +209,7 @@ def wait_for_port(port):
 # -- what is sent
 
 EVENT_INTERVAL_MS = 10
+BEHIND_SECONDS = 1.5  # within which books, records and sums come up to the last request
 PACED = f"sse-{EVENT_INTERVAL_MS}-100000000"
 MODELS = ("json", "idle", PACED)
 
@@ -222,14 +257,14 @@ class Bench:
 
     @staticmethod
     def subject_names():
-        return [name + tls for tls in ("", "-tls") for name in ("nginx", "relay", "logged")]
+        return [name + tls for tls in ("", "-tls") for name in ("nginx", "relay", "logged", "full")]
 
     def start(self, name):
         base = name.removesuffix("-tls")
         if base == "nginx":
             return Nginx(self.directory, self.upstream, self.certificates.ca)
         return Switchyard(self.directory, self.binary, self.upstream, self.certificates.ca,
-                          logged=base == "logged")
+                          base)
 
     def start_all(self, started):
         for name in self.names:
@@ -281,10 +316,14 @@ class Bench:
     def measure_request(self, proxy, name):
         port, key, body, _ = self.request_file(proxy, name, "json", stream=False)
         self.wrk(port, key, body, 1)  # warm: connections, caches, lazily made buffers
-        before = cpu_us(proxy.pid)
+        before, loops = cpu_us(proxy.pid), loops_us(proxy.pid)
         requests, duration_us = self.wrk(port, key, body, self.options.seconds)
-        return {"cpu_us": (cpu_us(proxy.pid) - before) / requests,
-                "per_s": requests * 1e6 / duration_us}
+        time.sleep(BEHIND_SECONDS)  # what is behind catches up
+        cpu, loops = cpu_us(proxy.pid) - before, loops_us(proxy.pid) - loops
+        if name.startswith("nginx"):
+            loops = cpu
+        return {"cpu_us": cpu / requests, "loops_us": loops / requests,
+                "behind_us": (cpu - loops) / requests, "per_s": requests * 1e6 / duration_us}
 
     def open_streams(self, proxy, name, model, count):
         port, _, _, file = self.request_file(proxy, name, model, stream=True)
@@ -363,6 +402,22 @@ class Bench:
                 "added_p99_us": through["p99_us"] - without["p99_us"],
                 "p50_us": through["p50_us"], "p99_us": through["p99_us"]}
 
+    def measure_durable(self, _, name):
+        subjects = {}
+        try:
+            numbers = {}
+            for kind in ("process", "disk"):
+                subject = subjects[kind] = self.start("relay" if kind == "process" else "durable")
+                port, _, _, file = self.request_file(subject, f"{name}-{kind}", "json", stream=False)
+                self.rate_run(port, file, DURABLE_RATE)
+                run = self.rate_run(port, file, DURABLE_RATE)
+                numbers |= {f"{kind}_p50_us": run["p50_us"], f"{kind}_p99_us": run["p99_us"]}
+        finally:
+            for subject in subjects.values():
+                subject.close()
+        numbers["added_p99_us"] = numbers["disk_p99_us"] - numbers["process_p99_us"]
+        return numbers
+
     def find_half_rate(self, proxies):
         if self.options.rate:
             self.half_rate = self.options.rate
@@ -392,8 +447,10 @@ class Bench:
 
     def run_figure(self, figure, proxies):
         names = list(self.names)
-        if figure in ("event", "memory", "latency"):
-            names = [name for name in names if not name.startswith("logged")]
+        if figure != "request":
+            names = [name for name in names if not name.startswith(("logged", "full"))]
+        if figure == "durable":
+            names = ["relay"]
         rounds = []
         for number in range(self.options.rounds):
             rounds.append({})
@@ -401,7 +458,7 @@ class Bench:
             shift = number % len(names)
             for name in names[shift:] + names[:shift]:
                 measured = getattr(self, f"measure_{figure}")(
-                    proxies[name.removesuffix("-tls")], name)
+                    proxies.get(name.removesuffix("-tls")), name)
                 rounds[-1][name] = measured
                 print(f"  {figure} {number + 1}/{self.options.rounds} {name:10} " + "  ".join(
                     f"{key} {value:.2f}" for key, value in measured.items()), file=sys.stderr)
@@ -428,6 +485,8 @@ def verdict(figure, name, column, value, ratio):
         return f"≤ {target} KB", value <= target
     if figure == "latency" and column == "added_p99_us" and name.startswith("relay"):
         return f"≤ {ADDED_P99_TARGET_US} µs", value <= ADDED_P99_TARGET_US
+    if figure == "durable" and column == "added_p99_us":
+        return f"≤ {DURABLE_P99_TARGET_US} µs", value <= DURABLE_P99_TARGET_US
     if column.startswith("cpu_us") and (figure, name) in TARGETS:
         target = TARGETS[(figure, name)]
         return f"≤ {target} ×", ratio <= target
@@ -439,11 +498,12 @@ def rows(figure, rounds):
     for column in columns(rounds):
         for name in rounds[0]:
             median, low, high = spread([one[name][column] for one in rounds])
-            ratios = [one[name][column] / one[ruler_of(name)][column]
-                      for one in rounds if one[ruler_of(name)][column] > 0]
+            ruler = ruler_of(name)
+            ratios = [one[name][column] / one[ruler][column]
+                      for one in rounds if ruler in one and one[ruler][column] > 0]
             ratio, ratio_low, ratio_high = spread(ratios) if ratios else (0, 0, 0)
             target, met = verdict(figure, name, column, median, ratio)
-            compared = "" if name == ruler_of(name) or column.startswith("base") else \
+            compared = "" if name == ruler or not ratios or column.startswith("base") else \
                 f"{ratio:.2f} ({ratio_low:.2f}–{ratio_high:.2f})"
             yield (column, name, f"{median:.1f} ({low:.1f}–{high:.1f})", compared, target,
                    "" if met is None else ("yes" if met else "**no**"))
@@ -457,6 +517,7 @@ TITLES = {
     "event": "CPU time per relayed stream event (µs), streams paced 10 ms, by number of streams",
     "memory": "Resident memory per open stream (KB), and before the streams (MB)",
     "latency": "Latency added by the proxy at half load (µs), and in all",
+    "durable": "Latency (µs) at 2,000 requests/s with `durability` `process` and `disk`, and what `disk` adds",
 }
 
 
@@ -497,7 +558,9 @@ def report(bench, results):
         text.append(BUSY)
     if hasattr(bench, "half_rate"):
         text.append(f"- Half load: {bench.half_rate} requests/s, 32 connections")
-    text += ["", "`relay`: key, plugin, limits and metrics. `logged`: with the jsonl logger writing a file too. "
+    text += ["", "`relay`: key, plugin, limits, metrics, a receipt in the books. `logged`: with the jsonl logger writing a "
+             "file too. `full`: everything on: charged by a price list, records and their sums, the logger. "
+             "`loops_us`: of the CPU time that of the event loops; `behind_us`: of all other threads. "
              "`-tls`: the upstream speaks TLS. A ratio is taken within each round.", ""]
     text += [table(figure, rounds) for figure, rounds in results.items()]
     text += ["## nginx.conf", "", "```nginx", (HERE / "nginx.conf").read_text().rstrip(), "```", ""]
@@ -507,8 +570,8 @@ def report(bench, results):
 def parse(arguments):
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--only", help="figures, comma-separated: " + ", ".join(FIGURES))
-    parser.add_argument("--subjects", help="beside nginx, comma-separated: relay, logged, relay-tls, "
-                        "logged-tls")
+    parser.add_argument("--subjects", help="beside nginx, comma-separated: relay, logged, full, relay-tls, "
+                        "logged-tls, full-tls")
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--seconds", type=int, default=5, help="of one measurement")
     parser.add_argument("--streams", type=lambda text: [int(one) for one in text.split(",")],

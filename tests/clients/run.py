@@ -110,10 +110,11 @@ def python(cache):
 class Aimock:
     """A mock upstream that nobody here wrote. It takes the upstream's key only: the gateway's must not get there."""
 
-    def __init__(self, node, packages):
+    def __init__(self, node, packages, *options):
         cli = packages / "node_modules" / "@copilotkit" / "aimock" / "dist" / "cli.js"
         self.process = subprocess.Popen(
-            [node, str(cli), "-p", "0", "-f", str(HERE / "fixtures"), "--journal-max", "0"],
+            [node, str(cli), "-p", "0", "-f", str(HERE / "fixtures"), "--journal-max", "0",
+             *options],
             env={**os.environ, "AIMOCK_API_KEYS": UPSTREAM_KEY},
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
         said = ""
@@ -270,13 +271,13 @@ def main():
     try:
         if options.sdk == "node":
             node, packages = javascript(cache)
-            tests = ["sdk.test.mjs", "dialects.test.mjs"]
+            tests = ["sdk.test.mjs", "dialects.test.mjs", "ai.test.mjs"]
             for file in tests:
                 shutil.copy(HERE / file, packages)  # beside node_modules, where imports look
             with Aimock(node, packages) as aimock:
                 return run_sdk([[node, "--test", *tests]], packages, aimock)
         interpreter = str(python(cache))
-        commands = [[interpreter, "-B", str(HERE / file)] for file in ("sdk_test.py", "dialects_test.py")]
+        commands = [[interpreter, "-B", str(HERE / file)] for file in ("sdk_test.py", "dialects_test.py", "langchain_test.py")]
         try:
             node, packages = javascript(cache)
         except Skipped:

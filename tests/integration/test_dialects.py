@@ -16,6 +16,7 @@ from providers.local import LlamaCpp, Ollama, Vllm
 from providers.minimax import MiniMax
 from providers.mistral import Mistral
 from providers.moonshot import Moonshot
+from providers.openai import OpenAI
 from providers.openrouter import OpenRouter
 from providers.qwen import Qwen
 from providers.ranking import Jina, Voyage
@@ -26,7 +27,7 @@ from providers.wenxin import Wenxin
 
 FAMILIES = {"azure": Azure, "azure-classic": AzureClassic, "deepseek": DeepSeek, "doubao": Doubao, "glm": Glm,
             "grok": Grok, "groq": Groq, "hunyuan": Hunyuan, "llamacpp": LlamaCpp, "minimax": MiniMax,
-            "mistral": Mistral, "moonshot": Moonshot, "ollama": Ollama, "openrouter": OpenRouter, "qwen": Qwen,
+            "mistral": Mistral, "moonshot": Moonshot, "ollama": Ollama, "openai": OpenAI, "openrouter": OpenRouter, "qwen": Qwen,
             "spark": Spark, "stepfun": StepFun, "together": Together, "vllm": Vllm, "wenxin": Wenxin}
 # What a client of OpenAI's may well send to anybody.
 MANY = {"temperature": 0, "max_completion_tokens": 50, "seed": 3, "user": "u-1", "stop": "END",
@@ -170,6 +171,20 @@ class Dialects(unittest.TestCase):
                              "/response_format" if family.lost_schema else None)
             told = json.dumps(family.bodies[-1])
             self.assertIn("city", told)
+        self.each(check)
+
+    def test_an_answer_that_misses_a_schema_is_a_fault_where_it_was_said_in_words(self):
+        def check(name, family, stream):
+            answer = self.stage.chat(f"{name}/{family.model}", stream, messages=asked("misfit"), response_format=SCHEMA)
+            if not family.lost_schema:
+                return self.assertIn("7}", answer.text)
+            record = self.stage.record(answer)
+            self.assertEqual(record["error_code"], "schema_mismatch", answer.text)
+            if not stream:
+                self.assertEqual((answer.status, answer.error["code"]), (502, "schema_mismatch"), answer.text)
+                return self.assertIn("/city: another type", answer.error["message"])
+            last = json.loads(answer.events()[-1])
+            self.assertEqual(last["error"]["code"], "schema_mismatch")
         self.each(check)
 
     def test_how_answers_end(self):

@@ -46,12 +46,24 @@ class Strategies(unittest.TestCase):
             "shares": alias([{"target": "up/m", "weight": 6}, {"target": "east/m", "weight": 3},
                              {"target": "west/m"}], ("weighted", {})),
             "cheap": alias(priced, ("cost", {})),
-            "quick": alias(["up/slow", "east/m"], ("latency", {"explore_percent": 100})),
+            "looks": alias(["up/slow", "east/m"], ("latency", {"explore_percent": 100})),
+            "quick": alias(["up/slow", "east/m"], ("latency", {"explore_percent": 0})),
             "tiers": alias([{"target": "up/m", "priority": 1}, "east/m", "west/m"],
                            ("priority", {}), ("weighted", {})),
             "next-best": alias([{"target": "up/m", "weight": 1},
                                 {"target": "east/status-500", "weight": 1000000}],
                                ("weighted", {})),
+            "kept": alias(three, ("sticky", {})),
+            "trial": alias([{"target": "up/m", "tags": {"variant": "old"}},
+                            {"target": "east/m", "tags": {"variant": "new"}}],
+                           ("split", {"experiment": "t1", "variants": {"old": 0, "new": 1}})),
+            "fails": alias([{"target": "up/m", "tags": {"variant": "old"}},
+                            {"target": "east/status-500", "tags": {"variant": "new"}}],
+                           ("split", {"experiment": "t1", "variants": {"old": 0, "new": 1}})),
+            "able": alias([{"target": "up/m", "tags": {"bench": "9"}},
+                           {"target": "east/m", "tags": {"open": "yes", "bench": "5"}},
+                           {"target": "west/m", "tags": {"open": "yes", "bench": "7"}}],
+                          ("capability", {"require": {"open": True}, "rank_by": "bench"})),
             "throws": alias(three, ("faulty", {"how": "throw"})),
             "forgets": alias(three, ("priority", {}), ("faulty", {"how": "forget"})),
             "plain": three,
@@ -108,15 +120,45 @@ class Strategies(unittest.TestCase):
             return good(exchange)
 
         self.stage.upstream.add("slow", slow)
-        # Whoever is not measured is asked at once: after two requests both are.
-        shares, record = self.ask("quick", 2)
+        # Whoever is not measured is asked at once: after two requests both are. What was measured is the
+        # targets', whichever alias asks them.
+        shares, record = self.ask("looks", 2)
         self.assertEqual(shares, {"up": 1, "east": 1})
         self.assertEqual(record["route_reason"],
-                         "alias quick: latency not measured yet, explored (of 2)")
+                         "alias looks: latency not measured yet, looked at (of 2)")
         shares, record = self.ask("quick", 20)
         self.assertEqual(shares, {"east": 20})
         self.assertRegex(record["route_reason"],
                          r"^alias quick: latency answer (<1|\d+) ms, 0 in flight \(of 2\)$")
+
+    def test_a_session_goes_home_and_another_accounts_does_not_matter(self):
+        homes = {}
+        for session in ("s1", "s2", "s3", "s4", "s5", "s6", "s7", "s8"):
+            answers = [self.stage.chat("kept", headers={"X-Switchyard-Session": session})
+                       for _ in range(3)]
+            found = [self.stage.record(answer) for answer in answers]
+            self.assertEqual(len({record["provider"] for record in found}), 1)
+            self.assertEqual(found[0]["route_reason"], "alias kept: sticky home of the session (of 3)")
+            homes[session] = found[0]["provider"]
+        self.assertGreater(len(set(homes.values())), 1, homes)
+        shares, record = self.ask("kept", 3)
+        self.assertEqual(len(shares), 1, shares)
+        self.assertEqual(record["route_reason"],
+                         "alias kept: sticky home of the prompt's start (of 3)")
+
+    def test_an_experiment_is_named_in_the_record(self):
+        shares, record = self.ask("trial", 5)
+        self.assertEqual(shares, {"east": 5})
+        self.assertEqual(record["route_reason"], "alias trial: split t1=new (of 2)")
+        shares, record = self.ask("fails", 2)
+        self.assertEqual(shares, {"up": 2})
+        self.assertEqual(record["fallback_path"], "east/status-500:server > up/m:ok")
+
+    def test_who_lacks_what_is_required_is_left_out(self):
+        shares, record = self.ask("able", 3)
+        self.assertEqual(shares, {"west": 3})
+        self.assertEqual(record["route_reason"],
+                         "alias able: capability 7: bench (of 3, 1 excluded)")
 
     def test_the_second_strategy_decides_among_equals(self):
         shares, record = self.ask("tiers", 40)

@@ -68,7 +68,7 @@ class Surfaces(unittest.TestCase):
                 "claude": {"plugin": "anthropic", "base_url": cls.vendor.origin + "/v1",
                            "models": ["claude-opus-5-5", "native", "counting"], **common},
                 "google": {"plugin": "gemini", "base_url": cls.vendor.origin + "/v1beta",
-                           "models": ["gemini-3.8-flash"], **common}},
+                           "models": ["gemini-3.8-flash", "native"], **common}},
             up={"models": ["good", "m", "e", "quota", "cut-between-events"]})
         cls.addClassCleanup(cls.stage.close)
 
@@ -300,6 +300,51 @@ class Gemini(Surfaces):
             self.assertEqual(pieces[-1]["candidates"][0]["finishReason"], "STOP")
             self.assertEqual(pieces[-1]["usageMetadata"], whole["usageMetadata"])
             self.assertNotIn("usageMetadata", pieces[0])
+
+    def test_native_passage_changes_names_and_what_the_operator_set(self):
+        sent = {"candidates": [{"content": {"parts": [{"odd": 1.50}]}, "finishReason": "NEW"}], "odd": [1e3],
+                "usageMetadata": {"promptTokenCount": 5, "candidatesTokenCount": 6}}
+        self.vendor.add("native:generateContent", lambda exchange: exchange.answer(body=sent))
+        body = '{ "future":{"x":[1.0,1e3]},"contents":[{"role":"user","parts":[{"text":"x","new":1}]}]}'
+        answer = self.post("/v1beta/models/google/native:generateContent", body, key="x-goog-api-key")
+        self.assertEqual((answer.status, answer.text), (200, json.dumps(sent)))
+        self.assertIsNone(answer.header("x-switchyard-dropped"))
+        request = self.vendor.requests[-1]
+        self.assertEqual(request.body.decode(), body[:-1] + ',"store":false}')
+        self.assertEqual(self.stage.record(answer)("tokens_in", "tokens_out", "final_status"), (5, 6, "ok"))
+
+        # A stream keeps its pieces; one that ends without a reason to is a fault.
+        for reason, fault in (("STOP", False), (None, True)):
+            pieces = [{"candidates": [{"content": {"parts": [{"text": "Hel"}]}, "odd": 1}]},
+                      {"candidates": [{"content": {"parts": [{"text": "lo"}]}, "finishReason": reason}]}]
+
+            def stream(exchange, pieces=pieces):
+                exchange.start_stream()
+                for piece in pieces:
+                    exchange.event(piece)
+                exchange.last_chunk()
+                return True
+            self.vendor.add("native:streamGenerateContent", stream)
+            said = self.post("/v1beta/models/google/native:streamGenerateContent?alt=sse", body,
+                             key="x-goog-api-key").events()
+            self.assertEqual([json.loads(each) for each in said[:2]], pieces)
+            self.assertEqual(["error" in json.loads(each) for each in said[2:]], [True] if fault else [])
+
+    def test_tokens_and_embeddings_go_natively_too(self):
+        asked = {"generateContentRequest": {"model": "models/google/native", "contents": self.CONTENTS}}
+        answers = {"countTokens": (asked, {"totalTokens": 7, "odd": 1}),
+                   "embedContent": ({"content": {"parts": [{"text": "a"}]}, "future": 1},
+                                    {"embedding": {"values": [1.0]}, "odd": 1}),
+                   "batchEmbedContents": ({"requests": [{"model": "models/google/native", "taskType": "x",
+                                                         "content": {"parts": [{"text": "a"}]}}]},
+                                          {"embeddings": [{"values": [1.0]}]})}
+        for method, (body, sent) in answers.items():
+            with self.subTest(method):
+                self.vendor.add(f"native:{method}", lambda exchange, sent=sent: exchange.answer(body=sent))
+                answer = self.post(f"/v1beta/models/google/native:{method}", body, key="x-goog-api-key")
+                self.assertEqual((answer.status, answer.json()), (200, sent), answer.text)
+                seen = self.vendor.requests[-1].body.decode()
+                self.assertEqual(seen, json.dumps(body).replace("models/google/native", "models/native"))
 
     def test_the_key_in_the_query_is_taken_and_told_to_nobody(self):
         path = f"/v1beta/models/up/good:generateContent?key={self.stage.key}"

@@ -477,7 +477,7 @@ def status(exchange, code, retry_after):
         503: error_body("That model is currently overloaded.", "service_unavailable_error",
                         "server_is_overloaded"),
     }
-    headers["x-ratelimit-remaining-requests"] = "0"
+    headers["x-ratelimit-remaining-requests"] = "0" if code == 429 else "7"
     headers["Set-Cookie"] = "upstream=1"
     return exchange.answer(code, bodies.get(code, error_body("The server had an error.")), headers)
 

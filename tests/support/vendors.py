@@ -78,7 +78,8 @@ def check_anthropic(request):
         calls = [block["id"] for block in content if block["type"] == "tool_use"]
     for tool in body.get("tools", []):
         if "type" not in tool:
-            known(tool, {"name", "description", "input_schema", "strict", "cache_control"}, "tools")
+            known(tool, {"name", "description", "input_schema", "strict", "cache_control",
+                         "eager_input_streaming"}, "tools")
             need(tool["input_schema"].get("type") == "object", "tools.input_schema.type")
     need("tool_choice" not in body or body.get("tools"), "tool_choice without tools")
     if body["model"].startswith("claude-opus-5"):
@@ -180,8 +181,11 @@ def anthropic_events(message):
 def check_gemini(request):
     need(request.header("x-goog-api-key"), "API key not valid.")
     need("key=" not in request.target, "a key in the URL")
-    body = json.loads(request.body)
-    known(body, GEMINI_MEMBERS, "body")
+    return check_gemini_body(json.loads(request.body), GEMINI_MEMBERS)
+
+
+def check_gemini_body(body, members):
+    known(body, members, "body")
     known(body.get("generationConfig", {}), GEMINI_GENERATION, "generationConfig")
     need(body["contents"], "contents is not specified")
     names = {}
@@ -235,11 +239,15 @@ def gemini(exchange):
         return exchange.answer(400, {"error": {"code": 400, "message": str(error),
                                                "status": "INVALID_ARGUMENT"}})
     model = request.target.split("/models/")[1].split(":")[0]
+    return gemini_answer(exchange, body, model, ":streamGenerateContent" in request.target)
+
+
+def gemini_answer(exchange, body, model, stream):
     parts = gemini_parts(body)
     usage = {"promptTokenCount": 912, "cachedContentTokenCount": 900, "candidatesTokenCount": 24,
              "thoughtsTokenCount": 7, "totalTokenCount": 943}
     common = {"modelVersion": model, "responseId": "resp-1"}
-    if ":streamGenerateContent" not in request.target:
+    if not stream:
         return exchange.answer(body={"candidates": [{
             "content": {"role": "model", "parts": parts}, "finishReason": "STOP", "index": 0}],
             "usageMetadata": usage, **common})

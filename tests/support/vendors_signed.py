@@ -56,6 +56,7 @@ class Vendor:
 
         class Handler(http.server.BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
+            disable_nagle_algorithm = True  # head and body are two writes
 
             def handle_any(self):
                 length = int(self.headers.get("content-length", 0))

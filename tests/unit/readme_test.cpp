@@ -60,7 +60,7 @@ std::shared_ptr<const config::Config> load(const std::filesystem::path& file) {
 TEST_CASE("readme: its configuration and its dialect file are valid", "[unit][docs]") {
   const Scratch scratch;
   const auto shown = blocks("json");
-  REQUIRE(shown.size() == 3);
+  REQUIRE(shown.size() == 4);
   const auto small = load(scratch.write("switchyard.json", shown[0]));
   REQUIRE(small->providers.size() == 3);
   REQUIRE(small->models.size() == 2);
@@ -71,7 +71,10 @@ TEST_CASE("readme: its configuration and its dialect file are valid", "[unit][do
       R"({"providers": {"example": {"credentials": [{"key": "${OPENAI_API_KEY}"}]}}})"));
   REQUIRE(example->providers.at(0).base_url == "https://api.example.com/v1");
 
-  const auto logging = load(scratch.write("logging.json", shown[2]));
+  const auto features = load(scratch.write("features.json", shown[2]));
+  REQUIRE(features->features.at(0).fallback.size() == 2);
+
+  const auto logging = load(scratch.write("logging.json", shown[3]));
   REQUIRE(logging->destinations.at(0).credential.reveal() == "token-c");
   REQUIRE(logging->loggers.at(1).destinations == std::vector<std::string>{"collector"});
 }

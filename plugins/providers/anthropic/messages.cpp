@@ -417,6 +417,7 @@ void UpstreamBody::write_call(std::string_view call, const Place& place) {
   json_.key("input");
   swy::write_call_input(writer_, call, place, losses_);
   write_cache(json::find(call, "cache_control"));
+  losses_.add_unless_null(place, "extra_content", json::find(call, "extra_content"));
   json_.close_object();
 }
 

@@ -123,6 +123,7 @@ class Translator {
         json_(upstream.body.json()),
         losses_(upstream.losses),
         strings_(upstream.strings),
+        pictures_(upstream.pictures),
         family_(family_of(request.model())),
         reasoning_(swy::read_reasoning(request, upstream.losses)) {}
 
@@ -212,6 +213,7 @@ class Translator {
     json_.key("messages").open_array();
     for (const swy::ChatMessage& message : messages_) {
       const swy::Place here{&list, {}, message.index};
+      losses_.add_unless_null(here, "name", message.name);
       if (message.role == swy::ChatRole::kUser) {
         if (put_content("user", message.content, here)) put_cache_point(message.cache_control);
       } else if (message.role == swy::ChatRole::kAssistant) {
@@ -267,7 +269,9 @@ class Translator {
 
   bool put_image(std::string_view role, std::string_view image, const swy::Place& here) {
     swy::DataUrl url;
-    const std::string_view text = strings_.plain(json::find(image, "url"));
+    std::string_view text = strings_.plain(json::find(image, "url"));
+    const std::string* const fetched = pictures_ != nullptr ? pictures_->data(text) : nullptr;
+    if (fetched != nullptr) text = *fetched;
     if (!swy::parse_data_url(text, url) || !url.base64) {
       refuse("image_url: Converse takes images as base64 data: URLs only");
       return false;
@@ -400,6 +404,8 @@ class Translator {
     if (json::type_of(function) != 'o') {
       return refuse("messages: tool calls other than of functions are not offered");
     }
+    const std::string_view extra = json::find(call, "extra_content");
+    losses_.add_unless_null(swy::Place{&list, {}, index}, "extra_content", extra);
     block("assistant");
     json_.open_object().key("toolUse").open_object();
     json_.key("toolUseId").text(tool_id(text_of(call, "id")));
@@ -656,6 +662,9 @@ class Translator {
   template <class Key>
   void put_reasoning_request(const Key& key) {
     const std::string_view effort = reasoning_.effort;
+    if (reasoning_.budget > 0 && family_ != Family::kClaudeBudget) {
+      losses_.add(swy::Place{nullptr, "reasoning"}, "max_tokens");
+    }
     if (thinks()) {
       if (!key("thinking")) return;
       json_.open_object().key("type");
@@ -711,6 +720,7 @@ class Translator {
   json::Writer& json_;
   swy::Losses& losses_;
   swy::PlainStrings& strings_;
+  const swy::Pictures* pictures_;
   Family family_;
   swy::ChatReasoning reasoning_;
   std::vector<swy::ChatMessage> messages_;

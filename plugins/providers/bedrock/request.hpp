@@ -6,6 +6,7 @@
 #include <string>
 #include <string_view>
 #include <switchyard/chat_request.hpp>
+#include <switchyard/pictures.hpp>
 #include <switchyard/provider.hpp>
 
 namespace bedrock {
@@ -24,6 +25,7 @@ struct Upstream {
   swy::BodyWriter body;  // its long values are views into the request, or into strings
   swy::Losses losses;
   swy::PlainStrings strings;
+  const swy::Pictures* pictures = nullptr;  // those that were fetched
 };
 
 // An error says what Converse can't take.

@@ -57,6 +57,10 @@ Operation::Operation(const Settings& settings, swy::Signer signer, const swy::Re
       answer_(request, created, kFormat) {}
 
 swy::Next Operation::step(const swy::Event& event, swy::Out& out) {
+  if (pictures_.wanted() && event.kind() != SWY_EV_START) {
+    const auto next = pictures_.step(event, out);
+    return next ? *next : send(out);
+  }
   switch (event.kind()) {
     case SWY_EV_START:
       return start(out);
@@ -82,7 +86,13 @@ swy::Next Operation::start(swy::Out& out) {
   if (request_.task() != "chat") {
     return fail({SWY_CLS_NOT_OFFERED, "bedrock does chat only"}, out);
   }
+  pictures_.find(request_.value("messages"));
+  return pictures_.wanted() ? pictures_.start(out) : send(out);
+}
+
+swy::Next Operation::send(swy::Out& out) {
   Upstream upstream;
+  upstream.pictures = &pictures_;
   if (auto refused = to_upstream(request_, upstream)) return fail(*refused, out);
   upstream.losses.emit(out);
 

@@ -40,6 +40,7 @@ class Operation {
   };
 
   swy::Next start(swy::Out& out);
+  swy::Next send(swy::Out& out);
   swy::Next sign(const swy::Event& event, swy::Out& out);
   swy::Next on_head(const swy::Event& event);
   swy::Next on_data(const swy::Event& event, swy::Out& out);
@@ -68,6 +69,7 @@ class Operation {
   const Settings* settings_;
   swy::Signer signer_;
   swy::Request request_;
+  swy::Pictures pictures_;  // which Converse does not fetch by itself
   bool streaming_, signs_;
   bool wants_thoughts_back_;
   unsigned status_ = 0;

@@ -145,9 +145,12 @@ void ChatBody::write_calls(const Message& message, const Place& here) {
     json_.key("tool_plan");
     writer_.string_of(json::inside(message.reasoning_content));
   }
+  const Place list{&here, "tool_calls"};
   json_.key("tool_calls").open_array();
-  while (calls.element()) {
+  for (std::int64_t i = 0; calls.element(); ++i) {
     const std::string_view call = calls.value();
+    const std::string_view extra = json::find(call, "extra_content");
+    losses_.add_unless_null(Place{&list, {}, i}, "extra_content", extra);
     const std::string_view function = json::find(call, "function");
     const std::string_view name = json::find(function, "name");
     const std::string_view arguments = json::find(function, "arguments");
@@ -188,6 +191,7 @@ void ChatBody::write_content(const Message& message, const Place& here) {
 void ChatBody::write_part(std::string_view part, const Place& place) {
   swy::ChatPart read;
   if (!swy::read_part(part, read, place, losses_)) return losses_.add(place);
+  if (!read.cache.empty()) losses_.add(place, "cache_control");
   if (read.type == "text" || read.type == "refusal") {
     json_.open_object().key("type").text("text").key("text");
     writer_.string_of(json::inside(read.type == "text" ? read.text : read.refusal));
@@ -220,6 +224,7 @@ void ChatBody::write_tools() {
       continue;
     }
     const swy::ChatFunction function = swy::read_function(tool, inner, losses_);
+    losses_.add_unless_null(here, "cache_control", json::find(tool, "cache_control"));
     strict |= function.strict;
     json_.open_object().key("type").text("function").key("function");
     swy::open_function(writer_, function);

@@ -25,6 +25,8 @@ extern const swy::SchemaRules kSchemaRules;
 struct Settings {
   std::string safety_settings;  // JSON array, or empty
   bool send_store = true;       // "store": AI Studio knows it, others refuse it
+  bool vertex = false;
+  std::string token_url = "https://oauth2.googleapis.com/token";
 };
 
 // Writes the body in its constructor; it holds views into the request.

@@ -44,16 +44,6 @@ std::string lower(std::string_view text) {
   return out;
 }
 
-// Google's reasons in OpenAI's words.
-std::string_view finish_reason(std::string_view reason, bool called) {
-  if (any_of(reason, {"MAX_TOKENS", "CONTINUATION"})) return "length";
-  if (any_of(reason,
-             {"SAFETY", "RECITATION", "BLOCKLIST", "PROHIBITED_CONTENT", "SPII", "IMAGE_SAFETY",
-              "IMAGE_PROHIBITED_CONTENT", "IMAGE_RECITATION", "MODEL_ARMOR"})) {
-    return "content_filter";
-  }
-  return called ? "tool_calls" : "stop";  // STOP, LANGUAGE, OTHER, and what is yet to come
-}
 // The model wrote what nobody can read; trying again may help.
 bool is_failure(std::string_view reason) {
   return any_of(reason, {"MALFORMED_FUNCTION_CALL", "UNEXPECTED_TOOL_CALL", "TOO_MANY_TOOL_CALLS",
@@ -127,6 +117,16 @@ bool append_floats(std::string& out, std::string_view values) {
 
 }  // namespace
 
+std::string_view finish_reason(std::string_view reason, bool called) {
+  if (any_of(reason, {"MAX_TOKENS", "CONTINUATION"})) return "length";
+  if (any_of(reason,
+             {"SAFETY", "RECITATION", "BLOCKLIST", "PROHIBITED_CONTENT", "SPII", "IMAGE_SAFETY",
+              "IMAGE_PROHIBITED_CONTENT", "IMAGE_RECITATION", "MODEL_ARMOR"})) {
+    return "content_filter";
+  }
+  return called ? "tool_calls" : "stop";  // STOP, LANGUAGE, OTHER, and what is yet to come
+}
+
 swy::Refusal read_refusal(unsigned status, std::uint32_t retry_after_ms, std::string_view body) {
   if (json::Cursor cursor(body); cursor.type() == 'a') body = json::at(body, 0);
   const std::string_view error = json::find(body, "error");
@@ -163,15 +163,21 @@ swy::Result<Settings> parse_settings(std::string_view config_json) {
   Settings settings;
   const std::string_view given = json::find(config_json, "settings");
   settings.safety_settings = json::find(given, "safety_settings");
-  settings.send_store = json::find(given, "send_store") != "false";
+  settings.vertex = json::is_true(json::find(given, "vertex"));
+  // Vertex refuses the member.
+  settings.send_store = !settings.vertex && json::find(given, "send_store") != "false";
+  if (auto url = json::to_text(json::find(given, "token_url"))) settings.token_url = *url;
   return settings;
 }
 
 // ---- operation ----
 
-Operation::Operation(const Settings& settings, const swy::Request& request, std::int64_t now)
+Operation::Operation(const Settings& settings, const swy::Request& request, std::int64_t now,
+                     swy::Signer signer)
     : settings_(&settings),
       request_(request),
+      signer_(signer),
+      now_(now),
       streaming_(request.stream() && request.task() == "chat"),
       answer_(request, now, kFormat) {
   if (request.find("web_search_options") != nullptr) answer_.keep_text();
@@ -197,6 +203,16 @@ swy::Next Operation::step(const swy::Event& event, swy::Out& out) {
 }
 
 swy::Next Operation::start(swy::Out& out) {
+  return needs_token(out) ? ask_for_token(out) : start_task(out);
+}
+
+swy::Next Operation::start_task(swy::Out& out) {
+  if (settings_->vertex &&
+      (request_.task() == "models" || (request_.task() == "embeddings" && !native()))) {
+    return swy::Next::fail(
+        {SWY_CLS_NOT_OFFERED, "Vertex does not offer " + std::string(request_.task())});
+  }
+  if (native() && request_.task() != "models") return start_native(out);
   if (request_.task() == "chat") return start_chat(out);
   if (request_.task() == "embeddings") return start_embeddings(out);
   if (request_.task() == "models") return ask_for_models(out);
@@ -237,7 +253,11 @@ swy::Next Operation::ask_for_models(swy::Out& out) {
 void Operation::begin(swy::Out& out, std::string_view method, std::string_view path,
                       std::uint32_t framing) {
   out.begin(method, path, framing);
-  out.auth("header", "x-goog-api-key");
+  if (settings_->vertex && !account().empty()) {
+    out.auth("bearer", {}, kToken);
+  } else {
+    out.auth("header", "x-goog-api-key");
+  }
   out.header("accept", framing == SWY_FRAME_SSE ? "text/event-stream" : "application/json");
   for (const std::string_view name : {"traceparent", "tracestate"}) {
     const std::string_view value = request_.header(name);
@@ -264,7 +284,9 @@ swy::Next Operation::on_head(const swy::Event& event) {
 }
 
 swy::Next Operation::on_data(const swy::Event& event, swy::Out& out) {
+  if (exchanging_) return refused_token();
   if (status_ >= 300) return refuse(event.data(), out);
+  if (native() && request_.task() != "models") return on_native(event.data(), out);
   if (request_.task() == "models") return on_models(event.data(), out);
   if (request_.task() == "embeddings") return on_embeddings(event.data(), out);
   const swy::Next next = on_response(event.data(), out);
@@ -273,7 +295,16 @@ swy::Next Operation::on_data(const swy::Event& event, swy::Out& out) {
 
 // Google marks the end by ending; only a reason to finish tells it from a cut.
 swy::Next Operation::on_end(swy::Out& out) {
+  if (exchanging_) {
+    if (status_ >= 300) return refused_token();
+    exchanging_ = false;
+    return start_task(out);
+  }
   if (status_ >= 300) return refuse({}, out);
+  if (native()) {
+    if (!native_finished_) return bad_answer("the answer ended without a finishReason");
+    return swy::Next::done();
+  }
   if (!answer_.any()) return bad_answer("the upstream's answer holds no candidate");
   if (!answer_.all_finished()) return bad_answer("the answer ended without a finishReason");
   answer_.end(out, usage_);

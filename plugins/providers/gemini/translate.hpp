@@ -9,27 +9,46 @@
 #include <switchyard/fault.hpp>
 #include <switchyard/json.hpp>
 #include <switchyard/provider.hpp>
+#include <switchyard/sign.hpp>
 #include <unordered_set>
 
 #include "providers/gemini/to_upstream.hpp"
 
 namespace gemini {
 
-// config_json: {"settings": {"safety_settings", "send_store"}}.
+inline constexpr std::string_view kDialect = "gemini";
+
+// config_json: {"settings": {"safety_settings", "send_store", "vertex", "token_url"}}.
 swy::Result<Settings> parse_settings(std::string_view config_json);
 
 // What an error means; `body` is whatever came, `status` 200 for an error within an answer.
 swy::Refusal read_refusal(unsigned status, std::uint32_t retry_after_ms, std::string_view body);
 
+// Google's reasons in OpenAI's words.
+std::string_view finish_reason(std::string_view reason, bool called);
+
 class Operation {
  public:
-  // now: seconds since 1970, for the answer's `created`.
-  Operation(const Settings& settings, const swy::Request& request, std::int64_t now);
+  // now: seconds since 1970, for the answer's `created` and a token's request.
+  Operation(const Settings& settings, const swy::Request& request, std::int64_t now,
+            swy::Signer signer = {});
 
   swy::Next step(const swy::Event& event, swy::Out& out);
 
  private:
+  static constexpr std::string_view kToken = "access";
+
   swy::Next start(swy::Out& out);
+  swy::Next start_task(swy::Out& out);
+  bool native() const { return request_.native() && request_.dialect() == kDialect; }
+  swy::Next start_native(swy::Out& out);
+  std::string own_members() const;
+  swy::Next on_native(std::string_view data, swy::Out& out);
+  bool read_native_candidate(std::string_view candidate, swy::Out& out);
+  bool needs_token(const swy::Out& out) const;
+  std::string_view account() const;
+  swy::Next ask_for_token(swy::Out& out);
+  swy::Next refused_token() const;
   swy::Next start_chat(swy::Out& out);
   swy::Next start_embeddings(swy::Out& out);
   swy::Next ask_for_models(swy::Out& out);
@@ -58,7 +77,11 @@ class Operation {
 
   const Settings* settings_;
   swy::Request request_;
+  swy::Signer signer_;
+  std::int64_t now_;
   bool streaming_;
+  bool exchanging_ = false;                        // the key for a token
+  bool native_finished_ = false, called_ = false;  // what a native answer said so far
   unsigned status_ = 0;
   std::uint32_t retry_after_ms_ = 0;
 

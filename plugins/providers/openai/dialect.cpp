@@ -192,6 +192,8 @@ class Reader {
       for (auto& [from, to] : pairs(member, place)) set(rules.rename, from, std::move(to));
     } else if (name == "drop") {
       for (std::string& each : strings(member, place)) rules.drop.push_back(std::move(each));
+    } else if (name == "extensions") {
+      read_extensions(member, place, rules);
     } else if (name == "pass") {
       (void)strings(member, place);  // forget_named() has done it
     } else if (name == "as_list") {
@@ -217,6 +219,8 @@ class Reader {
       numbers(member, place, rules.minimum);
     } else if (name == "maximum") {
       numbers(member, place, rules.maximum);
+    } else if (name == "items_max") {
+      numbers(member, place, rules.items_max);
     } else if (name == "to_header") {
       rules.to_header = pairs(member, place);
     } else if (name == "choices_max") {
@@ -240,6 +244,17 @@ class Reader {
     return true;
   }
 
+  void read_extensions(std::string_view value, const std::string& at, Rules& rules) {
+    rules.extensions = strings(value, at);
+    Rules none;
+    for (const std::string& each : rules.extensions) {
+      const bool known = none.lacks(kRequestExtensions, each) ||
+                         none.lacks(kMessageExtensions, each) ||
+                         none.lacks(kPartExtensions, each) || none.lacks(kCallExtensions, each);
+      if (!known) fault(at, "expected names of the canonical form's extensions");
+    }
+  }
+
   bool read_messages(std::string_view name, std::string_view member, const std::string& place,
                      Rules& rules) {
     if (name == "message_drop") {
@@ -261,6 +276,10 @@ class Reader {
       rules.text_only = word == "text";
       rules.content_needed = rules.text_only || word == "needed";
       if (!rules.content_needed) fault(place, "expected needed or text");
+    } else if (name == "data_pictures") {
+      rules.data_pictures = boolean(member, place);
+    } else if (name == "parts") {
+      rules.parts = strings(member, place);
     } else if (name == "reasoning_details") {
       rules.reasoning_details = boolean(member, place);
     } else if (name == "mistral_parts") {

@@ -14,6 +14,10 @@ bool contains(const std::vector<std::string>& list, std::string_view name) {
   return std::any_of(list.begin(), list.end(), [name](const std::string& s) { return name == s; });
 }
 
+std::string part_of(std::string_view type) {
+  return "a part of type \"" + std::string(type.substr(0, 40)) + "\"; the model takes ";
+}
+
 bool is_plain(char c) {
   return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
 }
@@ -44,11 +48,25 @@ void MessageEditor::instruct(const std::string& words) {
   replace(inside, 0, R"({"role":"system","content":)" + json::quoted(words) + (empty ? "}" : "},"));
 }
 
+// One look at what stands behind each quote: most conversations have none of these words.
+bool MessageEditor::mentions_extensions() const {
+  for (std::size_t at = messages_.find('"'); at != std::string_view::npos;
+       at = messages_.find('"', at + 1)) {
+    const std::string_view rest = messages_.substr(at + 1, 20);
+    const std::string_view word = rest.substr(0, rest.find('"'));
+    if (rules_.lacks(kMessageExtensions, word) || rules_.lacks(kCallExtensions, word)) return true;
+  }
+  return false;
+}
+
 // Most conversations need nothing, which a look for the words tells.
-bool MessageEditor::has_work() const {
+bool MessageEditor::has_work() {
+  extensions_ = mentions_extensions();
+  if (extensions_) return true;
   const auto mentioned = [this](std::string_view word) {
     return messages_.find(word) != std::string_view::npos;
   };
+  if ((!rules_.parts.empty() || rules_.data_pictures) && mentioned("\"type\"")) return true;
   if (rules_.text_only || rules_.content_needed || rules_.mistral_parts) return true;
   if (!rules_.between.empty() || rules_.reasoning_details) return true;
   if ((!rules_.calls_need.empty() || !rules_.call_ids.empty()) && mentioned("tool_call")) {
@@ -67,6 +85,10 @@ void MessageEditor::edit() {
     const std::string_view message = cursor.value();
     if (json::type_of(message) == 'o') edit_message(message, i);
   }
+  // What is taken out of a part or a call was found apart from what is changed there.
+  std::sort(edits_.begin(), edits_.end(), [](const Edit& a, const Edit& b) {
+    return a.from != b.from ? a.from < b.from : a.to < b.to;
+  });
 }
 
 bool MessageEditor::makes_calls(const Message& message) {
@@ -89,7 +111,8 @@ MessageEditor::Message MessageEditor::read(std::string_view message) {
     } else if (json::same(name, "reasoning_content")) {
       result.reasoning = value;
     } else if (json::same(name, "reasoning_details")) {
-      result.details = value;
+      // A block that says whose format it has is not this API's own.
+      if (json::find(json::at(value, 0), "format").empty()) result.details = value;
     }
   }
   return result;
@@ -110,8 +133,11 @@ void MessageEditor::edit_message(std::string_view message, std::int64_t index) {
     const std::size_t end = at(message) + cursor.offset();
     const bool rebuilt = rules_.reasoning_details && json::same(name, "reasoning_content") &&
                          json::type_of(value) == 's';
-    if (contains(rules_.message_drop, name) || rebuilt) {
-      const bool nothing = json::is_null(value) || value.size() == 2;
+    const bool foreign = rules_.reasoning_details && json::same(name, "reasoning_details") &&
+                         read_message.details.empty();
+    if (contains(rules_.message_drop, name) || rebuilt || foreign ||
+        rules_.lacks(kMessageExtensions, name)) {
+      const bool nothing = json::is_null(value) || value == "false" || value.size() == 2;
       if (!nothing && !rebuilt) losses_.add(place, name);
       removal.remove(name_at, end);
       continue;
@@ -145,8 +171,8 @@ void MessageEditor::edit_member(std::string_view name, std::string_view value,
     if (role != nullptr) edits_.push_back({at(value) + 1, at(value) + value.size() - 1, *role});
   } else if (json::same(name, "content")) {
     edit_content(value, message, place);
-  } else if (!rules_.call_ids.empty() && json::same(name, "tool_calls")) {
-    edit_calls(value);
+  } else if (json::same(name, "tool_calls")) {
+    edit_calls(value, place);
   } else if (!rules_.call_ids.empty() && json::same(name, "tool_call_id")) {
     put_call_id(value);
   }
@@ -157,59 +183,97 @@ void MessageEditor::edit_content(std::string_view content, const Message& messag
   if (rules_.content_needed && json::is_null(content)) return replace(content, "\"\"");
   if (json::type_of(content) != 'a') return;
   if (rules_.text_only) return join_text(content, place);
-  if (rules_.mistral_parts && message.role == "user") edit_parts(content);
+  const swy::Place list{&place, "content"};
+  std::vector<Edit> nowhere;  // of a part that is replaced as a whole
+  json::Cursor cursor(content);
+  cursor.array();
+  for (std::int64_t i = 0; cursor.element(); ++i) {
+    const std::string_view part = cursor.value();
+    check_part(part, place);
+    const bool whole = rules_.mistral_parts && message.role == "user" && edit_part(part);
+    if (!extensions_) continue;
+    leave_out_extensions(rules_, kPartExtensions, messages_, part, swy::Place{&list, {}, i},
+                         whole ? nowhere : edits_, losses_);
+  }
+}
+
+void MessageEditor::check_part(std::string_view part, const swy::Place& message) {
+  const std::string_view type = json::inside(json::find(part, "type"));
+  if (!rules_.parts.empty() && !contains(rules_.parts, type)) {
+    std::string takes;
+    for (const std::string& each : rules_.parts) takes += (takes.empty() ? "" : ", ") + each;
+    return refuse_part(part_of(type) + takes, message);
+  }
+  if (!rules_.data_pictures || type != "image_url") return;
+  const std::string_view value = json::find_path(part, "image_url.url");
+  const std::string url = json::to_text(value).value_or("");
+  if (!url.starts_with("http")) return;
+  const std::string* const data = pictures_ != nullptr ? pictures_->data(url) : nullptr;
+  if (data != nullptr) return replace(value, json::quoted(*data));
+  refuse_part("a picture by its address; this API takes them as data: URLs only", message);
+}
+
+void MessageEditor::refuse_part(std::string_view what, const swy::Place& message) {
+  if (refusal_) return;
+  swy::Losses where;
+  where.add(message, "content");
+  const std::string pointers = where.array();
+  refusal_ =
+      swy::Error{SWY_CLS_NOT_OFFERED, json::to_text(json::at(pointers, 0)).value_or("content") +
+                                          " has " + std::string(what)};
 }
 
 // A model that takes a string only reads the parts one after the other; what is no text it can't
 // have at all.
 void MessageEditor::join_text(std::string_view parts, const swy::Place& place) {
   std::string joined = "\"";
+  const swy::Place list{&place, "content"};
+  std::vector<Edit> nowhere;
   json::Cursor cursor(parts);
   cursor.array();
-  while (cursor.element()) {
+  for (std::int64_t i = 0; cursor.element(); ++i) {
     const std::string_view part = cursor.value();
+    leave_out_extensions(rules_, kPartExtensions, messages_, part, swy::Place{&list, {}, i},
+                         nowhere, losses_);
     const std::string_view type = json::inside(json::find(part, "type"));
-    if (type != "text" && !refusal_) {
-      swy::Losses where;
-      where.add(place, "content");
-      refusal_ = swy::Error{SWY_CLS_NOT_OFFERED,
-                            "the model takes text only, and " +
-                                json::to_text(json::at(where.array(), 0)).value_or("content") +
-                                " has a part of type \"" + std::string(type) + "\""};
-    }
+    if (type != "text") refuse_part(part_of(type) + "text", place);
     if (joined.size() > 1) joined += "\\n";
     joined += json::inside(json::find(part, "text"));
   }
   replace(parts, joined + '"');
 }
 
-// Mistral takes sound as a string, and a file as a document.
-void MessageEditor::edit_parts(std::string_view parts) {
-  json::Cursor cursor(parts);
-  cursor.array();
-  while (cursor.element()) {
-    const std::string_view part = cursor.value();
-    const std::string_view type = json::inside(json::find(part, "type"));
-    if (type == "input_audio") {
-      const std::string_view sound = json::find(part, "input_audio");
-      const std::string_view data = json::find(sound, "data");
-      if (json::type_of(data) == 's') replace(sound, std::string(data));
-    } else if (type == "file") {
-      const std::string_view file = json::find(part, "file");
-      const std::string_view data = json::find(file, "file_data");
-      const std::string_view name = json::find(file, "filename");
-      if (json::type_of(data) != 's') continue;
-      std::string document = R"({"type":"document_url","document_url":)" + std::string(data);
-      if (json::type_of(name) == 's') document.append(R"(,"document_name":)").append(name);
-      replace(part, document + "}");
-    }
+// Mistral takes sound as a string, and a file as a document. True where the whole part is replaced.
+bool MessageEditor::edit_part(std::string_view part) {
+  const std::string_view type = json::inside(json::find(part, "type"));
+  if (type == "input_audio") {
+    const std::string_view sound = json::find(part, "input_audio");
+    const std::string_view data = json::find(sound, "data");
+    if (json::type_of(data) == 's') replace(sound, std::string(data));
+    return false;
   }
+  if (type != "file") return false;
+  const std::string_view file = json::find(part, "file");
+  const std::string_view data = json::find(file, "file_data");
+  const std::string_view name = json::find(file, "filename");
+  if (json::type_of(data) != 's') return false;
+  std::string document = R"({"type":"document_url","document_url":)" + std::string(data);
+  if (json::type_of(name) == 's') document.append(R"(,"document_name":)").append(name);
+  replace(part, document + "}");
+  return true;
 }
 
-void MessageEditor::edit_calls(std::string_view calls) {
+void MessageEditor::edit_calls(std::string_view calls, const swy::Place& place) {
+  if (rules_.call_ids.empty() && !extensions_) return;
   json::Cursor cursor(calls);
   if (!cursor.array()) return;
-  while (cursor.element()) put_call_id(json::find(cursor.value(), "id"));
+  const swy::Place list{&place, "tool_calls"};
+  for (std::int64_t i = 0; cursor.element(); ++i) {
+    const std::string_view call = cursor.value();
+    if (!rules_.call_ids.empty()) put_call_id(json::find(call, "id"));
+    leave_out_extensions(rules_, kCallExtensions, messages_, call, swy::Place{&list, {}, i}, edits_,
+                         losses_);
+  }
 }
 
 void MessageEditor::put_call_id(std::string_view id) {

@@ -6,6 +6,7 @@
 #include <string>
 #include <string_view>
 #include <switchyard/chat_request.hpp>
+#include <switchyard/pictures.hpp>
 #include <vector>
 
 #include "providers/openai/edits.hpp"
@@ -16,8 +17,9 @@ namespace openai {
 class MessageEditor {
  public:
   // All that is given outlives the editor.
-  MessageEditor(const Rules& rules, std::string_view messages, swy::Losses& losses)
-      : rules_(rules), messages_(messages), losses_(losses) {}
+  MessageEditor(const Rules& rules, std::string_view messages, swy::Losses& losses,
+                const swy::Pictures* pictures = nullptr)
+      : rules_(rules), messages_(messages), losses_(losses), pictures_(pictures) {}
 
   // A system message of the gateway's own, before all others.
   void instruct(const std::string& words);
@@ -32,7 +34,8 @@ class MessageEditor {
     std::string_view role, content, calls, reasoning, details;
   };
 
-  bool has_work() const;
+  bool has_work();
+  bool mentions_extensions() const;
   void edit_message(std::string_view message, std::int64_t index);
   static Message read(std::string_view message);
   void put_between(std::string_view before, std::size_t at);
@@ -40,8 +43,10 @@ class MessageEditor {
                    const swy::Place& place);
   void edit_content(std::string_view content, const Message& message, const swy::Place& place);
   void join_text(std::string_view parts, const swy::Place& place);
-  void edit_parts(std::string_view parts);
-  void edit_calls(std::string_view calls);
+  bool edit_part(std::string_view part);
+  void check_part(std::string_view part, const swy::Place& message);
+  void refuse_part(std::string_view what, const swy::Place& message);
+  void edit_calls(std::string_view calls, const swy::Place& place);
   void put_call_id(std::string_view id);
   std::string missing_members(std::string_view message, const Message& read) const;
   static bool makes_calls(const Message& message);
@@ -57,11 +62,36 @@ class MessageEditor {
   const Rules& rules_;
   std::string_view messages_;
   swy::Losses& losses_;
+  const swy::Pictures* pictures_;
   std::vector<Edit> edits_;
   std::forward_list<std::string> own_;
   std::optional<swy::Error> refusal_;
-  std::string previous_;  // role of the message before
+  std::string previous_;     // role of the message before
+  bool extensions_ = false;  // some that this API does not know may be there
 };
+
+// Takes the members of `object` out that this API lacks of `some`, and tells of them. `text` is
+// what the edits are of.
+template <std::size_t n>
+void leave_out_extensions(const Rules& rules, const std::string_view (&some)[n],
+                          std::string_view text, std::string_view object, const swy::Place& place,
+                          std::vector<Edit>& edits, swy::Losses& losses) {
+  MemberRemoval removal(edits);
+  const auto start = static_cast<std::size_t>(object.data() - text.data());
+  swy::json::Cursor cursor(object);
+  std::string_view name;
+  if (!cursor.object()) return;
+  while (cursor.member(name)) {
+    removal.begin(start + cursor.name_offset());
+    const std::string_view value = cursor.value();
+    if (!rules.lacks(some, name)) {
+      removal.keep(start + cursor.offset());
+      continue;
+    }
+    losses.add_unless_null(place, name, value);
+    removal.remove(start + cursor.name_offset(), start + cursor.offset());
+  }
+}
 
 // The id in nine letters and digits: itself where it is so, else always the same nine.
 std::string nine_characters(std::string_view id);

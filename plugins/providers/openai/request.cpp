@@ -30,6 +30,13 @@ std::string as_key(std::string_view value) {
   return type == 't' || type == 'f' ? std::string(value) : std::string();
 }
 
+// The effort that comes nearest to a budget of tokens.
+std::string_view effort_of(std::int64_t budget) {
+  if (budget <= 0) return "none";
+  if (budget <= 2048) return "low";
+  return budget <= 8192 ? "medium" : "high";
+}
+
 // The two ways in which vendors have thinking switched off.
 bool says_off(std::string_view thinking, std::string_view enabled) {
   return enabled == "false" || json::inside(json::find(thinking, "type")) == "disabled";
@@ -100,8 +107,12 @@ std::string upstream_path(const Dialect& dialect, const Pairs& query, const std:
   return out;
 }
 
-UpstreamBody::UpstreamBody(const Dialect& dialect, const swy::Request& request)
-    : dialect_(dialect), rules_(dialect.rules_for(request.model())), request_(request) {
+UpstreamBody::UpstreamBody(const Dialect& dialect, const swy::Request& request,
+                           const swy::Pictures* pictures)
+    : dialect_(dialect),
+      rules_(dialect.rules_for(request.model())),
+      request_(request),
+      pictures_(pictures) {
   const std::string_view body = request.body();
   const std::size_t n = request.member_count();
   if (n == 0) {
@@ -139,16 +150,78 @@ void UpstreamBody::look_around() {
   if (rules_.tool_choice.none == "no_tools") {
     no_tools_ = json::inside(request_.value("tool_choice")) == "none";
   }
+  read_reasoning();
   if (!rules_.tool_choice.when_thinking) return;
   thinking_off_ = says_off(request_.value("thinking"), request_.value("enable_thinking"));
   const Named<Pairs>* const efforts = look_up(rules_.instead, "reasoning_effort");
-  const Pairs* const effort =
-      efforts != nullptr ? look_up(*efforts, as_key(request_.value("reasoning_effort"))) : nullptr;
+  const Pairs* const effort = efforts != nullptr ? look_up(*efforts, as_key(effort_)) : nullptr;
   if (effort == nullptr) return;
   const std::string* const thinking = look_up(*effort, "thinking");
   const std::string* const enabled = look_up(*effort, "enable_thinking");
   thinking_off_ |= says_off(thinking != nullptr ? std::string_view(*thinking) : "",
                             enabled != nullptr ? std::string_view(*enabled) : "");
+}
+
+// What `reasoning` says becomes reasoning_effort where the API knows only that: the model is left
+// to think as it likes where nothing but "enabled" is said.
+void UpstreamBody::read_reasoning() {
+  effort_ = request_.value("reasoning_effort");
+  const std::string_view reasoning = request_.value("reasoning");
+  if (json::is_null(reasoning) || !rules_.lacks(kRequestExtensions, "reasoning")) return;
+  if (contains(rules_.drop, "reasoning")) return;
+  const swy::Place place{nullptr, "reasoning"};
+  std::string_view effort, name;
+  bool off = false;
+  json::Cursor cursor(reasoning);
+  if (!cursor.object()) return losses_.add("reasoning");
+  while (cursor.member(name)) {
+    const std::string_view value = cursor.value();
+    if (json::same(name, "effort")) {
+      effort = json::inside(value);
+    } else if (json::same(name, "enabled")) {
+      off = value == "false";
+    } else if (!asks_for_nothing(name, value)) {
+      losses_.add(place, name);
+      reasoning_told_ = true;
+      const auto budget = json::to_integer(value);
+      if (json::same(name, "max_tokens") && budget && effort.empty()) effort = effort_of(*budget);
+    }
+  }
+  if (!json::is_null(effort_)) return;
+  if (off && effort.empty()) {
+    // Models that never think refuse the word, so it is said only where the dialect has one for it.
+    if (!maps_effort("none")) return losses_.add(place, "enabled");
+    effort = "none";
+  }
+  if (effort.empty()) return;
+  derived_ = json::quoted(effort);
+  effort_ = derived_;
+}
+
+bool UpstreamBody::maps_effort(std::string_view word) const {
+  const auto has = [word](const auto& maps) {
+    const auto* const map = look_up(maps, "reasoning_effort");
+    return map != nullptr && look_up(*map, word) != nullptr;
+  };
+  return has(rules_.words) || has(rules_.values) || has(rules_.instead);
+}
+
+void UpstreamBody::put_effort() {
+  static constexpr std::string_view kEffort = "reasoning_effort";
+  if (derived_.empty() || stands_instead(kEffort, effort_)) return;
+  for (const Named<Pairs>* maps : {&rules_.words, &rules_.values}) {
+    const Pairs* const map = look_up(*maps, kEffort);
+    const std::string* const mapped = map != nullptr ? look_up(*map, as_key(effort_)) : nullptr;
+    if (mapped == nullptr) continue;
+    if (maps == &rules_.values && !reasoning_told_) losses_.add("reasoning");
+    if (*mapped != "null") extra_.emplace_back(kEffort, *mapped);
+    return;
+  }
+  if (contains(rules_.drop, kEffort)) {
+    if (!reasoning_told_) losses_.add("reasoning");
+    return;
+  }
+  extra_.emplace_back(kEffort, derived_);
 }
 
 bool UpstreamBody::leaves_out(const swy_member& member) {
@@ -164,6 +237,13 @@ bool UpstreamBody::leaves_out(const swy_member& member) {
     return true;
   };
   if (contains(rules_.drop, name)) return loses();
+  if (rules_.lacks(kRequestExtensions, name)) {
+    if (name == "reasoning") {
+      put_effort();
+      return true;
+    }
+    return loses();
+  }
   for (const Named<Pairs>* maps : {&rules_.values, &rules_.words}) {
     const Pairs* const map = look_up(*maps, name);
     const std::string* const mapped = map != nullptr ? look_up(*map, as_key(value)) : nullptr;
@@ -207,7 +287,7 @@ void UpstreamBody::put_value(const swy_member& member) {
   }
   if (name == "stream_options" && asks_for_usage()) return put_stream_options(value);
   if (name == "messages") return put_messages(value);
-  if (name == "tools" && !rules_.function_drop.empty()) return put_tools(value);
+  if (name == "tools") return put_tools(value);
   if (name == "tool_choice" && put_tool_choice(value)) return;
   if (name == "documents" && rules_.string_documents) return put_documents(value);
   if (name == "response_format" && rules_.schema_as_prompt &&
@@ -215,6 +295,7 @@ void UpstreamBody::put_value(const swy_member& member) {
     losses_.add(name);
     return put_own(R"({"type":"json_object"})");
   }
+  if (put_shortened(name, value)) return;
   if (json::type_of(value) == 's' && contains(rules_.as_list, name)) {
     return put_own("[" + std::string(value) + "]");
   }
@@ -251,6 +332,19 @@ bool UpstreamBody::put_limited(std::string_view name, std::string_view value) {
   char digits[32];
   const auto written = std::to_chars(digits, digits + sizeof digits, limited);
   put_own(std::string(digits, written.ptr));
+  return true;
+}
+
+bool UpstreamBody::put_shortened(std::string_view name, std::string_view value) {
+  const double* const most = look_up(rules_.items_max, name);
+  if (most == nullptr || json::at(value, static_cast<std::size_t>(*most)).empty()) return false;
+  losses_.add(name);
+  std::string list = "[";
+  for (std::size_t i = 0; i < static_cast<std::size_t>(*most); ++i) {
+    if (i > 0) list += ',';
+    list += json::at(value, i);
+  }
+  put_own(list + "]");
   return true;
 }
 
@@ -295,7 +389,7 @@ void UpstreamBody::put_stream_options(std::string_view value) {
 }
 
 void UpstreamBody::put_messages(std::string_view messages) {
-  MessageEditor editor(rules_, messages, losses_);
+  MessageEditor editor(rules_, messages, losses_, pictures_);
   if (rules_.schema_as_prompt) {
     const std::string_view format = request_.value("response_format");
     if (json::inside(json::find(format, "type")) == "json_schema") {
@@ -323,6 +417,9 @@ void UpstreamBody::put_edited(std::string_view text, const std::vector<Edit>& ed
 
 void UpstreamBody::put_tools(std::string_view tools) {
   std::vector<Edit> edits;
+  const bool hints = rules_.lacks(kPartExtensions, "cache_control") &&
+                     tools.find("\"cache_control\"") != std::string_view::npos;
+  if (!hints && rules_.function_drop.empty()) return pieces_.add(tools);
   json::Cursor cursor(tools);
   std::string_view name;
   const swy::Place place{nullptr, "tools"};
@@ -333,9 +430,18 @@ void UpstreamBody::put_tools(std::string_view tools) {
       continue;
     }
     const swy::Place tool{&place, {}, i};
+    MemberRemoval tool_removal(edits);
     while (cursor.member(name)) {
+      const std::size_t name_at = cursor.name_offset();
+      tool_removal.begin(name_at);
+      if (rules_.lacks(kPartExtensions, name)) {
+        losses_.add_unless_null(tool, name, cursor.value());
+        tool_removal.remove(name_at, cursor.offset());
+        continue;
+      }
       if (!json::same(name, "function") || !cursor.object()) {
         cursor.skip();
+        tool_removal.keep(cursor.offset());
         continue;
       }
       const swy::Place function{&tool, "function"};
@@ -350,6 +456,7 @@ void UpstreamBody::put_tools(std::string_view tools) {
           removal.keep(cursor.offset());
         }
       }
+      tool_removal.keep(cursor.offset());
     }
   }
   put_edited(tools, edits);
@@ -369,7 +476,7 @@ void UpstreamBody::put_documents(std::string_view documents) {
 }
 
 bool UpstreamBody::given(std::string_view name) const {
-  return request_.find(name) != nullptr ||
+  return (request_.find(name) != nullptr && !rules_.lacks(kRequestExtensions, name)) ||
          std::any_of(rules_.rename.begin(), rules_.rename.end(), [&](const auto& pair) {
            return pair.second == name && request_.find(pair.first) != nullptr;
          });

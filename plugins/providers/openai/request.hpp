@@ -6,6 +6,7 @@
 #include <string>
 #include <string_view>
 #include <switchyard/chat_request.hpp>
+#include <switchyard/pictures.hpp>
 #include <switchyard/provider.hpp>
 
 #include "providers/openai/dialect.hpp"
@@ -15,7 +16,9 @@ namespace openai {
 
 class UpstreamBody {
  public:
-  UpstreamBody(const Dialect& dialect, const swy::Request& request);
+  // pictures: those fetched for a dialect that takes data only.
+  UpstreamBody(const Dialect& dialect, const swy::Request& request,
+               const swy::Pictures* pictures = nullptr);
   UpstreamBody(const UpstreamBody&) = delete;
   UpstreamBody& operator=(const UpstreamBody&) = delete;
 
@@ -30,12 +33,16 @@ class UpstreamBody {
   bool leaves_out(const swy_member& member);
   bool stands_instead(std::string_view name, std::string_view value);
   bool leaves_out_choice(std::string_view value);
+  void read_reasoning();
+  void put_effort();
+  bool maps_effort(std::string_view word) const;
   void put_member(const swy_member& member);
   void put_value(const swy_member& member);
   bool put_mapped(std::string_view name, std::string_view value);
   bool put_word(const Named<Pairs>& maps, std::string_view name, std::string_view value,
                 bool loses);
   bool put_limited(std::string_view name, std::string_view value);
+  bool put_shortened(std::string_view name, std::string_view value);
   bool put_tool_choice(std::string_view value);
   void put_stream_options(std::string_view value);
   void put_messages(std::string_view messages);
@@ -53,11 +60,16 @@ class UpstreamBody {
   const Dialect& dialect_;
   const Rules& rules_;
   swy::Request request_;
+  const swy::Pictures* pictures_;
   swy::Gather pieces_;
   std::forward_list<std::string> own_;  // backs the pieces that are ours
   Pairs headers_, extra_;               // extra_: members that stand instead of others
   swy::Losses losses_;
   std::optional<swy::Error> refusal_;
+  // reasoning_effort's value; where only the extension `reasoning` says it, that is derived_.
+  std::string_view effort_;
+  std::string derived_;
+  bool reasoning_told_ = false;                   // a part of `reasoning` is among the losses
   bool any_ = false;                              // a member has been put
   bool thinking_off_ = false, no_tools_ = false;  // what the request says
 };

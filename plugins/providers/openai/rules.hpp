@@ -2,6 +2,7 @@
 // config/dialect.schema.json.
 #pragma once
 
+#include <algorithm>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -41,7 +42,16 @@ struct Between {
   std::string after, before, insert;
 };
 
+// Extensions of the canonical form (sdk/CANONICAL.md), which OpenAI's own API does not know, by
+// where they stand.
+inline constexpr std::string_view kRequestExtensions[] = {"reasoning", "top_k", "cache_control"};
+inline constexpr std::string_view kMessageExtensions[] = {"is_error", "cache_control",
+                                                          "reasoning_details"};
+inline constexpr std::string_view kPartExtensions[] = {"cache_control"};  // a tool's as well
+inline constexpr std::string_view kCallExtensions[] = {"extra_content"};
+
 struct Rules {
+  std::vector<std::string> extensions;  // that this API knows
   Pairs rename;
   std::vector<std::string> drop, message_drop, function_drop;
   std::vector<std::string> as_list;  // a string becomes a list of it
@@ -51,11 +61,14 @@ struct Rules {
   Named<Pairs> words;           // the same, meaning the same
   Named<Named<Pairs>> instead;  // member -> value -> members and their JSON
   Named<double> minimum, maximum;
-  Pairs to_header;  // member -> header
+  Named<double> items_max;  // of lists
+  Pairs to_header;          // member -> header
   ToolChoice tool_choice;
   Pairs calls_need;      // of a message with tool calls: member -> JSON
   std::string call_ids;  // "nine": ids of tool calls are nine letters and digits
   std::vector<Between> between;
+  std::vector<std::string> parts;  // types of content parts that it takes; empty: all
+  bool data_pictures = false;      // none by their address
   bool text_only = false;          // content is a string
   bool content_needed = false;     // content must not be null
   bool string_documents = false;   // of a rerank request
@@ -65,6 +78,14 @@ struct Rules {
   std::int64_t choices_max = 0;    // 0: as many as one likes
   std::string path;                // instead of the task chat's
   std::string model;               // what the upstream calls it
+
+  // True for an extension of the canonical form that this API does not know.
+  template <std::size_t n>
+  bool lacks(const std::string_view (&some)[n], std::string_view name) const {
+    if (reasoning_details && name == "reasoning_details") return false;
+    return std::find(some, some + n, name) != some + n &&
+           std::find(extensions.begin(), extensions.end(), name) == extensions.end();
+  }
 };
 
 }  // namespace openai

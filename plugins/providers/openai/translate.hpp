@@ -3,9 +3,11 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <switchyard/json.hpp>
+#include <switchyard/pictures.hpp>
 #include <switchyard/provider.hpp>
 
 #include "providers/openai/answer.hpp"
@@ -32,6 +34,7 @@ class Operation {
 
  private:
   swy::Next start(swy::Out& out);
+  swy::Next send(swy::Out& out);
   swy::Next on_head(const swy::Event& event, swy::Out& out);
   swy::Next on_data(const swy::Event& event, swy::Out& out);
   swy::Next on_end(swy::Out& out);
@@ -42,6 +45,8 @@ class Operation {
   void put_finish(swy::Out& out);
   swy::Next refuse(std::string_view body, swy::Out& out);
   swy::Next bad_answer(std::string what) const;
+  // Why the answer is not what the schema wants that the model was only told of in words.
+  std::optional<swy::Next> check_schema(swy::Out& out);
 
   bool note_finish(std::string_view reason, swy::Out& out);
   swy::Next ended_with_error() const;
@@ -55,11 +60,14 @@ class Operation {
   unsigned status_ = 0;
   std::uint32_t retry_after_ms_ = 0;
 
+  swy::Pictures pictures_;  // that this API does not fetch by itself
   AnswerScanner scanner_;
-  std::string usage_;       // the last usage, where the client wants to see it
-  std::string usage_said_;  // the same where a finish reason has to be found
-  std::string identity_;    // id, created and model of the stream, as members
-  bool document_ = false;   // came instead of a stream
+  std::string usage_;        // the last usage, where the client wants to see it
+  std::string usage_said_;   // the same where a finish reason has to be found
+  std::string identity_;     // id, created and model of the stream, as members
+  std::string_view schema_;  // of an answer that is to be checked
+  std::string content_, finish_;
+  bool document_ = false;  // came instead of a stream
   bool any_chunk_ = false, finished_ = false, usage_shown_ = false;
 };
 

@@ -6,10 +6,13 @@
 namespace cost {
 namespace {
 
-// Below every cost: first those that are known and quick enough, then the unknown, then the slow.
+// Below every cost: first those that are known and good enough, then the unknown, then those that
+// are not good enough.
 constexpr std::int64_t kCostMax = std::int64_t{1} << 56;
 constexpr std::int64_t kUnknown = -kCostMax - 1;
-constexpr std::int64_t kTooSlow = -(std::int64_t{1} << 61);
+constexpr std::int64_t kNotEnough = -(std::int64_t{1} << 61);
+// Fewer attempts than these say nothing about how many fail.
+constexpr std::uint64_t kSamplesMin = 10;
 
 bool known(const swy_cand& candidate) { return candidate.est_cost_nano != INT64_MIN; }
 
@@ -19,6 +22,20 @@ bool too_slow(const swy_cand& candidate, bool stream, const Settings& settings) 
       stream && settings.ttft_us_max > 0 && candidate.ttft_p95_us > settings.ttft_us_max;
   return late ||
          (settings.latency_us_max > 0 && candidate.latency_p95_us > settings.latency_us_max);
+}
+
+// What a candidate falls short of, or nothing where it is good enough.
+const char* shortfall(const swy::RouteRequest& request, const swy::Candidates& candidates,
+                      std::uint32_t i, const Settings& settings) {
+  const swy_cand& candidate = candidates[i];
+  if (settings.quality_min != INT64_MIN) {
+    const auto quality = swy::json::to_integer(candidates.tag(i, settings.quality_tag));
+    if (!quality || *quality < settings.quality_min) return "below the floor of quality";
+  }
+  if (too_slow(candidate, request.stream(), settings)) return "too slow";
+  const bool fails =
+      candidate.samples >= kSamplesMin && candidate.err_ppm > settings.failed_ppm_max;
+  return fails ? "fails too often" : nullptr;
 }
 
 std::int64_t ceiling_of(std::int64_t cheapest, std::uint32_t within_percent) {
@@ -42,6 +59,18 @@ const char kSchema[] = R"({
     "latency_ms_max": {
       "type": "integer", "minimum": 1, "maximum": 3600000,
       "description": "Candidates whose time to the end of the answer is above this in 1 of 20 attempts come last."
+    },
+    "failed_percent_max": {
+      "type": "integer", "minimum": 0, "maximum": 100,
+      "description": "Candidates of which more attempts failed in the last minute come last. 100 where left out: breakers alone decide."
+    },
+    "quality_min": {
+      "type": "integer",
+      "description": "Candidates whose tag of quality is lower, or missing, come last."
+    },
+    "quality_tag": {
+      "type": "string", "minLength": 1,
+      "description": "The tag that holds a candidate's quality as a whole number. \"quality\" where left out."
     }
   }
 })";
@@ -62,27 +91,28 @@ swy::Result<Strategy> Strategy::open(std::string_view config_json, swy::Host) {
   settings.within_percent = static_cast<std::uint32_t>(number("within_percent"));
   settings.ttft_us_max = number("ttft_ms_max") * 1000;
   settings.latency_us_max = number("latency_ms_max") * 1000;
-  return Strategy(settings);
+  if (const auto floor = json::to_integer(json::find(config_json, "quality_min"))) {
+    settings.quality_min = *floor;
+  }
+  if (auto tag = json::to_text(json::find(config_json, "quality_tag"))) {
+    settings.quality_tag = std::move(*tag);
+  }
+  if (const auto percent = json::to_integer(json::find(config_json, "failed_percent_max"))) {
+    settings.failed_ppm_max = static_cast<std::uint32_t>(*percent) * 10'000;
+  }
+  return Strategy(std::move(settings));
 }
 
 void Strategy::score(const swy::RouteRequest& request, const swy::Candidates& candidates,
                      swy::Scores& scores) const {
   std::int64_t cheapest = kCostMax;
   for (std::uint32_t i = 0; i < candidates.size(); ++i) {
-    const swy_cand& candidate = candidates[i];
-    if (candidate.state == SWY_STATE_OPEN || !known(candidate) ||
-        too_slow(candidate, request.stream(), settings_)) {
-      continue;
-    }
-    cheapest = std::min(cheapest, candidate.est_cost_nano);
+    if (!known(candidates[i]) || shortfall(request, candidates, i, settings_) != nullptr) continue;
+    cheapest = std::min(cheapest, candidates[i].est_cost_nano);
   }
   const std::int64_t equal_to = ceiling_of(cheapest, settings_.within_percent);
   for (std::uint32_t i = 0; i < candidates.size(); ++i) {
     const swy_cand& candidate = candidates[i];
-    if (candidate.state == SWY_STATE_OPEN) {
-      scores.exclude(i, "its breaker is open");
-      continue;
-    }
     std::string reason = "unknown";
     std::int64_t score = kUnknown;
     if (known(candidate)) {
@@ -90,9 +120,9 @@ void Strategy::score(const swy::RouteRequest& request, const swy::Candidates& ca
       const std::int64_t paid = std::min(candidate.est_cost_nano, kCostMax);
       score = paid <= equal_to ? -cheapest : -paid;
     }
-    if (too_slow(candidate, request.stream(), settings_)) {
-      score += kTooSlow;
-      reason += ", too slow";
+    if (const char* const what = shortfall(request, candidates, i, settings_)) {
+      score += kNotEnough;
+      reason.append(", ").append(what);
     }
     scores.set(i, score, reason);
   }

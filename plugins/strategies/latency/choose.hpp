@@ -6,9 +6,9 @@
 namespace latency {
 
 struct Settings {
-  bool p95 = false;                    // else the mean
-  std::uint32_t explore_percent = 10;  // of requests, while a candidate is not measured
-  std::uint32_t concurrency = 32;      // in flight, which make a candidate twice as slow
+  bool p95 = false;                   // else the mean
+  std::uint32_t explore_percent = 3;  // of requests, to see how another one fares
+  std::uint32_t concurrency = 32;     // in flight, which make a candidate twice as slow
 };
 
 class Strategy {

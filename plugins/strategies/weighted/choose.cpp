@@ -35,12 +35,11 @@ swy::Result<Strategy> Strategy::open(std::string_view config_json, swy::Host) {
 
 void Strategy::score(const swy::RouteRequest& request, const swy::Candidates& candidates,
                      swy::Scores& scores) const {
-  const bool by_session = sticky_ && request->affinity != 0;
+  // Of requests that only begin alike, all would go to one: shares come before warm caches here.
+  const bool by_session = sticky_ && request->affinity != 0 && !request.prefix();
   for (std::uint32_t i = 0; i < candidates.size(); ++i) {
     const swy_cand& candidate = candidates[i];
-    if (candidate.state == SWY_STATE_OPEN) {
-      scores.exclude(i, "its breaker is open");
-    } else if (candidate.weight == 0) {
+    if (candidate.weight == 0) {
       scores.exclude(i, "weight 0");
     } else {
       const std::uint64_t bits =

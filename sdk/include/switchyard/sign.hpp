@@ -33,9 +33,20 @@ inline std::string hex(std::string_view bytes) {
 namespace detail {
 
 inline std::string base64_of(std::string_view bytes, const char* digits, bool pad) {
-  std::string out;
-  out.reserve((bytes.size() + 2) / 3 * 4);
-  for (std::size_t i = 0; i < bytes.size(); i += 3) {
+  const std::size_t whole = bytes.size() / 3 * 3;
+  std::string out(whole / 3 * 4, '\0');
+  char* to = out.data();
+  const auto at = [&bytes](std::size_t i) {
+    return std::uint32_t{static_cast<unsigned char>(bytes[i])};
+  };
+  for (std::size_t i = 0; i < whole; i += 3) {
+    const std::uint32_t group = at(i) << 16 | at(i + 1) << 8 | at(i + 2);
+    *to++ = digits[group >> 18];
+    *to++ = digits[group >> 12 & 63U];
+    *to++ = digits[group >> 6 & 63U];
+    *to++ = digits[group & 63U];
+  }
+  for (std::size_t i = whole; i < bytes.size(); i += 3) {
     const std::size_t n = bytes.size() - i < 3 ? bytes.size() - i : 3;
     std::uint32_t group = 0;
     for (std::size_t k = 0; k < 3; ++k) {

@@ -49,6 +49,7 @@ typedef struct swy_cand {
 } swy_cand;
 
 #define SWY_RREQ_STREAM 1u
+#define SWY_RREQ_PREFIX 2u /* affinity is of the prompt's start, for no session is named */
 
 /* The request's facts. */
 typedef struct swy_rreq {

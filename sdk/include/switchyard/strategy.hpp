@@ -34,6 +34,8 @@ class RouteRequest {
   const swy_rreq& raw() const { return *raw_; }
   const swy_rreq* operator->() const { return raw_; }
   bool stream() const { return (raw_->flags & SWY_RREQ_STREAM) != 0; }
+  // The affinity is of the prompt's start: no session is named.
+  bool prefix() const { return (raw_->flags & SWY_RREQ_PREFIX) != 0; }
   std::string_view task() const { return view(raw_->task); }
   std::string_view model() const { return view(raw_->model); }
   std::string_view currency() const { return view(raw_->currency); }

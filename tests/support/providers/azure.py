@@ -9,8 +9,12 @@ class Azure(Family):
     prefix = "/openai/v1"
     header = "api-key"
     members = MEMBERS | STREAM_USAGE | {"max_completion_tokens", "reasoning_effort", "stop", "seed", "user", "metadata",
-                                        "n", "store", "parallel_tool_calls"}
-    message_members = MESSAGE | {"reasoning_content"}
+                                        "n", "store", "parallel_tool_calls", "presence_penalty", "frequency_penalty",
+                                        "logit_bias", "logprobs", "service_tier", "prediction", "verbosity",
+                                        "safety_identifier", "prompt_cache_key"}
+    message_members = MESSAGE | {"name", "reasoning_content"}
+    parts = Family.parts | {"input_audio", "file"}
+    efforts = {"none", "minimal", "low", "medium", "high", "xhigh"}
     function_members = Family.function_members | {"strict"}
     reasoning = None
     developer = True

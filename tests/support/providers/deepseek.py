@@ -10,7 +10,9 @@ class DeepSeek(Family):
     message_members = MESSAGE | {"name", "reasoning_content"}
     efforts = {"low", "high", "max"}
     vision, schemas = False, False
+    parts = {"text"}
     reasoning_required = True
+    named_choice = False
     lost = ["/seed", "/user", "/metadata"]
     finishes = {**Family.finishes, "content_filter": "content_filter"}
     failures = {
@@ -26,6 +28,7 @@ class DeepSeek(Family):
     def check(self, body):
         super().check(body)
         thinks = body.get("thinking", {"type": "enabled"})["type"] == "enabled"
+        need("presence_penalty" not in body and "frequency_penalty" not in body, "of no effect")
         need(not thinks or body.get("tool_choice") in (None, "auto", "none"), "tool_choice while thinking")
 
     def usage(self):

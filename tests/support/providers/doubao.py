@@ -8,7 +8,8 @@ class Doubao(Family):
     model = "doubao-seed-2-1-turbo-260628"
     members = MEMBERS | STREAM_USAGE | {"max_completion_tokens", "thinking", "reasoning_effort", "stop", "user",
                                         "parallel_tool_calls", "service_tier"}
-    message_members = MESSAGE | {"reasoning_content", "encrypted_content"}
+    message_members = MESSAGE | {"name", "reasoning_content", "encrypted_content"}
+    parts = Family.parts | {"input_audio"}
     function_members = Family.function_members | {"strict"}
     efforts = {"minimal", "low", "medium", "high"}
     lost = ["/seed", "/metadata"]

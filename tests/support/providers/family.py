@@ -44,7 +44,13 @@ class Family(Vendor):
     members = MEMBERS | STREAM_USAGE | {"reasoning_effort"}
     message_members = MESSAGE
     function_members = {"name", "description", "parameters"}
+    tool_members = {"type", "function"}
+    part_members = {"text": {"type", "text"}, "image_url": {"type", "image_url"},
+                    "input_audio": {"type", "input_audio"}, "file": {"type", "file"}}
+    parts = {"text", "image_url"}
+    public_pictures = True       # takes them by address
     tool_choices = {"auto", "none", "required"}
+    named_choice = True          # takes a tool by its name
     efforts = {"low", "medium", "high"}
     developer = False            # knows that role
     vision = True                # takes pictures
@@ -96,10 +102,14 @@ class Family(Vendor):
         need(isinstance(body.get("stream", False), bool), "stream")
         self.check_messages(body["messages"], body)
         for tool in body.get("tools", []):
-            known(tool, {"type", "function"}, "tools")
+            known(tool, self.tool_members, "tools")
             known(tool["function"], self.function_members, "tools.function")
         choice = body.get("tool_choice")
-        need(choice is None or (body.get("tools") and choice in self.tool_choices), f"tool_choice: {choice}")
+        if isinstance(choice, dict):
+            known(choice, {"type", "function"}, "tool_choice")
+            need(body.get("tools") and self.named_choice, "tool_choice: a tool's name")
+        else:
+            need(choice is None or (body.get("tools") and choice in self.tool_choices), f"tool_choice: {choice}")
         effort = body.get("reasoning_effort")
         need(effort is None or effort in self.efforts, f"reasoning_effort: {effort}")
         form = body.get("response_format", {"type": "text"})
@@ -122,12 +132,16 @@ class Family(Vendor):
             calls = [call["id"] for call in message.get("tool_calls", [])]
             need(len(set(calls)) == len(calls), f"{where}: two calls of one id")
             for call in message.get("tool_calls", []):
+                known(call, {"id", "type", "function"}, f"{where}.tool_calls")
                 need(isinstance(json.loads(call["function"]["arguments"]), dict), f"{where}: arguments")
             if calls and self.reasoning_required:
                 need(isinstance(message.get(self.reasoning), str), f"{where}: {self.reasoning} must be passed back")
             for part in message["content"] if isinstance(message.get("content"), list) else []:
-                need(part["type"] == "text" or (self.vision and part["type"] == "image_url"),
-                     f"{where}: a part of type {part['type']}")
+                kind = part["type"]
+                need(kind in self.parts and (self.vision or kind != "image_url"), f"{where}: a part of type {kind}")
+                known(part, self.part_members[kind], f"{where}: a part")
+                need(kind != "image_url" or self.public_pictures or part[kind]["url"].startswith("data:"),
+                     f"{where}: a public picture")
 
     # -- answers
 
@@ -146,6 +160,8 @@ class Family(Vendor):
             said.update(text=[], calls=CALLS, finish="tool_calls")
         elif results:
             said["text"] = ["Hello after ", f"{results} results."]
+        elif wish == "misfit":
+            said["text"] = ['{"city":', '7}']
         elif body.get("response_format", {}).get("type", "text") != "text":
             said["text"] = ['{"city":', '"Oslo"}']
         if not body.get("stream"):

@@ -10,7 +10,7 @@ class Glm(Family):
     message_members = MESSAGE | {"reasoning_content"}
     tool_choices = {"auto"}
     efforts = {"low", "high", "max"}
-    vision, schemas, asks_usage = False, False, False
+    vision, schemas, asks_usage, named_choice = False, False, False, False
     lost = ["/temperature", "/seed", "/user", "/metadata"]
     finishes = {**Family.finishes, "sensitive": "content_filter", "model_context_window_exceeded": "length"}
     failures = {

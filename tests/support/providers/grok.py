@@ -7,7 +7,7 @@ class Grok(Family):
     model = "grok-4.7"
     members = MEMBERS | STREAM_USAGE | {"max_completion_tokens", "reasoning_effort", "seed", "user", "n", "logprobs",
                                         "parallel_tool_calls"}
-    message_members = MESSAGE | {"reasoning_content"}
+    message_members = MESSAGE | {"name", "reasoning_content"}
     function_members = Family.function_members | {"strict"}
     efforts = {"low", "medium", "high", "xhigh"}
     developer = True

@@ -7,7 +7,7 @@ class Groq(Family):
     prefix = "/openai/v1"
     model = "openai/gpt-oss-120b"
     members = MEMBERS | {"max_completion_tokens", "reasoning_effort", "stop", "seed", "user", "metadata", "n",
-                         "store", "parallel_tool_calls"}
+                         "store", "parallel_tool_calls", "presence_penalty", "frequency_penalty", "service_tier"}
     message_members = MESSAGE | {"reasoning", "reasoning_content"}
     function_members = Family.function_members | {"strict"}
     reasoning = "reasoning"

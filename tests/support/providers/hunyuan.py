@@ -10,8 +10,8 @@ def told(code, kind):
 class Hunyuan(Family):
     model = "hy3"
     members = MEMBERS | STREAM_USAGE | {"max_completion_tokens", "thinking", "reasoning_effort", "stop", "seed", "user",
-                                        "parallel_tool_calls"}
-    message_members = MESSAGE | {"reasoning_content", "reasoning_details"}
+                                        "parallel_tool_calls", "presence_penalty", "frequency_penalty", "logprobs"}
+    message_members = MESSAGE | {"name", "reasoning_content"}
     function_members = Family.function_members | {"strict"}
     schemas = False
     reasoning_required = True

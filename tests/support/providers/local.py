@@ -3,12 +3,15 @@
 from providers.family import MEMBERS, MESSAGE, STREAM_USAGE, Family, error
 
 TAKEN = MEMBERS | STREAM_USAGE | {"reasoning_effort", "stop", "seed", "metadata", "store", "presence_penalty",
+                                  "frequency_penalty",
                                   "parallel_tool_calls"}
 
 
 class Vllm(Family):
-    members = TAKEN | {"n", "logit_bias"}
-    message_members = MESSAGE | {"reasoning", "reasoning_content"}
+    members = TAKEN | {"n", "logit_bias", "logprobs", "top_k"}
+    message_members = MESSAGE | {"name", "reasoning", "reasoning_content"}
+    parts = Family.parts | {"input_audio"}
+    efforts = {"none", "low", "medium", "high", "xhigh"}
     function_members = Family.function_members | {"strict"}
     reasoning = "reasoning"
     lost = ["/user"]
@@ -38,7 +41,9 @@ class LlamaCpp(Vllm):
 
 
 class Ollama(Vllm):
-    members = TAKEN
+    members = TAKEN | {"logprobs"}
+    parts = Family.parts
+    efforts = {"none", "low", "medium", "high"}
     lost = ["/user"]
     failures = {"model": (404, {"error": "model 'x' not found"}, "model_not_found")}
 

@@ -8,9 +8,12 @@ from providers.family import MEMBERS, MESSAGE, Family, error, need
 class Mistral(Family):
     model = "mistral-small-latest"
     members = MEMBERS | {"random_seed", "stop", "n", "presence_penalty", "frequency_penalty", "metadata",
-                         "parallel_tool_calls", "reasoning_effort", "prompt_cache_key", "prediction", "safe_prompt"}
+                         "parallel_tool_calls", "reasoning_effort", "prompt_cache_key", "prediction", "safe_prompt",
+                         "service_tier"}
     message_members = MESSAGE | {"name", "prefix"}
     function_members = Family.function_members | {"strict"}
+    parts = Family.parts | {"input_audio", "document_url"}
+    part_members = {**Family.part_members, "document_url": {"type", "document_url", "document_name"}}
     efforts = {"none", "high"}
     asks_usage = False
     lost = ["/user", "/reasoning_effort"]

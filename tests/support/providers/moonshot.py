@@ -10,6 +10,7 @@ class Moonshot(Family):
     message_members = MESSAGE | {"reasoning_content"}
     efforts = {"low", "high", "max"}
     reasoning_required = True
+    public_pictures, named_choice = False, False
     lost = ["/temperature", "/seed", "/user", "/metadata"]
     lost_choice, lost_schema = False, False
     counted = (12, 9, 8, 0)

@@ -6,8 +6,15 @@ from providers.family import MEMBERS, MESSAGE, STREAM_USAGE, Family, error
 class OpenRouter(Family):
     prefix = "/api/v1"
     members = MEMBERS | STREAM_USAGE | {"max_completion_tokens", "reasoning_effort", "stop", "seed", "user", "metadata",
-                                        "n", "store", "parallel_tool_calls"}
-    message_members = MESSAGE | {"reasoning", "reasoning_content", "reasoning_details"}
+                                        "n", "store", "parallel_tool_calls", "presence_penalty", "frequency_penalty",
+                                        "logit_bias", "logprobs", "service_tier", "prediction", "verbosity",
+                                        "web_search_options", "safety_identifier", "prompt_cache_key", "reasoning",
+                                        "top_k", "cache_control"}
+    message_members = MESSAGE | {"name", "reasoning", "reasoning_content", "reasoning_details"}
+    part_members = {**Family.part_members, "text": {"type", "text", "cache_control"}}
+    tool_members = Family.tool_members | {"cache_control"}
+    parts = Family.parts | {"input_audio", "file"}
+    efforts = {"none", "minimal", "low", "medium", "high", "xhigh"}
     function_members = Family.function_members | {"strict"}
     reasoning = "reasoning"
     asks_usage = False

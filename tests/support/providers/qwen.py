@@ -7,12 +7,15 @@ class Qwen(Family):
     prefix = "/compatible-mode/v1"
     model = "qwen3-32b"
     members = MEMBERS | STREAM_USAGE | {"max_completion_tokens", "n", "seed", "stop", "presence_penalty",
-                                        "enable_thinking", "thinking_budget", "parallel_tool_calls", "user",
-                                        "metadata", "store"}
+                                        "enable_thinking", "thinking_budget", "parallel_tool_calls",
+                                        "top_k", "logprobs", "top_logprobs"}
     message_members = MESSAGE | {"reasoning_content"}
+    parts = Family.parts | {"input_audio"}
+    part_members = {**Family.part_members, "text": {"type", "text", "cache_control"}}
+    tool_members = Family.tool_members | {"cache_control"}
     tool_choices = {"auto", "none"}
     schemas = False
-    lost = []
+    lost = ["/user", "/metadata"]
     failures = {
         "key": (401, error(code="InvalidApiKey"), "upstream_auth"),
         "arrears": (400, error(code="Arrearage"), "upstream_quota_exhausted"),
@@ -25,8 +28,8 @@ class Qwen(Family):
 
     def check(self, body):
         super().check(body)
-        need("tools" not in body or body.get("parallel_tool_calls") is True, "one call at a time only")
-        need(body.get("stream") or body.get("enable_thinking") is False or "thinking_budget" in body,
+        need("tools" not in body or "parallel_tool_calls" in body, "one call at a time only")
+        need(body["model"] != "qwen3-32b" or body.get("stream") or body.get("enable_thinking") is False or "thinking_budget" in body,
              "parameter.enable_thinking must be set to false for non-streaming calls")
 
     def deltas(self, said):

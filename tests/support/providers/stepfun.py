@@ -5,8 +5,10 @@ from providers.family import MEMBERS, MESSAGE, STREAM_USAGE, Family, error, need
 
 class StepFun(Family):
     model = "step-3.7-flash"
-    members = MEMBERS | STREAM_USAGE | {"reasoning_effort", "reasoning_format", "stop", "user", "parallel_tool_calls"}
-    message_members = MESSAGE | {"reasoning_content", "reasoning"}
+    members = MEMBERS | STREAM_USAGE | {"reasoning_effort", "reasoning_format", "stop", "user", "parallel_tool_calls",
+                                        "presence_penalty", "frequency_penalty"}
+    message_members = MESSAGE | {"name", "reasoning_content", "reasoning"}
+    parts = Family.parts | {"input_audio"}
     function_members = Family.function_members | {"strict"}
     reasoning = "reasoning"
     lost = ["/seed", "/metadata"]

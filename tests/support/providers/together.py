@@ -5,8 +5,8 @@ from providers.family import MEMBERS, MESSAGE, Family, error, need
 
 class Together(Family):
     members = MEMBERS | {"reasoning_effort", "stop", "seed", "user", "metadata", "n", "store", "logprobs",
-                         "parallel_tool_calls"}
-    message_members = MESSAGE | {"reasoning", "reasoning_content"}
+                         "parallel_tool_calls", "presence_penalty", "frequency_penalty", "logit_bias", "top_k", "reasoning"}
+    message_members = MESSAGE | {"name", "reasoning", "reasoning_content"}
     function_members = Family.function_members | {"strict"}
     reasoning = "reasoning"
     asks_usage = False

@@ -8,7 +8,7 @@ class Wenxin(Family):
     model = "ernie-5.1"
     members = MEMBERS | STREAM_USAGE | {"max_completion_tokens", "n", "stop", "seed", "user", "metadata",
                                         "parallel_tool_calls", "reasoning_effort", "enable_thinking", "web_search"}
-    message_members = MESSAGE | {"reasoning_content"}
+    message_members = MESSAGE | {"name", "reasoning_content"}
     function_members = Family.function_members | {"strict"}
     lost = ["/temperature"]
     lost_choice, lost_schema = False, False

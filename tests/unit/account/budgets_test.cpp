@@ -1,5 +1,6 @@
 #include "core/account/budgets.hpp"
 
+#include "../store/booking.hpp"
 #include "core/account/alerts.hpp"
 #include "core/account/webhook.hpp"
 #include "shop.hpp"
@@ -41,6 +42,7 @@ struct Desk {
     if (!opened) FAIL(opened.error().message);
     database = std::move(*opened);
     rows.emplace(*database);
+    books.emplace(*database);
     budgets.emplace(*rows, zone);
     alerts.emplace(*budgets);
   }
@@ -51,14 +53,16 @@ struct Desk {
   }
   void receipt(const std::string& key, const std::string& model, std::int64_t charge,
                std::int64_t at, const std::string& currency = "USD") {
-    const auto insert = database->prepare(
-        "INSERT INTO receipts (id, request_id, account, key_id, feature, task, model_asked, "
-        "model_used, provider, ended, quantities, currency, charge, shortfall, held, "
-        "price_version, cost_currency, estimated, started_unix_ns, settled_unix_ns) VALUES "
-        "(?, '', 'a', ?, 'f', 'chat', ?, 'used', 'p', '', '[]', ?, ?, 0, 0, '', '', 0, 0, ?)");
-    insert->bind("r" + std::to_string(++receipts)).bind(key).bind(model).bind(currency);
-    insert->bind(charge).bind(at * 1'000'000'000);
-    REQUIRE(insert->run());
+    store::Receipt made;
+    made.account = "a";
+    made.key = key;
+    made.feature = "f";
+    made.model_asked = model;
+    made.model_used = "used";
+    made.currency = currency;
+    made.charge = charge;
+    made.settled_unix_ns = static_cast<std::uint64_t>(at) * 1'000'000'000;
+    book(*books, made, "r" + std::to_string(++receipts));
   }
   std::int64_t spent(const store::BudgetRow& budget, std::int64_t now) {
     const auto found = budgets->spent(budget, now);
@@ -76,6 +80,7 @@ struct Desk {
   Scratch scratch;
   std::unique_ptr<store::Database> database;
   std::optional<store::Budgets> rows;
+  std::optional<store::Books> books;
   std::optional<Budgets> budgets;
   std::optional<Alerts> alerts;
   int receipts = 0;

@@ -70,6 +70,17 @@ TEST_CASE("account: a key's models are names or patterns with stars", "[unit][ac
   CHECK_FALSE(key_for({"a*a*a*a*a*a*a*a*b"}).may_use(std::string(5000, 'a')));
 }
 
+TEST_CASE("account: a key that is bound to models has the features that it names",
+          "[unit][account]") {
+  CHECK(key_for({}).may_use_feature("coding"));
+  CHECK_FALSE(key_for({"gpt-*"}).may_use_feature("coding"));
+  CHECK(key_for({"gpt-*", "feature/cod*"}).may_use_feature("coding"));
+  GatewayKey key = key_for({"gpt-*"});
+  key.features = {"coding"};
+  CHECK(key.may_use_feature("coding"));
+  CHECK_FALSE(key.may_use_feature("support"));
+}
+
 TEST_CASE("account: an endpoint's name stands for those below it", "[unit][account]") {
   GatewayKey key;
   CHECK(key.may_do("chat"));

@@ -1,5 +1,6 @@
 #include "core/account/invoices.hpp"
 
+#include "../store/booking.hpp"
 #include "core/catalog/price.hpp"
 #include "shop.hpp"
 
@@ -40,7 +41,6 @@ struct Office {
   void charge(const std::string& id, const std::string& model, std::uint64_t input,
               std::int64_t amount, std::int64_t at) {
     store::Receipt receipt;
-    receipt.id = id;
     receipt.account = "a";
     receipt.model_used = model;
     receipt.price_version = "list#1";
@@ -48,9 +48,7 @@ struct Office {
     receipt.charge = amount;
     receipt.quantities[static_cast<std::size_t>(catalog::Meter::kInput)] = input;
     receipt.settled_unix_ns = static_cast<std::uint64_t>(at) * 1'000'000'000;
-    const auto added = books.add_receipt(receipt);
-    if (!added) FAIL(added.error().message);
-    post(id, "charge", -amount, at, "house:revenue");
+    book(books, receipt, id);
   }
 
   Shop shop;

@@ -1,7 +1,10 @@
 // The ledger on disks that fail: nothing that was settled is lost, and nothing is charged twice.
+#include <condition_variable>
 #include <fstream>
+#include <mutex>
 
 #include "../scratch.hpp"
+#include "../store/faulty_vfs.hpp"
 #include "core/account/ledger.hpp"
 #include "core/account/verify.hpp"
 #include "core/store/store.hpp"
@@ -208,7 +211,7 @@ TEST_CASE("ledger faults: books that refuse for now get it all later", "[unit][l
   REQUIRE(f.start());
   auto database = store::open_database(f.scratch.path());
   REQUIRE(database);
-  REQUIRE((*database)->run("ALTER TABLE receipts RENAME TO away"));
+  REQUIRE((*database)->run("ALTER TABLE receipt_rows RENAME TO away"));
   f.settle_many(10);
   CHECK_FALSE(f.ledger->work());
   CHECK_FALSE(f.ledger->flush());
@@ -216,7 +219,7 @@ TEST_CASE("ledger faults: books that refuse for now get it all later", "[unit][l
   CHECK(f.ledger->stats().lag_entries == 20);
   CHECK(f.ledger->stats().lag_ns > 0);
   CHECK(f.settle_many(5) == 5);
-  REQUIRE((*database)->run("ALTER TABLE away RENAME TO receipts"));
+  REQUIRE((*database)->run("ALTER TABLE away RENAME TO receipt_rows"));
   REQUIRE(f.ledger->flush());
   CHECK(f.ledger->stats().lag_entries == 0);
   f.check_books();
@@ -306,4 +309,161 @@ TEST_CASE("ledger faults: verify names books that are ahead of the journal", "[u
   const auto violations = *account::verify_ledger(f.scratch.path());
   REQUIRE(violations.size() == 1);
   CHECK(violations[0].starts_with("books are ahead of the journal: "));
+}
+
+TEST_CASE("ledger faults: books on a full or read-only disk say so, and lose nothing",
+          "[unit][ledger]") {
+  for (const int fault : {SQLITE_FULL, SQLITE_READONLY, SQLITE_IOERR_WRITE}) {
+    CAPTURE(fault);
+    FaultyVfs disk;
+    Fixture f;
+    REQUIRE(f.start());
+    f.settle_many(20);
+    REQUIRE(f.ledger->work());
+    disk.always = fault;
+    f.settle_many(20);
+    const auto refused = f.ledger->work();
+    REQUIRE_FALSE(refused);
+    CHECK(refused.error().message.find("switchyard.db: " + std::string(sqlite3_errstr(fault))) !=
+          std::string::npos);
+    CHECK(f.ledger->stats().books_faults == 1);
+    // Requests go on: the journal has them.
+    CHECK(f.settle_many(20) == 20);
+    CHECK_FALSE(f.ledger->work());
+    const auto paid = f.ledger->move_money(
+        {"t",
+         "topup",
+         "",
+         "",
+         1,
+         {{store::kHouseCash, "USD", -5}, {store::account_name("a"), "USD", 5}}});
+    REQUIRE_FALSE(paid);
+    CHECK(f.account.available() == -f.charged);
+    disk.always = 0;
+    REQUIRE(f.ledger->work());
+    CHECK(f.ledger->stats().lag_entries == 0);
+    f.check_books();
+    REQUIRE(f.ledger->end());
+    f.check_books();
+  }
+}
+
+TEST_CASE("ledger faults: whichever system call of the database fails, books are whole",
+          "[unit][ledger]") {
+  Fixture origin;
+  REQUIRE(origin.start());
+  origin.ledger.reset();  // the schema is there
+  long n = 0;
+  bool reached = true;
+  for (n = 1; reached; ++n) {
+    CAPTURE(n);
+    FaultyVfs disk;
+    Fixture f;
+    for (const auto& each : fs::directory_iterator(origin.scratch.path())) {
+      fs::copy(each.path(), f.scratch.path() / each.path().filename(), fs::copy_options::recursive);
+    }
+    disk.fail_at = n;
+    if (f.start()) {
+      for (int i = 0; i < 3; ++i) {
+        f.settle_many(12);
+        if (const auto worked = f.ledger->work(); !worked) {
+          CHECK(worked.error().message.find("switchyard.db: ") != std::string::npos);
+        }
+      }
+      const auto left = f.hold();
+      if (n % 2 == 0) (void)f.ledger->end().has_value();
+      f.ledger.reset();
+    }
+    reached = disk.calls >= n;
+    disk.fail_at = 0;
+    REQUIRE(f.start());
+    REQUIRE(f.ledger->flush());
+    REQUIRE(f.account.available() == -f.charged);
+    f.check_books();
+  }
+  CHECK(n > 20);
+}
+
+namespace {
+
+// Whose syncs take as long as the test likes.
+class SlowOs : public JournalOs {
+ public:
+  Result<void> sync(std::byte* from, std::uint64_t bytes, const fs::path& file) override {
+    std::unique_lock held(mutex_);
+    ++waiting_;
+    changed_.notify_all();
+    changed_.wait(held, [this] { return !slow_; });
+    --waiting_;
+    return JournalOs::sync(from, bytes, file);
+  }
+  void be_slow(bool slow) {
+    const std::lock_guard held(mutex_);
+    slow_ = slow;
+    changed_.notify_all();
+  }
+  void wait_for_sync() {
+    std::unique_lock held(mutex_);
+    changed_.wait(held, [this] { return waiting_ > 0; });
+  }
+
+ private:
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  bool slow_ = false;
+  int waiting_ = 0;
+};
+
+}  // namespace
+
+TEST_CASE("ledger faults: a disk that is slow holds up who waits for it, and no other",
+          "[unit][ledger]") {
+  const Scratch scratch;
+  SlowOs os;
+  LedgerOptions options;
+  options.state = scratch.path();
+  options.durable = true;
+  options.os = &os;
+  auto opened = Ledger::open(options);
+  REQUIRE(opened);
+  Ledger& ledger = **opened;
+  std::mutex mutex;
+  std::condition_variable posted;
+  std::vector<std::function<void()>> posts;
+  LoopLedger& loop = ledger.add_loop([&](std::function<void()> run) {
+    const std::lock_guard held(mutex);
+    posts.push_back(std::move(run));
+    posted.notify_all();
+  });
+  const CellRef cell = *ledger.account_cell("a", "USD", CellRef::kNoLimit);
+  const auto settle = [&] {
+    auto held = loop.hold(std::span(&cell, 1), 10, {"req", "a", "key", 0});
+    REQUIRE(held);
+    Settlement settlement;
+    settlement.charge = 7;
+    settlement.currency = "USD";
+    loop.settle(std::move(*held), settlement);
+  };
+  os.be_slow(true);
+  settle();
+  bool durable = false;
+  loop.when_durable([&](bool is) { durable = is; });
+  os.wait_for_sync();
+  // Meanwhile holds are taken and settled, and books made of what the disk does not have yet.
+  for (int i = 0; i < 100; ++i) settle();
+  REQUIRE(ledger.flush());
+  {
+    const std::lock_guard held(mutex);
+    CHECK(posts.empty());
+  }
+  CHECK_FALSE(durable);
+  os.be_slow(false);
+  {
+    std::unique_lock held(mutex);
+    posted.wait(held, [&] { return !posts.empty(); });
+  }
+  posts.front()();
+  CHECK(durable);
+  REQUIRE(ledger.end());
+  CHECK(account::verify_ledger(scratch.path())->empty());
 }

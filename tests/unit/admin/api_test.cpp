@@ -16,6 +16,7 @@ namespace {
 constexpr char kToken[] = "an-admin-token-of-the-test";
 
 struct FakeBackend : AdminBackend {
+  Answer explain_route(const std::string& body) override { return {200, body}; }
   config::Faults faults;
   std::uint64_t generation = 1;
   bool throws = false;
@@ -28,6 +29,10 @@ struct FakeBackend : AdminBackend {
   std::string plugins_json() override { return "[]"; }
   std::string providers_json() override { return R"([{"id":"demo"}])"; }
   std::string routes_json() override { return R"([{"alias":"fast"}])"; }
+  std::string breakers_json(bool) override { return R"({"data":[]})"; }
+  std::optional<std::string> set_breaker(const std::string&, State) override {
+    return std::nullopt;
+  }
   std::string config_text() override { return "listens on 127.0.0.1:8080\n"; }
   config::Faults check_config(const std::string&) override { return faults; }
   Result<std::uint64_t, ConfigRefusal> apply_config(const std::string& text) override {

@@ -3,6 +3,7 @@
 #include <rapidjson/document.h>
 
 #include "../scratch.hpp"
+#include "../store/booking.hpp"
 #include "core/store/store.hpp"
 
 using namespace switchyard;
@@ -27,11 +28,10 @@ struct Fixture {
                             {{"house:cash", "USD", -5}, {name, "USD", 5}}}));
     }
     store::Receipt receipt;
-    receipt.id = "r1";
     receipt.request_id = "req_1";
     receipt.account = "a";
     receipt.currency = "USD";
-    REQUIRE(*books->add_receipt(receipt));
+    book(*books, receipt, "r1");
     routes = admin::ledger_routes(*books, scratch.path());
   }
   Answer get(const std::string& what, std::map<std::string, std::string> query = {},

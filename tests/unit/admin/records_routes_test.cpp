@@ -22,10 +22,15 @@ store::RecordRow row(const std::string& id, const std::string& account, std::uin
   return made;
 }
 
+Result<std::optional<store::BodyRow>> kept(const std::string& record_id, const std::string&) {
+  if (record_id != "priced") return std::optional<store::BodyRow>();
+  return std::optional(store::BodyRow{"priced", "k", "asked", "\xff\xfe", 0, true});
+}
+
 // The routes over three records of two accounts.
 struct World {
   Scratch scratch;
-  std::vector<Route> routes = records_routes(scratch.path());
+  std::vector<Route> routes = records_routes(scratch.path(), kept);
 
   World() {
     store::Records records(scratch.path(), {});
@@ -44,7 +49,7 @@ struct World {
   rapidjson::Document ask(const std::string& path, Request request, int status = 200) const {
     for (const Route& route : routes) {
       if (route.path != path) continue;
-      CHECK(route.role == Role::kViewer);
+      CHECK(route.role == (path.ends_with("/bodies") ? Role::kOwner : Role::kViewer));
       const Answer answer = route.answer(request);
       CAPTURE(answer.body);
       REQUIRE(answer.status == status);
@@ -109,4 +114,22 @@ TEST_CASE("admin: a token of one account sees nothing of another", "[unit][admin
   CHECK(sums["data"][0]["account"].GetString() == std::string("acme"));
   CHECK(sums["data"][0]["requests"].GetInt() == 1);
   CHECK(sums["data"][0]["charge"][0]["amount"].GetString() == std::string("-12.500000001"));
+}
+
+TEST_CASE("admin: what a request said is shown where it was kept", "[unit][admin][records]") {
+  const World world;
+  Request request;
+  request.params["id"] = "priced";
+  const auto bodies = world.ask("/admin/v1/records/{id}/bodies", request);
+  CHECK(bodies["request"]["text"] == "asked");
+  CHECK(bodies["answer"]["base64"] == "//4=");
+  CHECK(bodies["cut"].GetBool());
+
+  request.params["id"] = "theirs";
+  CHECK(world.ask("/admin/v1/records/{id}/bodies", request, 404)["error"]["code"] ==
+        "bodies_not_kept");
+  request.params["id"] = "priced";
+  request.caller.account = "other";
+  CHECK(world.ask("/admin/v1/records/{id}/bodies", request, 404)["error"]["code"] ==
+        "record_not_found");
 }

@@ -43,6 +43,32 @@ TEST_CASE("catalog: every fault of a file is told with its pointer", "[unit][cat
         "decimals");
 }
 
+TEST_CASE("catalog: a model lacks what its list, which is complete for it, leaves out",
+          "[unit][catalog]") {
+  using catalog::Capability;
+  const Scratch scratch;
+  scratch.write("x.json", R"({"family":"x","models":[
+    {"name":"a","capabilities":["tools"]}, {"name":"b"}, {"name":"c","capabilities":["files"]}]})");
+  scratch.write("y.json", R"({"family":"y","complete_for":["tools","files"],"models":[
+    {"name":"a","capabilities":["tools","audio_in"]}]})");
+  const auto loaded = Catalog::load(scratch.path());
+  REQUIRE(loaded);
+  const catalog::Model& a = *loaded->find("x", "a");
+  CHECK(a.can.has(Capability::kTools));
+  CHECK_FALSE(a.lacks.has(Capability::kTools));
+  CHECK(a.lacks.has(Capability::kVision));
+  CHECK(a.lacks.has(Capability::kJsonSchema));
+  CHECK(a.lacks.has(Capability::kReasoning));
+  CHECK_FALSE(a.lacks.has(Capability::kFiles));
+  CHECK_FALSE(a.lacks.has(Capability::kAudio));
+  CHECK(loaded->find("x", "b")->lacks.empty());
+  CHECK(loaded->find("x", "c")->can.has(Capability::kFiles));
+  CHECK(loaded->find("y", "a")->lacks.has(Capability::kFiles));
+  CHECK_FALSE(loaded->find("y", "a")->lacks.has(Capability::kVision));
+  CHECK(fault_of(R"({"family":"x","models":[{"name":"a","capabilities":["tolls"]}]})") ==
+        "/models/0/capabilities/0: there is no capability \"tolls\"; did you mean \"tools\"?");
+}
+
 TEST_CASE("catalog: what is unknown stays unknown", "[unit][catalog]") {
   const Scratch scratch;
   scratch.write("x.json", R"({"family":"x","currency":"CNY","models":[

@@ -144,8 +144,9 @@ TEST_CASE("config: the shipped file holds with its samples switched on", "[unit]
   world.scratch().write("tls/cert.pem", "c");
   world.scratch().write("tls/key.pem", "k");
   world.scratch().write("deepseek.key", "k2");
-  world.environment = {"HOME=/h",       "OPENAI_API_KEY=k1", "APP_KEY=k3",
-                       "OTLP_TOKEN=k4", "ALERT_SECRET=k5",   "STRIPE_SIGNING_SECRET=k6"};
+  world.environment = {"HOME=/h",         "OPENAI_API_KEY=k1",       "APP_KEY=k3",
+                       "EU_KEY=k7",       "NIGHTLY_KEY=k8",          "OTLP_TOKEN=k4",
+                       "ALERT_SECRET=k5", "STRIPE_SIGNING_SECRET=k6"};
   const auto text = std::ifstream(fs::path(SWITCHYARD_SOURCE_DIR) / "config" / "switchyard.json");
   std::stringstream all;
   all << text.rdbuf();
@@ -164,7 +165,8 @@ TEST_CASE("config: the shipped file holds with its samples switched on", "[unit]
   const auto config = world.config(samples);
   CHECK(ids(config) == "demo openai deepseek own ");
   CHECK(config.models.size() == 4);
-  CHECK(config.keys.size() == 1);
+  CHECK(config.keys.size() == 3);
+  CHECK(config.features.size() == 1);
   CHECK(config.listen.size() == 2);
   CHECK(config.state == "/var/lib/switchyard");
 }
@@ -185,8 +187,20 @@ TEST_CASE("config: every shipped example loads", "[unit][config]") {
                        "AWS_SECRET_ACCESS_KEY=g",
                        "KLING_ACCESS_KEY=h",
                        "KLING_SECRET_KEY=i",
+                       "ANTHROPIC_API_KEY=j",
+                       "JINA_API_KEY=k",
+                       "DASHSCOPE_API_KEY=l",
+                       "ZAI_API_KEY=m",
+                       "ARK_API_KEY=n",
+                       "WEBSITE_KEY=o",
+                       "DEVELOPERS_KEY=p",
+                       "APP_CN_KEY=q",
+                       "NIGHTLY_KEY=r",
                        "TLS_DIRECTORY=" + here,
                        "CREDENTIALS_DIRECTORY=" + here};
+  for (const char* name : {"anthropic", "doubao", "glm", "jina", "qwen"}) {
+    world.dialect(name, R"({"base_url":"https://vendor.example/v1"})");
+  }
   std::size_t examples = 0;
   for (const auto& entry :
        fs::directory_iterator(fs::path(SWITCHYARD_SOURCE_DIR) / "config" / "examples")) {

@@ -39,7 +39,7 @@ struct Scene {
     request.stream = stream;
     request.body = R"({"model":"m"})";
     request.record = &record;
-    attempt.emplace(context, snapshot, request, target, client, payment);
+    attempt.emplace(context, snapshot, request, target, 0, nullptr, client, payment);
   }
 
   net::Loop loop{0};

@@ -66,6 +66,39 @@ TEST_CASE("exchange: what belongs together has one affinity", "[unit][exchange]"
   CHECK(affinity(R"({"user":7})") == 0);
 }
 
+TEST_CASE("exchange: a session that the client names goes before what the body says",
+          "[unit][exchange]") {
+  Asked asked(R"({"user":"ann"})");
+  const std::uint64_t ann = asked.facts().affinity;
+  asked.request.session_id = "s1";
+  const std::uint64_t first = asked.facts().affinity;
+  CHECK(first != ann);
+  asked.record.account = "acme";  // another account's "s1" is another session
+  CHECK(asked.facts().affinity != first);
+  CHECK((asked.facts().flags & SWY_RREQ_PREFIX) == 0);
+}
+
+TEST_CASE("exchange: without a session a prompt's start says what belongs together",
+          "[unit][exchange]") {
+  const auto facts = [](const std::string& messages) {
+    return Asked(R"({"messages":[)" + messages + "]}").facts();
+  };
+  const std::string system = R"({"role":"system","content":"Be brief."})";
+  const std::string user = R"({"role":"user","content":"Hi ]}, \"there\""})";
+  const std::string rest =
+      R"(,{"role":"assistant","content":"Yes?"},{"role":"user","content":"x"})";
+  const swy_rreq begun = facts(system + "," + user);
+  CHECK(begun.affinity != 0);
+  CHECK((begun.flags & SWY_RREQ_PREFIX) != 0);
+  CHECK(facts(system + "," + user + rest).affinity == begun.affinity);
+  CHECK(facts(user + rest).affinity != begun.affinity);
+  CHECK(facts(system + R"(,{"role":"user","content":"Other"})").affinity != begun.affinity);
+  CHECK(facts(system).affinity != begun.affinity);
+  CHECK(facts("").affinity == 0);
+  CHECK((facts("").flags & SWY_RREQ_PREFIX) == 0);
+  CHECK(Asked(R"({"messages":7})").facts().affinity == 0);
+}
+
 TEST_CASE("exchange: without a strategy nothing is chosen", "[unit][exchange]") {
   Asked asked("{}");
   asked.route.targets.resize(3);

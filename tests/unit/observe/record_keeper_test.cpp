@@ -2,6 +2,7 @@
 
 #include <spdlog/spdlog.h>
 
+#include <fstream>
 #include <thread>
 
 #include "../scratch.hpp"
@@ -105,4 +106,17 @@ TEST_CASE("observe: records that find no room are counted, and come later where 
   line.reset();
   fanout.reset();
   spdlog::set_level(spdlog::level::info);
+}
+
+TEST_CASE("observe: days grow too old where no record comes", "[unit][observe][records]") {
+  const Scratch scratch;
+  const auto directory = scratch.path() / "records";
+  std::filesystem::create_directory(directory);
+  const auto old = directory / "2020-01-01.db.damaged";
+  std::ofstream(old) << "x";
+  FanoutTimes times = quick();
+  times.idle_every = 1ms;
+  LoggerFanout fanout({std::make_shared<LoggerFanout::Line>(keeper(directory), "records", times)});
+  while (std::filesystem::exists(old)) std::this_thread::yield();
+  CHECK_FALSE(std::filesystem::exists(old));
 }

@@ -47,6 +47,15 @@ struct Asked : Exchange {
   }
 };
 
+// In Google's own dialect.
+struct Native : Exchange {
+  explicit Native(const std::string& wire)
+      : Exchange(R"({"contents":[]})", SWY_REQ_NATIVE | SWY_REQ_STREAM, "gemini-3.8-flash") {
+    request.raw().dialect = swy::str("gemini");
+    stream(operation, ran, {wire});
+  }
+};
+
 std::string with(const std::string& members) {
   return R"({"model":"a","messages":[{"role":"user","content":"hi"}],)" + members + "}";
 }
@@ -458,4 +467,31 @@ TEST_CASE("gemini: usage tells sound, pictures, what was cached of them, and sea
         R"("prompt_tokens_details":{"cached_tokens":40,"audio_tokens":60,)"
         R"("cached_audio_tokens":25,"image_tokens":10},)"
         R"("completion_tokens_details":{"reasoning_tokens":5,"audio_tokens":12},"searches":3})");
+}
+
+TEST_CASE("gemini: natively too, garbage and a cut are faults", "[unit][gemini]") {
+  const std::string whole = said(kText + R"(,"finishReason":"STOP")");
+  for (const std::string& wire :
+       {std::string(), event("x"), event("7"), event(R"({"candidates":[)"), event("[]"),
+        event(said(kText)),
+        event(R"({"error":{"code":503,"message":"m","status":"UNAVAILABLE"}})")}) {
+    CAPTURE(wire);
+    CHECK(Native(wire).ran.last.act == SWY_ACT_FAIL);
+  }
+  const Native native(event(said(kText)) + event(whole));
+  CHECK(native.ran.last.act == SWY_ACT_DONE);
+  CHECK(native.ran.deltas() == std::vector<std::string>{said(kText), whole});
+  CHECK(native.ran.recorder.last(SWY_EMIT_FINISH) == "stop");
+}
+
+TEST_CASE("gemini: a key of no service account is not exchanged", "[unit][gemini]") {
+  const std::string config = R"({"settings":{"vertex":true}})";
+  const Asked express(kChat, "gemini-3.8-flash", "chat", config);
+  CHECK(express.ran.recorder.url == "/models/gemini-3.8-flash:generateContent");
+  CHECK(express.sent("store").empty());  // Vertex refuses it
+  Exchange account(kChat, 0, "gemini-3.8-flash", "chat", config);
+  account.request.credential("client_email", "a@p.iam.gserviceaccount.com");
+  begin(account.operation, account.ran, 200, {});
+  CHECK(account.ran.last.act == SWY_ACT_FAIL);  // without a host that signs
+  CHECK(account.ran.last.error.cls == SWY_CLS_PLUGIN);
 }

@@ -247,7 +247,7 @@ TEST_CASE("openai rules: content is there, and a string where it has to be", "[u
   const Sent picture = send(R"({"content":"text"})",
                             R"(,"messages":[{"role":"user","content":[{"type":"image_url"}]}])");
   CHECK(picture.refusal ==
-        R"(the model takes text only, and /messages/0/content has a part of type "image_url")");
+        R"(/messages/0/content has a part of type "image_url"; the model takes text)");
 }
 
 TEST_CASE("openai rules: ids of calls in nine characters are the same on both sides",
@@ -492,4 +492,97 @@ TEST_CASE("openai rules: embeddings tell what was read where only the sum is giv
 
 TEST_CASE("openai rules: a bare list of models becomes a list", "[unit][openai]") {
   CHECK(answer("{}", R"([{"id":"m"}])", "models") == R"({"object":"list","data":[{"id":"m"}]})");
+}
+
+TEST_CASE("openai rules: extensions that the API does not know stay away and are told",
+          "[unit][openai]") {
+  const std::string asked =
+      R"(,"top_k":5,"messages":[{"role":"assistant","cache_control":{"type":"ephemeral"},"content":)"
+      R"([{"cache_control":{},"type":"text","text":"\"is_error\""}],"tool_calls":[{"id":"c",)"
+      R"("extra_content":{"google":{}}}],"reasoning_details":[1]},)"
+      R"({"role":"tool","is_error":true,"tool_call_id":"c"},{"is_error":false}],)"
+      R"("tools":[{"cache_control":{"type":"ephemeral"},"type":"function"}],"cache_control":{"a":1})";
+  const Sent none = send("{}", asked);
+  CHECK(none.body == R"(,"messages":[{"role":"assistant","content":[{"type":"text",)"
+                     R"("text":"\"is_error\""}],"tool_calls":[{"id":"c"}]},)"
+                     R"({"role":"tool","tool_call_id":"c"},{}],"tools":[{"type":"function"}])");
+  CHECK(none.dropped ==
+        R"(["/top_k","/messages/0/cache_control","/messages/0/content/0/cache_control",)"
+        R"("/messages/0/tool_calls/0/extra_content","/messages/0/reasoning_details",)"
+        R"("/messages/1/is_error","/tools/0/cache_control","/cache_control"])");
+  const Sent all = send(R"({"extensions":["reasoning","top_k","cache_control","is_error",)"
+                        R"("reasoning_details","extra_content"]})",
+                        asked + R"(,"reasoning":{"max_tokens":1})");
+  CHECK(all.body == asked + R"(,"reasoning":{"max_tokens":1})");
+  CHECK(all.dropped.empty());
+
+  // Beside what is changed in the same part or call.
+  CHECK(messages(R"({"mistral_parts":true,"call_ids":"nine"})",
+                 R"([{"role":"user","content":[{"type":"input_audio","cache_control":{},)"
+                 R"("input_audio":{"data":"QQ=="}},{"cache_control":{},"type":"file",)"
+                 R"("file":{"file_data":"d"}}]},{"tool_calls":[{"extra_content":{},)"
+                 R"("id":"aB3dE5gH1"}]}])") ==
+        R"([{"role":"user","content":[{"type":"input_audio","input_audio":"QQ=="},)"
+        R"({"type":"document_url","document_url":"d"}]},{"tool_calls":[{"id":"aB3dE5gH1"}]}])");
+  CHECK(dropped(R"({"content":"text"})",
+                R"(,"messages":[{"content":[{"type":"text","cache_control":{"a":1}}]}])") ==
+        R"(["/messages/0/content/0/cache_control"])");
+  // Blocks of another API are not this one's.
+  const std::string foreign = R"([{"role":"assistant","reasoning_content":"hm",)"
+                              R"("reasoning_details":[{"format":"anthropic-claude-v1"}]}])";
+  CHECK(messages(R"({"reasoning_details":true})", foreign) ==
+        R"([{"role":"assistant","reasoning_details":[{"type":"reasoning.text","text":"hm"}]}])");
+  CHECK(dropped(R"({"reasoning_details":true})", R"(,"messages":)" + foreign) ==
+        R"(["/messages/0/reasoning_details"])");
+}
+
+TEST_CASE("openai rules: what reasoning says becomes an effort", "[unit][openai]") {
+  const std::string maps =
+      R"({"values":{"reasoning_effort":{"medium":"high"}},)"
+      R"("instead":{"reasoning_effort":{"none":{"thinking":{"type":"disabled"}}}}})";
+  CHECK(sent("{}", R"(,"reasoning":{"effort":"low"})") == R"(,"reasoning_effort":"low")");
+  CHECK(dropped("{}", R"(,"reasoning":{"effort":"low"})").empty());
+  CHECK(sent("{}", R"(,"reasoning":{"effort":"low"},"reasoning_effort":"high")") ==
+        R"(,"reasoning_effort":"high")");
+  CHECK(sent(maps, R"(,"reasoning":{"enabled":false})") == R"(,"thinking":{"type":"disabled"})");
+  CHECK(dropped(maps, R"(,"reasoning":{"enabled":false})").empty());
+  CHECK(dropped(maps, R"(,"reasoning":{"effort":"medium"})") == R"(["/reasoning"])");
+  // A model that never thinks refuses the word.
+  CHECK(sent("{}", R"(,"reasoning":{"enabled":false})").empty());
+  CHECK(dropped("{}", R"(,"reasoning":{"enabled":false})") == R"(["/reasoning/enabled"])");
+  CHECK(sent("{}", R"(,"reasoning":{"enabled":true})").empty());
+  CHECK(dropped("{}", R"(,"reasoning":{"enabled":true,"exclude":false})").empty());
+
+  for (const auto& [budget, effort] :
+       {std::pair{"2048", "low"}, {"2049", "medium"}, {"9000", "high"}}) {
+    const Sent budgeted = send("{}", R"(,"reasoning":{"max_tokens":)" + std::string(budget) + "}");
+    CHECK(budgeted.body == R"(,"reasoning_effort":")" + std::string(effort) + '"');
+    CHECK(budgeted.dropped == R"(["/reasoning/max_tokens"])");
+  }
+  CHECK(dropped(R"({"drop":["reasoning_effort"]})", R"(,"reasoning":{"effort":"low"})") ==
+        R"(["/reasoning"])");
+}
+
+TEST_CASE("openai rules: parts that the API does not take are refused", "[unit][openai]") {
+  const std::string text = R"(,"messages":[{"content":[{"type":"text","text":"x"}]},{"content":)";
+  const auto refusal = [&](const std::string& rules, const std::string& content) {
+    return send(rules, text + content + "}]").refusal;
+  };
+  const std::string texts = R"({"parts":["text"]})";
+  CHECK(refusal(texts, R"("x")").empty());
+  CHECK(refusal(texts, R"([{"type":"image_url"}])") ==
+        R"(/messages/1/content has a part of type "image_url"; the model takes text)");
+  const std::string data = R"({"data_pictures":true})";
+  CHECK(refusal(data, R"([{"type":"image_url","image_url":{"url":"data:image/png;base64,x"}}])")
+            .empty());
+  CHECK(refusal(data, R"([{"type":"image_url","image_url":{"url":"https://a.example/x"}}])") ==
+        "/messages/1/content has a picture by its address; this API takes them as data: URLs only");
+}
+
+TEST_CASE("openai rules: a list that is too long is cut", "[unit][openai]") {
+  const std::string rules = R"({"items_max":{"stop":1},"as_list":["stop"]})";
+  CHECK(sent(rules, R"(,"stop":"a")") == R"(,"stop":["a"])");
+  CHECK(sent(rules, R"(,"stop":["a"])") == R"(,"stop":["a"])");
+  CHECK(sent(rules, R"(,"stop":["a","b"])") == R"(,"stop":["a"])");
+  CHECK(dropped(rules, R"(,"stop":["a","b"])") == R"(["/stop"])");
 }

@@ -3,6 +3,7 @@
 #include <set>
 
 #include "../scratch.hpp"
+#include "core/catalog/price_list.hpp"
 #include "strategies.hpp"
 
 namespace switchyard::routing {
@@ -25,7 +26,7 @@ struct World {
     made.emplace("alias", std::make_unique<Pipeline>(config, model, catalog, statistics,
                                                      strategies_of(configs)));
     config.models = {model};
-    table = std::make_unique<Table>(config, catalog, std::move(made));
+    table = std::make_unique<Table>(config, catalog, std::move(made), &statistics);
     return *table->pipelines().at("alias");
   }
 
@@ -49,6 +50,18 @@ struct World {
     catalog = std::move(*loaded);
   }
 
+  // The catalog's prices, and what a dollar costs in yuan where that is known.
+  Pricing pricing(const char* yuan = nullptr) {
+    const std::map<std::string, Nano, std::less<>> rates =
+        yuan == nullptr ? std::map<std::string, Nano, std::less<>>{}
+                        : std::map<std::string, Nano, std::less<>>{{"CNY", *parse_nano(yuan)}};
+    in_force.book = std::make_shared<catalog::PriceBook>(
+        catalog, std::vector<catalog::ListedPrice>{}, std::vector<catalog::ListedPrice>{});
+    in_force.fx = std::make_shared<catalog::FxTable>("bank#1", "USD", rates);
+    return {&in_force, 1};
+  }
+
+  catalog::PricesInForce in_force;
   config::Config config;
   config::Model model;
   catalog::Catalog catalog;
@@ -183,7 +196,8 @@ TEST_CASE("routing: candidates are shown as they are configured", "[unit][routin
   world.model.candidates[1].region = "eu";
   world.model.candidates[1].tags = {{"tier", "gold"}};
   const Pipeline& pipeline = mirrored(world);
-  pipeline.stats(1)->begin();
+  Lane::Call call;
+  REQUIRE(pipeline.live(1)->lane(0).begin({}, call) == Lane::Barred::kNot);
   pipeline.plan({}, world.route);
   REQUIRE(Mirror::seen.size() == 3);
   const swy_cand& shown = Mirror::seen[1];
@@ -210,20 +224,89 @@ TEST_CASE("routing: a candidate's cost is that of this request, in one currency"
   swy_rreq request{};
   request.tok_in_est = 1'000;
   request.tok_out_est = 100;
-  mirrored(world).plan(request, world.route);
+  mirrored(world).plan(request, world.route, world.pricing());
   CHECK(Mirror::currency == "USD");
   CHECK(Mirror::seen[0].est_cost_nano == 3'500'000);  // 0.0025 + 0.001
   CHECK(Mirror::seen[0].ctx_tokens == 1'000);
   CHECK(Mirror::seen[1].est_cost_nano == INT64_MIN);  // what it answers has no price
-  CHECK(Mirror::seen[2].est_cost_nano == INT64_MIN);  // another currency
+  CHECK(Mirror::seen[2].est_cost_nano == INT64_MIN);  // another currency, and no rate
+
+  mirrored(world).plan(request, world.route, world.pricing("5"));
+  CHECK(Mirror::seen[2].est_cost_nano == 220'000);  // 0.0011 CNY
 
   request.tok_out_est = 0;
-  mirrored(world).plan(request, world.route);
+  mirrored(world).plan(request, world.route, world.pricing());
   CHECK(Mirror::seen[1].est_cost_nano == 1'000'000);
+  mirrored(world).plan(request, world.route);  // without prices nothing is known
+  CHECK(Mirror::seen[1].est_cost_nano == INT64_MIN);
+  CHECK(Mirror::currency.empty());
 
   request.tok_in_est = UINT64_MAX;  // nothing that is too large becomes cheap
-  mirrored(world).plan(request, world.route);
+  mirrored(world).plan(request, world.route, world.pricing());
   CHECK(Mirror::seen[0].est_cost_nano == INT64_MIN);
+}
+
+TEST_CASE("routing: a price is the one of the hour that the request came in", "[unit][routing]") {
+  World world;
+  world.prices("a", "big",
+               R"({"input":"2","output":"2","windows":[{"zone":"UTC","hours":"16:30-00:30",)"
+               R"("input":"0.5","output":"0.5"}]})");
+  swy_rreq request{};
+  request.tok_in_est = 1'000'000;
+  Pricing pricing = world.pricing();
+  const std::uint64_t hour_ns = 3'600'000'000'000;
+  pricing.unix_ns = 20'000 * 24 * hour_ns + 12 * hour_ns;
+  mirrored(world).plan(request, world.route, pricing);
+  CHECK(Mirror::seen[0].est_cost_nano == 2'000'000'000);
+  pricing.unix_ns += 8 * hour_ns;
+  mirrored(world).plan(request, world.route, pricing);
+  CHECK(Mirror::seen[0].est_cost_nano == 500'000'000);
+}
+
+// ---- what the host refuses ----
+
+TEST_CASE(
+    "routing: what is open or at its limit is shown to no strategy, unless that is everything",
+    "[unit][routing]") {
+  const Strategies strategies = strategies_of({R"({"big":1,"small":2})"});
+  const std::vector<const plugin::StrategyInstance*> views{strategies[0].get()};
+  swy_cand fresh{};
+  fresh.size = sizeof fresh;
+  fresh.inflight_max = fresh.rpm_left = UINT32_MAX;
+  fresh.tpm_left = UINT64_MAX;
+  swy_rreq request{};
+  request.size = sizeof request;
+  request.tok_in_est = 100;
+  const auto order = [&](const swy_cand& big, const swy_cand& small) {
+    std::vector<swy_cand> candidates{big, small};
+    candidates[0].model = to_swy("big");
+    candidates[1].model = to_swy("small");
+    Plan plan;
+    decide(views, request, candidates, plan);
+    return plan.order;
+  };
+  using Order = std::vector<std::uint32_t>;
+  CHECK(order(fresh, fresh) == Order{1, 0});
+  const auto refused = [&](const char* why, const auto& change) {
+    CAPTURE(why);
+    swy_cand sick = fresh;
+    change(sick);
+    CHECK(host_refusal(request, sick) == why);
+    CHECK(order(fresh, sick) == Order{0});
+    CHECK(order(sick, sick) == Order{1, 0});
+  };
+  refused("its breaker is open", [](swy_cand& each) { each.state = SWY_STATE_OPEN; });
+  refused("as many in flight as it may have",
+          [](swy_cand& each) { each.inflight = each.inflight_max = 3; });
+  refused("no request left in this minute", [](swy_cand& each) { each.rpm_left = 0; });
+  refused("too few tokens left in this minute", [](swy_cand& each) { each.tpm_left = 99; });
+  swy_cand half = fresh;
+  half.state = SWY_STATE_HALF_OPEN;
+  half.rpm_left = 1;
+  half.tpm_left = 100;
+  half.inflight = 2;
+  half.inflight_max = 3;
+  CHECK(host_refusal(request, half).empty());
 }
 
 TEST_CASE(
@@ -231,22 +314,28 @@ TEST_CASE(
     "does not",
     "[unit][routing]") {
   World world;
-  const auto before = world.pipeline({"{}"}).stats(0);
-  world.pipeline({"{}"}).stats(0)->begin();
-  CHECK(world.pipeline({"{}"}).stats(0) == before);
+  const auto before = world.pipeline({"{}"}).live(0);
+  CHECK(world.pipeline({"{}"}).live(0) == before);
   world.config.providers[0].base_url = "https://elsewhere.example";
-  CHECK(world.pipeline({"{}"}).stats(0) != before);
+  CHECK(world.pipeline({"{}"}).live(0) != before);
 }
 
-TEST_CASE("routing: a model that is asked for by its own name shares the alias's statistics",
-          "[unit][routing]") {
+TEST_CASE("routing: by whatever name a target is asked for, it is one", "[unit][routing]") {
   World world;
   world.config.providers[0].models = {"big", "other"};
+  world.config.providers[1].models = {"*"};
   const Pipeline& pipeline = world.pipeline({"{}"});
-  CHECK(world.table->resolve("big").targets.at(0).stats == pipeline.stats(0));
-  CHECK(world.table->resolve("a/big").targets.at(0).stats == pipeline.stats(0));
-  CHECK(world.table->resolve("other").targets.at(0).stats == nullptr);
+  CHECK(world.table->resolve("big").targets.at(0).live == pipeline.live(0));
+  CHECK(world.table->resolve("a/big").targets.at(0).live == pipeline.live(0));
+  CHECK(world.table->resolve("other").targets.at(0).live != pipeline.live(0));
+  CHECK(world.table->resolve("other").targets.at(0).live != nullptr);
   CHECK(world.table->resolve("big").pipeline == nullptr);
+  // Of a provider that takes any name, an alias names one, and others come as they are asked for.
+  CHECK(world.table->resolve("b/small").targets.at(0).live == pipeline.live(1));
+  Live* const unlisted = world.table->resolve("b/never-heard-of").targets.at(0).live;
+  REQUIRE(unlisted != nullptr);
+  CHECK(unlisted->model() == "never-heard-of");
+  CHECK(world.table->resolve("never-heard-of").targets.at(0).live == unlisted);
 }
 
 TEST_CASE("routing: outcomes reach the strategies, and their state the next generation",

@@ -45,14 +45,6 @@ TEST_CASE("routing: a target that nobody used is not measured", "[unit][routing]
         0);
 }
 
-TEST_CASE("routing: attempts in flight are counted as they come and go", "[unit][routing]") {
-  TargetStats stats;
-  stats.begin();
-  stats.begin();
-  stats.end();
-  CHECK(read(stats, kStart).inflight == 1);
-}
-
 TEST_CASE("routing: a target's faults count, a request's own and a fast failure's time do not",
           "[unit][routing]") {
   TargetStats stats;
@@ -128,30 +120,52 @@ TEST_CASE("routing: loops write one cell together and nothing is lost", "[unit][
   for (int t = 0; t < 4; ++t) {
     loops.emplace_back([&stats] {
       for (int i = 0; i < 5'000; ++i) {
-        stats.begin();
         stats.add(good(1'000, 500, 1), kStart);
-        stats.end();
       }
     });
   }
   for (std::thread& loop : loops) loop.join();
   const swy_cand candidate = read(stats, kStart);
-  CHECK(candidate.inflight == 0);
   CHECK(candidate.samples == 20'000);
   CHECK(candidate.latency_us == 1'000);
 }
 
-TEST_CASE("routing: a cell is one as long as somebody holds it", "[unit][routing]") {
-  Statistics statistics;
-  const auto cell = statistics.cell("a");
-  CHECK(statistics.cell("a") == cell);
-  CHECK(statistics.cell("b") != cell);
-  statistics.drop_unused();
-  CHECK(statistics.cell("a") == cell);
-  cell->begin();
-  std::weak_ptr<TargetStats> gone = statistics.cell("b");
-  statistics.drop_unused();
-  CHECK(gone.expired());
+TEST_CASE("routing: several cells are read as one, each mean by the weight of its samples",
+          "[unit][routing]") {
+  TargetStats busy, idle;
+  for (int i = 0; i < 3; ++i) busy.add(good(1'000, 100, 10), kStart);
+  idle.add(good(5'000, 500, 10), kStart);
+  idle.add(bad(SWY_CLS_SERVER), kStart);
+  TargetStats::Sum sum;
+  sum.add(busy, kStart);
+  sum.add(idle, kStart);
+  swy_cand candidate{};
+  sum.fill(candidate);
+  CHECK(candidate.samples == 5);
+  CHECK(candidate.err_ppm == 200'000);
+  CHECK(candidate.latency_us == (3 * 1'000 + 2 * 5'000) / 5);
+  CHECK(candidate.ttft_us == (3 * 100 + 2 * 500) / 5);
+  CHECK(sum.classes()[SWY_CLS_SERVER] == 1);
+  CHECK(sum.classes()[SWY_CLS_TIMEOUT] == 0);
+}
+
+TEST_CASE("routing: retries are a share of the other attempts, and a few in any case",
+          "[unit][routing]") {
+  TargetStats stats;
+  const auto retries_within = [&stats](std::uint32_t percent) {
+    int count = 0;
+    for (; stats.may_retry(percent, kStart) && count < 1'000; ++count) {
+      stats.add_retry(kStart);
+      stats.add(bad(SWY_CLS_SERVER), kStart);
+    }
+    return count;
+  };
+  CHECK(retries_within(0) == 0);
+  CHECK(retries_within(20) == 10);
+  for (int i = 0; i < 200; ++i) stats.add(bad(SWY_CLS_SERVER), kStart);
+  CHECK(retries_within(20) == 30);  // 40 of 200 with those before
+  CHECK_FALSE(stats.may_retry(20, kStart));
+  CHECK(stats.may_retry(20, kStart + 60 * kSecond));
 }
 
 }  // namespace switchyard::routing

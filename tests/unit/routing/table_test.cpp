@@ -1,5 +1,7 @@
 #include "core/routing/table.hpp"
 
+#include <switchyard/plugin.h>
+
 #include <filesystem>
 #include <fstream>
 
@@ -121,4 +123,40 @@ TEST_CASE("routing: a slip finds the near names, nearest first", "[unit][routing
   CHECK(table.near("claude").empty());
   CHECK(table.near("").empty());
   CHECK(table.near(std::string(100'000, 'g')).empty());
+}
+
+TEST_CASE("routing: a feature has a route, with its fallbacks behind its candidates",
+          "[unit][routing]") {
+  const catalog::Catalog catalog =
+      catalog_of("x", R"({"name":"m","capabilities":["tools"]},{"name":"n"})");
+  config::Config config;
+  config.providers = {provider("a", {"m"}, "x"), provider("b", {"n"}, "x")};
+  config.providers[1].region = "eu";
+  config::Feature feature;
+  feature.name = "feature/f";
+  feature.candidates = {{"a", "m"}};
+  feature.fallback = {{1u << SWY_CLS_TOO_LONG, {{"b", "n", 1, 0, "us", {}}, {"a", "m"}}}};
+  feature.require = {"tools"};
+  config.features = {feature};
+  const Table table(config, catalog);
+
+  const routing::Route found = table.resolve("feature/f");
+  CHECK(found.name == "feature/f");
+  CHECK(found.feature == "f");
+  CHECK(found.reason == "feature f");
+  CHECK(found.policy == &config.features[0]);
+  CHECK(found.require.has(catalog::Capability::kTools));
+  REQUIRE(found.targets.size() == 3);
+  CHECK(found.targets[0].on == routing::kOnAny);
+  CHECK(found.targets[0].known == catalog.find("x", "m"));
+  CHECK(found.targets[1].on == 1u << SWY_CLS_TOO_LONG);
+  CHECK(found.targets[1].model == "n");
+  CHECK(found.targets[1].region == "us");
+  CHECK(found.targets[2].on == 1u << SWY_CLS_TOO_LONG);
+
+  CHECK(table.resolve("f").targets.empty());
+  CHECK(table.resolve("b/n").targets.at(0).region == "eu");
+  CHECK(table.resolve("b/n").policy == nullptr);
+  CHECK(table.near("feature/g") == std::vector<std::string>{"feature/f"});
+  CHECK(table.models()[0].name == "feature/f");
 }

@@ -80,6 +80,7 @@ TEST_CASE("store: a key comes back as it was put in, over a restart", "[unit][st
   put.disabled_unix_s = 6;
   put.deleted_unix_s = 7;
   put.metadata = R"({"a":"ü"})";
+  put.reach = {{"openai*"}, {"demo"}, {"eu"}};
   REQUIRE(Opened(scratch).accounts.add_key(put));
 
   Opened opened(scratch);
@@ -104,6 +105,9 @@ TEST_CASE("store: a key comes back as it was put in, over a restart", "[unit][st
   CHECK(got.disabled_unix_s == 6);
   CHECK(got.deleted_unix_s == 7);
   CHECK(got.metadata == put.metadata);
+  CHECK(got.reach.providers == put.reach.providers);
+  CHECK(got.reach.providers_denied == put.reach.providers_denied);
+  CHECK(got.reach.regions == put.reach.regions);
   CHECK_FALSE(*opened.accounts.key("key_1"));
 }
 

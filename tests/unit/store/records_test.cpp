@@ -10,8 +10,10 @@
 #include <csignal>
 
 #include "../scratch.hpp"
+#include "core/store/record_block.hpp"
 #include "core/store/record_search.hpp"
 #include "core/store/rollups.hpp"
+#include "faulty_vfs.hpp"
 
 using namespace switchyard;
 using namespace switchyard::store;
@@ -465,4 +467,170 @@ TEST_CASE("records: sums are told apart by what is asked", "[unit][store][record
   const auto refusal = rollups->usage(few);
   REQUIRE_FALSE(refusal);
   CHECK(refusal.error().message.find("more than 2 rows") != std::string::npos);
+}
+
+TEST_CASE("records: a block is read as it was written, and never beyond its end",
+          "[unit][store][records]") {
+  std::vector<RecordRow> rows;
+  for (int i = 0; i < 300; ++i) {
+    RecordRow each = i % 7 == 0 ? failure("r" + std::to_string(i), kMidnight + kDay / 2, "broken")
+                                : row("r" + std::to_string(i), kMidnight);
+    each.start_ns += static_cast<std::uint64_t>(i * i) * 1'000'003;
+    each.key_id = "key_" + std::to_string(i);
+    each.cost_nano = i % 3 == 0 ? std::nullopt : std::optional<std::int64_t>(-i);
+    each.tok_in = i == 5 ? UINT64_MAX : 3;
+    if (i == 9) each.plan = "{}";
+    rows.push_back(std::move(each));
+  }
+  const EncodedBlock encoded = encode_block(rows);
+  CHECK(encoded.failed == 43);
+  CHECK(encoded.start_min == kMidnight + 1'000'003);
+  RecordBlock block;
+  REQUIRE(block.open_names(encoded.names));
+  REQUIRE(block.open_columns(encoded.columns, rows.size()));
+  REQUIRE(block.open_texts(encoded.texts));
+  REQUIRE(block.open_errors(encoded.errors, rows.size()));
+  REQUIRE(block.open_rare(encoded.rare));
+  for (std::size_t i = 0; i < rows.size(); ++i) {
+    CAPTURE(i);
+    const RecordRow read = block.row(i, true);
+    CHECK(read.id == rows[i].id);
+    CHECK(read.key_id == rows[i].key_id);
+    CHECK(read.start_ns == rows[i].start_ns);
+    CHECK(read.cost_nano == rows[i].cost_nano);
+    CHECK(read.tok_in == rows[i].tok_in);
+    CHECK(read.error_text == rows[i].error_text);
+    CHECK(read.plan == rows[i].plan);
+    CHECK(rows_of_hash(encoded.hashes, id_hash(rows[i].id)) == std::vector<std::size_t>{i});
+  }
+  CHECK(block.row(9, false).plan.empty());
+
+  // Cut anywhere it is refused, or read as less than it was; never beyond its end.
+  for (std::size_t end = 0; end < encoded.names.size(); end += 97) {
+    CHECK_FALSE(RecordBlock().open_names(std::string(encoded.names, 0, end)));
+  }
+  for (std::size_t end = 0; end < encoded.columns.size(); end += 97) {
+    const std::string cut(encoded.columns, 0, end);
+    RecordBlock torn = block;
+    CHECK_FALSE(torn.open_columns(cut, rows.size()));
+  }
+  for (std::size_t end = 0; end < encoded.texts.size(); end += 97) {
+    const std::string cut(encoded.texts, 0, end);
+    RecordBlock torn = block;
+    CHECK_FALSE(torn.open_texts(cut));
+  }
+  for (std::size_t end = 1; end < encoded.errors.size(); ++end) {
+    const std::string cut(encoded.errors, 0, end);
+    RecordBlock torn = block;
+    CHECK_FALSE(torn.open_errors(cut, rows.size()));
+  }
+  RecordBlock other = block;
+  CHECK_FALSE(other.open_columns(encoded.columns, kBlockRecordsMax + 1));
+}
+
+TEST_CASE("records: small writes grow into one block, and sums count each record once",
+          "[unit][store][records]") {
+  const Scratch scratch;
+  const auto records = open(scratch);
+  const auto other = open(scratch);
+  std::size_t written = 0;
+  for (int i = 0; i < 300; ++i) {
+    // Now and then another process writes as well.
+    Records& writer = i % 100 == 99 ? *other : *records;
+    write(writer, {row("r" + std::to_string(i), kMidnight + static_cast<std::uint64_t>(i))});
+    ++written;
+  }
+  const auto day = std::move(*open_record_day(record_file(scratch.path(), "2026-11-21")));
+  CHECK(*day->number("SELECT COUNT(*) FROM blocks") <= 8);
+  CHECK(*day->number("SELECT COUNT(*) FROM block_columns") ==
+        *day->number("SELECT COUNT(*) FROM blocks"));
+  CHECK(find(scratch, {}, {}, 1000).rows.size() == written);
+  CHECK(requests(scratch) == written);
+  for (const char* id : {"r0", "r99", "r150", "r299"}) {
+    CAPTURE(id);
+    CHECK((*find_record(scratch.path(), id))->id == id);
+  }
+}
+
+TEST_CASE("records: what an earlier version wrote is found and summed up beside what is new",
+          "[unit][store][records]") {
+  const Scratch scratch;
+  write(*open(scratch), {row("made", kMidnight)});
+  {
+    const auto day = std::move(*open_record_day(record_file(scratch.path(), "2026-11-21")));
+    std::string names, values;
+    for (const auto& column : RecordColumns::numbers()) {
+      names += std::string(column.name) + ", ";
+      values +=
+          column.member == &RecordRow::start_ns ? std::to_string(kMidnight) + " + 10, " : "1, ";
+    }
+    for (const auto& column : RecordColumns::texts()) {
+      names += std::string(column.name) + ", ";
+      values += column.member == &RecordRow::id ? "'old', " : "'x', ";
+    }
+    for (const char* table : {"blocks", "block_columns", "block_hashes"}) {
+      REQUIRE(day->run(std::string("DELETE FROM ") + table));
+    }
+    REQUIRE(day->run("INSERT INTO records (" + names + "seq) VALUES (" + values + "1)"));
+  }
+  for (const char* end : {"", "-wal", "-shm"}) {
+    fs::remove(usage_file(scratch.path()).string() + end);
+  }
+  const auto records = open(scratch);
+  write(*records, {row("before", kMidnight + 5), row("after", kMidnight + 15)});
+  CHECK(ids(find(scratch).rows) == std::vector<std::string>{"after", "old", "before"});
+  RecordFilter filter;
+  filter.model_used = "x";
+  CHECK(ids(find(scratch, filter).rows) == std::vector<std::string>{"old"});
+  const RecordPage page = find(scratch, {}, {}, 2);
+  CHECK(ids(find(scratch, {}, page.next).rows) == std::vector<std::string>{"before"});
+  CHECK((*find_record(scratch.path(), "old"))->account == "x");
+  CHECK(requests(scratch) == 3);
+}
+
+TEST_CASE("records: whichever system call fails, what was told as written is there once",
+          "[unit][store][records]") {
+  spdlog::set_level(spdlog::level::off);
+  const Scratch origin;  // the schemas are there
+  write(*open(origin), {row("first", kMidnight)});
+  long n = 0;
+  bool reached = true;
+  for (n = 1; reached; ++n) {
+    CAPTURE(n);
+    FaultyVfs disk;
+    const Scratch scratch;
+    for (const auto& each : fs::directory_iterator(origin.path())) {
+      fs::copy(each.path(), scratch.path() / each.path().filename());
+    }
+    std::set<std::string> written;
+    const auto add = [&](Records& records, int from) {
+      for (int i = from; i < from + 4; ++i) {
+        const std::string id = "r" + std::to_string(i);
+        const auto done = records.write(std::vector(10, row(id, kMidnight + 1)));
+        if (done.result) written.insert(id);
+        if (!done.result) CHECK(done.result.error().message.find(".db: ") != std::string::npos);
+        CHECK(done.records == (done.result ? 10 : 0));
+        (void)records.sum_up().has_value();
+      }
+    };
+    {
+      const auto records = open(scratch);
+      disk.fail_at = n;
+      add(*records, 0);
+      reached = disk.calls >= n;
+      disk.fail_at = 0;
+      add(*records, 4);
+    }
+    CHECK(written.size() >= 7);
+    const auto records = open(scratch);
+    write(*records, {row("last", kMidnight + 2)});
+    std::map<std::string, int> found;
+    const RecordPage page = find(scratch, {}, {}, 1000);
+    for (const RecordRow& each : page.rows) ++found[each.id];
+    CHECK(found.size() == written.size() + 2);
+    for (const std::string& id : written) CHECK(found[id] == 10);
+    CHECK(requests(scratch) == 10 * written.size() + 2);
+  }
+  CHECK(n > 20);
+  spdlog::set_level(spdlog::level::info);
 }

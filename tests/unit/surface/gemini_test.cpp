@@ -61,6 +61,10 @@ TEST_CASE("surface: what a path of the Gemini API asks for") {
   CHECK(stream.model == "up/a:b:7");
   CHECK(stream.stream);
   CHECK(kSurface.ask(head("/v1beta/models/m:embedContent")).task == "embeddings");
+  // As Vercel's SDK writes a name with a slash.
+  CHECK(kSurface.serves(head("/v1beta/up/m:generateContent")));
+  CHECK(kSurface.ask(head("/v1beta/up/m:generateContent")).model == "up/m");
+  CHECK_FALSE(kSurface.serves(head("/v1beta/up/m:nonesuch")));
   CHECK(kSurface.ask(head("/v1beta/models/m:countTokens")).what == Ask::What::kCount);
   CHECK(kSurface.ask(head("/v1beta/models")).what == Ask::What::kModels);
   const Ask model = kSurface.ask(head("/v1beta/models/a:b"));

@@ -1,0 +1,60 @@
+// What requests and their answers said, of keys that have it kept: sealed, in a file of its own,
+// until it is too old, its key is gone, or there is too much of it.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <filesystem>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "core/base/result.hpp"
+#include "core/base/secret.hpp"
+#include "core/store/database.hpp"
+
+namespace switchyard::store {
+
+struct BodyRow {
+  std::string record_id, key_id, request, answer;
+  std::uint64_t at_unix_s = 0;
+  bool cut = false;  // one of them was longer than what is kept
+};
+
+struct BodyLimits {
+  std::chrono::hours keep{7 * 24};
+  std::uint64_t size_max = 1'000'000'000;  // bytes of all
+};
+
+// `state/bodies.db`
+std::filesystem::path bodies_file(const std::filesystem::path& state);
+
+// Blocking: never on a loop. [any thread]
+class Bodies {
+ public:
+  // Makes the file (0600) where there is none. `secret` is this host's own: without it nobody reads
+  // what is kept.
+  static Result<std::unique_ptr<Bodies>> open(const std::filesystem::path& file, Secret secret);
+
+  Result<void> write(std::span<const BodyRow> rows);  // all or none
+  // The newest of this record and key.
+  Result<std::optional<BodyRow>> find(const std::string& record_id, const std::string& key_id);
+
+  // Removes what is older than it may be, and the oldest while there is too much.
+  Result<void> tidy(const BodyLimits& limits, std::uint64_t now_unix_s);
+  // Whose bodies are kept, and the end of one's.
+  Result<std::vector<std::string>> keys();
+  Result<void> forget(const std::string& key_id);
+
+ private:
+  Bodies(std::unique_ptr<Database> database, Secret secret)
+      : database_(std::move(database)), secret_(std::move(secret)) {}
+  Result<void> insert(const BodyRow& row);
+
+  std::unique_ptr<Database> database_;
+  Secret secret_;
+};
+
+}  // namespace switchyard::store

@@ -1,0 +1,160 @@
+#include "core/routing/forecast.hpp"
+
+#include "core/catalog/price_list.hpp"
+#include "strategies.hpp"
+
+namespace switchyard::routing {
+namespace {
+
+// A pipeline of the targets p/big and p/small, with one strategy.
+struct World {
+  explicit World(const std::string& strategy, std::vector<std::string> models = {"big", "small"}) {
+    config::Model model;
+    model.name = "alias";
+    for (const std::string& name : models) model.candidates.push_back({"p", name});
+    pipeline =
+        std::make_unique<Pipeline>(config, model, catalog, statistics, strategies_of({strategy}));
+  }
+
+  config::Config config;
+  catalog::Catalog catalog;
+  Statistics statistics;
+  std::unique_ptr<Pipeline> pipeline;
+};
+
+struct Shown {
+  const char* model;
+  std::int64_t cost_nano;
+  std::uint32_t latency_us, err_ppm;
+};
+
+// A choice between these, in this order.
+Decision decided(const std::vector<Shown>& shown) {
+  std::vector<swy_cand> candidates;
+  Plan plan;
+  for (const Shown& each : shown) {
+    swy_cand candidate{};
+    candidate.size = sizeof candidate;
+    candidate.provider = to_swy("p");
+    candidate.model = to_swy(each.model);
+    candidate.id = candidate_id("p", each.model);
+    candidate.est_cost_nano = each.cost_nano;
+    candidate.latency_us = each.latency_us;
+    candidate.err_ppm = each.err_ppm;
+    candidate.samples = each.latency_us > 0 ? 10 : 0;
+    candidate.inflight_max = candidate.rpm_left = UINT32_MAX;
+    candidate.tpm_left = UINT64_MAX;
+    plan.order.push_back(static_cast<std::uint32_t>(candidates.size()));
+    candidates.push_back(candidate);
+  }
+  swy_rreq request{};
+  request.size = sizeof request;
+  request.currency = to_swy(shown.front().cost_nano == INT64_MIN ? "" : "USD");
+  request.tok_in_est = 100;
+  request.tok_out_est = 40;
+  auto parsed = Decision::parse(decision_json("alias", {}, request, candidates, plan));
+  REQUIRE(parsed);
+  return std::move(*parsed);
+}
+
+}  // namespace
+
+TEST_CASE("routing: a replay shifts shares, cost and time to where the order goes",
+          "[unit][routing]") {
+  Replay replay;
+  for (int i = 0; i < 4; ++i) {
+    replay.count("ok");
+    replay.add("ok", decided({{"big", 1'000, 200, 0}, {"small", 100, 300, 0}}));
+  }
+  const World world(R"({"big":1,"small":2})");
+  const Forecast forecast = replay.run(*world.pipeline, {});
+  CHECK(forecast.before.requests == 4);
+  CHECK(forecast.before.share("p/big") == 1);
+  CHECK(forecast.before.cost.at("USD") == 4'000);
+  CHECK(forecast.before.latency_us == 200);
+  CHECK(forecast.after.share("p/small") == 1);
+  CHECK(forecast.after.share("p/big") == 0);
+  CHECK(forecast.after.cost.at("USD") == 400);
+  CHECK(forecast.after.latency_us == 300);
+  CHECK(forecast.after.calls == 4);
+  CHECK(forecast.after.failed == 0);
+}
+
+TEST_CASE("routing: a candidate that fails is followed by the next one", "[unit][routing]") {
+  Replay replay;
+  replay.count("ok");
+  replay.add("ok", decided({{"big", 1'000, 200, 250'000}, {"small", 100, 300, 500'000}}));
+  const World world(R"({"big":2,"small":1})");
+  const Outlook after = replay.run(*world.pipeline, {}).after;
+  CHECK(after.share("p/big") == Approx(0.75));
+  CHECK(after.share("p/small") == Approx(0.125));
+  CHECK(after.failed == Approx(0.125));
+  CHECK(after.calls == Approx(1.25));
+  CHECK(after.latency_us == Approx((0.75 * 200 + 0.125 * 300) / 0.875));
+  CHECK(after.cost.at("USD") == 762);  // 0.75 * 1000 + 0.125 * 100, whole
+}
+
+TEST_CASE("routing: what is a sample counts for all that it was drawn from", "[unit][routing]") {
+  Replay replay;
+  for (int i = 0; i < 100; ++i) replay.count("ok");
+  for (int i = 0; i < 5; ++i) replay.count("failed");
+  replay.add("ok", decided({{"big", 1, 1, 0}}));
+  for (int i = 0; i < 5; ++i) replay.add("failed", decided({{"small", 1, 1, 0}}));
+  const World world(R"({"big":1,"small":1})");
+  const Outlook before = replay.run(*world.pipeline, {}).before;
+  CHECK(before.requests == Approx(105));
+  CHECK(before.share("p/big") == Approx(100.0 / 105));
+}
+
+TEST_CASE("routing: a candidate without a measurement has its mean, and one without any none",
+          "[unit][routing]") {
+  Replay replay;
+  for (int i = 0; i < 2; ++i) replay.count("ok");
+  replay.add("ok", decided({{"big", 1, 100, 0}, {"small", 1, 500, 0}}));
+  replay.add("ok", decided({{"big", 1, 100, 0}, {"small", 1, 0, 0}}));
+  const World small(R"({"big":1,"small":2})");
+  CHECK(replay.run(*small.pipeline, {}).after.latency_us == 500);
+
+  const World fresh(R"({"tiny":9,"big":1})", {"tiny", "big"});
+  const Outlook after = replay.run(*fresh.pipeline, {}).after;
+  CHECK(after.share("p/tiny") == 1);
+  CHECK(after.timed == 0);
+  CHECK(after.unpriced == 2);
+}
+
+TEST_CASE("routing: costs that nobody had asked for are those of today", "[unit][routing]") {
+  Replay replay;
+  replay.count("ok");
+  replay.add("ok", decided({{"big", INT64_MIN, 1, 0}, {"small", INT64_MIN, 1, 0}}));
+  const auto tariff = [](Nano per_million) {
+    auto made = std::make_shared<catalog::Tariff>();
+    catalog::Tariff::Period period;
+    period.tiers.base.set(catalog::Meter::kInput, per_million);
+    period.tiers.base.set(catalog::Meter::kOutput, per_million);
+    made->periods.push_back(period);
+    return made;
+  };
+  const std::vector<catalog::ListedPrice> listed{{"p", "big", tariff(3'000'000)},
+                                                 {"p", "small", tariff(1'000'000)}};
+  catalog::PricesInForce prices;
+  prices.book = std::make_shared<catalog::PriceBook>(catalog::Catalog(), listed,
+                                                     std::vector<catalog::ListedPrice>());
+  prices.fx = std::make_shared<catalog::FxTable>();
+  const World world(R"({"big":1,"small":2})");
+  const Forecast forecast = replay.run(*world.pipeline, {&prices, 1});
+  CHECK(forecast.before.cost.at("USD") == 3 * 140);
+  CHECK(forecast.after.cost.at("USD") == 140);
+}
+
+TEST_CASE("routing: who was not allowed to a request is not in its replay", "[unit][routing]") {
+  Replay replay;
+  for (int i = 0; i < 2; ++i) replay.count("ok");
+  replay.add("ok", decided({{"big", 1, 1, 0}, {"small", 1, 1, 0}}));
+  replay.add("ok", decided({{"big", 1, 1, 0}}));
+  const World world(R"({"big":1,"small":2})");
+  const Outlook after = replay.run(*world.pipeline, {}).after;
+  CHECK(after.share("p/small") == Approx(0.5));
+  CHECK(after.share("p/big") == Approx(0.5));
+}
+
+}  // namespace switchyard::routing
