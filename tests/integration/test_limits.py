@@ -185,6 +185,38 @@ class Rates(Case):
         self.assertIsNotNone(answers[1].header("retry-after"))
 
 
+class Features(Case):
+    config = {"features": {"search": {"candidates": ["up/good"], "limits": {"rpm": 10}},
+                           "background": {"candidates": ["up/good"], "priority": "low"}},
+              "overload": {"open_requests_max": 10, "loop_lag_max": "0s"}}
+
+    def test_a_feature_is_limited_whoever_asks_for_it(self):
+        keys = [GATEWAY_KEY, self.mint()["key"]]
+        # Not more at a time than the gateway takes.
+        answers = [answer for _ in range(5) for answer in
+                   self.in_parallel(6, lambda number: self.ask(keys[number % 2], "feature/search"))]
+        self.assertEqual(len([each for each in answers if each.status == 200]), 10)
+        self.assertEqual(self.reached(), 10)
+        refused = next(each for each in answers if each.status == 429)
+        self.refused(refused, "rate_limit_exceeded")
+        self.assertIn("feature/search", refused.error["message"])
+        self.assertEqual(self.ask().status, 200)
+
+    def test_a_feature_that_can_wait_is_turned_away_first(self):
+        held = Held(self.stage.upstream)
+        threads = [threading.Thread(target=self.ask, kwargs={"model": "up/held"}) for _ in range(8)]
+        for thread in threads:
+            thread.start()
+        wait_for(lambda: held.running == 8, what="eight that run")
+        named = {"X-Switchyard-Feature": "background"}
+        self.refused(self.ask(model="", headers=named), "overloaded", 503)
+        self.assertEqual(self.ask().status, 200)
+        held.release(8)
+        for thread in threads:
+            thread.join()
+        self.assertEqual(self.ask(model="", headers=named).status, 200)
+
+
 class Tokens(Case):
     config = {"limits": {"default_key": {"tpm": 1000}}}
 
