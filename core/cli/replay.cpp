@@ -18,6 +18,7 @@
 #include "core/cli/state_directory.hpp"
 #include "core/cli/terminal.hpp"
 #include "core/config/json_text.hpp"
+#include "core/observe/log.hpp"
 #include "core/routing/forecast.hpp"
 #include "core/store/record_search.hpp"
 #include "core/worker/plugin_uses.hpp"
@@ -375,6 +376,11 @@ int run_replay(std::span<const std::string> args, std::ostream& out, std::ostrea
   return 0;
 }
 
-int run_replay(std::span<const std::string> args) { return run_replay(args, std::cout, std::cerr); }
+int run_replay(std::span<const std::string> args) {
+  // What loading plugins has to say is no part of the output.
+  const auto started = observe::init_log("warn");
+  if (!started) std::cerr << started.error().message << '\n';
+  return run_replay(args, std::cout, std::cerr);
+}
 
 }  // namespace switchyard::cli
