@@ -280,6 +280,13 @@ void put(Writer& json, const char* name, double value) {
   json.Double(value);
 }
 
+// 0: nothing was measured.
+void put_known(Writer& json, const char* name, double value) {
+  if (value > 0) return put(json, name, value);
+  json.Key(name);
+  json.Null();
+}
+
 void put_side(Writer& json, const char* name, const routing::Outlook& side) {
   json.Key(name);
   json.StartObject();
@@ -300,8 +307,8 @@ void put_side(Writer& json, const char* name, const routing::Outlook& side) {
   }
   json.EndArray();
   put(json, "unpriced", side.unpriced);
-  put(json, "ttft_ms", side.ttft_us / 1000);
-  put(json, "latency_ms", side.latency_us / 1000);
+  put_known(json, "ttft_ms", side.ttft_us / 1000);
+  put_known(json, "latency_ms", side.latency_us / 1000);
   put(json, "failed", side.failed);
   put(json, "calls", side.calls);
   json.EndObject();
