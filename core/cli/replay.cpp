@@ -18,6 +18,7 @@
 #include "core/cli/state_directory.hpp"
 #include "core/cli/terminal.hpp"
 #include "core/config/json_text.hpp"
+#include "core/observe/log.hpp"
 #include "core/routing/forecast.hpp"
 #include "core/store/record_search.hpp"
 #include "core/worker/plugin_uses.hpp"
@@ -45,6 +46,11 @@ struct Reading {
 // Plans are kept of each request that failed, and of one in so many others.
 std::string kind_of(const std::string& final_status) {
   return final_status == "ok" || final_status == "client_left" ? "ok" : "failed";
+}
+
+// What a route goes by: a feature may have been asked for by a header, or be the key's own.
+std::string name_of(const std::string& asked, const std::string& feature) {
+  return feature.empty() ? asked : std::string(config::kFeaturePrefix) + feature;
 }
 
 // Only what was asked for by an alias has strategies; its plan says by which.
@@ -77,7 +83,8 @@ void take_json(Reading& reading, const config::Json& json) {
   }
   if (!all.IsObject()) return;
   const config::Json* const plan = config::member(all, "plan");
-  take(reading, text_member(all, "model_asked"), text_member(all, "final_status"),
+  take(reading, name_of(text_member(all, "model_asked"), text_member(all, "feature")),
+       text_member(all, "final_status"),
        plan != nullptr && plan->IsObject() ? config::to_json(*plan) : std::string());
 }
 
@@ -100,7 +107,7 @@ Result<void> read_json(const fs::path& file, Reading& reading) {
 
 Result<void> read_day(const fs::path& file, Reading& reading) {
   return store::each_plan(file, [&reading](const store::RecordRow& row) {
-    take(reading, row.model_asked, row.final_status, row.plan);
+    take(reading, name_of(row.model_asked, row.feature), row.final_status, row.plan);
   });
 }
 
@@ -162,12 +169,14 @@ plugin::LibraryOptions library_options(const config::Config& config, const Argum
 
 // Of aliases without strategies too: their order is the configuration's.
 void add_plain(Routes& routes) {
-  for (const config::Model& model : routes.config->models) {
-    auto& pipeline = routes.pipelines[model.name];
-    if (pipeline) continue;
-    pipeline = std::make_unique<routing::Pipeline>(*routes.config, model, routes.catalog,
+  const auto add = [&routes](const config::Feature& feature) {
+    auto& pipeline = routes.pipelines[feature.name];
+    if (pipeline) return;
+    pipeline = std::make_unique<routing::Pipeline>(*routes.config, feature, routes.catalog,
                                                    routes.statistics, routing::Strategies());
-  }
+  };
+  for (const config::Model& alias : routes.config->models) add(alias);
+  for (const config::Feature& feature : routes.config->features) add(feature);
 }
 
 Result<void> open_routes(const Arguments& args, Routes& routes) {
@@ -271,6 +280,13 @@ void put(Writer& json, const char* name, double value) {
   json.Double(value);
 }
 
+// 0: nothing was measured.
+void put_known(Writer& json, const char* name, double value) {
+  if (value > 0) return put(json, name, value);
+  json.Key(name);
+  json.Null();
+}
+
 void put_side(Writer& json, const char* name, const routing::Outlook& side) {
   json.Key(name);
   json.StartObject();
@@ -291,8 +307,8 @@ void put_side(Writer& json, const char* name, const routing::Outlook& side) {
   }
   json.EndArray();
   put(json, "unpriced", side.unpriced);
-  put(json, "ttft_ms", side.ttft_us / 1000);
-  put(json, "latency_ms", side.latency_us / 1000);
+  put_known(json, "ttft_ms", side.ttft_us / 1000);
+  put_known(json, "latency_ms", side.latency_us / 1000);
   put(json, "failed", side.failed);
   put(json, "calls", side.calls);
   json.EndObject();
@@ -367,6 +383,11 @@ int run_replay(std::span<const std::string> args, std::ostream& out, std::ostrea
   return 0;
 }
 
-int run_replay(std::span<const std::string> args) { return run_replay(args, std::cout, std::cerr); }
+int run_replay(std::span<const std::string> args) {
+  // What loading plugins has to say is no part of the output.
+  const auto started = observe::init_log("warn");
+  if (!started) std::cerr << started.error().message << '\n';
+  return run_replay(args, std::cout, std::cerr);
+}
 
 }  // namespace switchyard::cli

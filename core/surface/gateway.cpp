@@ -121,6 +121,9 @@ void Gateway::finish(Call& call) {
   if (call.http.client_gone() && record.final_status == observe::FinalStatus::kOk) {
     record.final_status = observe::FinalStatus::kClientLeft;
   }
+  if (record.final_status == observe::FinalStatus::kOk) {
+    call.named.answered(record.start_unix_ns / 1'000'000'000u);
+  }
   context_.metrics.add(record);
   if (call.answer && call.recorded) keep_bodies(call);
   if (call.published.loggers && !call.published.loggers->empty()) {
@@ -213,7 +216,7 @@ Task<> Gateway::serve(Call& call) {
   if (head.method == "OPTIONS" && cors) {
     call.headers +=
         "access-control-allow-methods: GET, POST, DELETE, OPTIONS\r\n"
-        "access-control-allow-headers: authorization, content-type, x-request-id, "
+        "access-control-allow-headers: authorization, content-type, idempotency-key, x-request-id, "
         "openai-beta, openai-organization, openai-project, x-api-key, anthropic-version, "
         "anthropic-beta, anthropic-dangerous-direct-browser-access, x-goog-api-key, "
         "x-goog-api-client, x-switchyard-on-loss, x-switchyard-feature, x-switchyard-timeout, "
@@ -469,6 +472,11 @@ Task<> Gateway::serve_task(Call& call) {
   if (!deadline) {
     co_await refuse(call, bad_request(400, "invalid_header", deadline.error().message));
     co_return;
+  }
+  if (const std::string_view name = call.head().find("idempotency-key");
+      !name.empty() && repeats_ != nullptr) {
+    const bool fresh = co_await take_name(call, name, text);
+    if (!fresh) co_return;
   }
   const std::vector<swy_kv> forwarded = forwarded_headers(call.head());
 

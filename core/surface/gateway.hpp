@@ -36,6 +36,7 @@ struct Endpoint;             // endpoints.hpp
 struct Form;                 // form.hpp
 class Overload;              // overload.hpp
 enum class SelfServiceKind;  // self_service.hpp
+class Repeats;               // repeats.hpp
 class Surface;               // surface.hpp
 struct VideoCall;            // videos.hpp
 
@@ -67,6 +68,9 @@ class Gateway : public net::HttpHandler {
   void set_limits(account::Limits* limits) { limits_ = limits; }
   // Whether new requests are taken at all; null: always.
   void set_overload(const Overload* overload) { overload_ = overload; }
+
+  // What clients name so that it runs once; null, and names are not looked at.
+  void set_repeats(Repeats* repeats) { repeats_ = repeats; }
 
   // From the next request on. [loop]
   void publish(std::shared_ptr<const Published> published);
@@ -100,6 +104,8 @@ class Gateway : public net::HttpHandler {
                                              const std::string& model, const std::string& words,
                                              std::vector<account::LimitSubject>& subjects) const;
   net::Task<bool> take_limits(Call& call, const exchange::Request& request);
+  // False: the request runs or ran under this name, and that was said.
+  net::Task<bool> take_name(Call& call, std::string_view name, std::string_view body);
   static std::uint64_t tokens_for(const exchange::Request& request,
                                   const std::vector<account::LimitSubject>& subjects);
   net::Task<account::LimitedRequest::Outcome> wait_for_turn(Call& call);
@@ -151,6 +157,7 @@ class Gateway : public net::HttpHandler {
   account::SelfService* self_service_ = nullptr;
   observe::BodyKeeper* body_keeper_ = nullptr;
   account::Limits* limits_ = nullptr;
+  Repeats* repeats_ = nullptr;
   const Overload* overload_ = nullptr;
   account::Calendar calendar_;
   Pin current_;

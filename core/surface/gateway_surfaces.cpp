@@ -182,6 +182,11 @@ Task<> Gateway::serve_canonical(Call& call, const Surface& surface, const Ask& a
     co_await refuse(call, bad_request(400, "invalid_header", deadline.error().message));
     co_return;
   }
+  if (const std::string_view name = call.head().find("idempotency-key");
+      !name.empty() && repeats_ != nullptr) {
+    const bool fresh = co_await take_name(call, name, text);
+    if (!fresh) co_return;
+  }
   exchange::Request request;
   request.task = counts ? kCountTask : ask.task;
   request.dialect = "openai";

@@ -37,6 +37,7 @@
 #include "core/store/prices.hpp"
 #include "core/store/store.hpp"
 #include "core/surface/gateway.hpp"
+#include "core/surface/repeats.hpp"
 #include "core/worker/acceptor.hpp"
 #include "core/worker/admin_backend.hpp"
 #include "core/worker/billing.hpp"
@@ -232,6 +233,7 @@ class Worker {
   std::unique_ptr<SnapshotBuilder> builder_;
   std::unique_ptr<PluginWatch> watch_;
   observe::Metrics metrics_;
+  surface::Repeats repeats_;
   asio::thread_pool compute_{1};
   net::Resolver resolver_{net::Resolver::Options{}};
 
@@ -820,6 +822,7 @@ void Worker::start_loops() {
     runtime.gateway.set_body_keeper(body_keeper_.get());
     runtime.gateway.set_limits(limits_.get());
     runtime.gateway.set_overload(&pressure_->overload());
+    runtime.gateway.set_repeats(&repeats_);
     pressure_->add_loop(runtime.loop, metrics);
     serving.push_back(
         {&runtime.loop, &runtime.server, &metrics.connections, &metrics.refused_connections});

@@ -246,5 +246,58 @@ class Waiting(unittest.TestCase):
         self.assertEqual(self.stage.chat("up/good", headers={"X-Stainless-Timeout": "soon"}).status, 200)
 
 
+class Named(unittest.TestCase):
+    """Requests with an Idempotency-Key."""
+
+    def setUp(self):
+        self.stage = Stage()
+        self.addCleanup(self.stage.close)
+        self.gate = threading.Event()
+
+        def held(exchange):
+            self.gate.wait(20)
+            return exchange.answer(body=chat())
+        self.stage.upstream.add("held", held)
+
+    def ask(self, model, name="one", path="/v1/chat/completions", **members):
+        body = {"model": model, "messages": client.MESSAGES, **members}
+        return self.stage.call("POST", path, body, headers={"Idempotency-Key": name})
+
+    def test_one_runs_at_a_time_and_an_answered_one_not_again(self):
+        answers = []
+        first = threading.Thread(target=lambda: answers.append(self.ask("up/held")))
+        first.start()
+        self.stage.upstream.wait_requests(1)
+        again = self.ask("up/held")
+        self.assertEqual((again.status, again.error["code"]), (409, "request_in_progress"), again.text)
+        self.assertEqual(again.header("retry-after"), "1")
+        self.assertIsNone(again.header("x-should-retry"))
+        other = self.ask("up/held", temperature=1)
+        self.assertEqual((other.status, other.error["code"]), (422, "idempotency_key_reused"))
+        self.gate.set()
+        first.join()
+        self.assertEqual(answers[0].status, 200)
+        again = self.ask("up/held")
+        self.assertEqual((again.status, again.error["code"], again.header("x-should-retry")),
+                         (409, "request_already_answered", "false"))
+        self.assertEqual(len(self.stage.upstream.requests), 1)
+        self.assertEqual(self.ask("up/good", "two").status, 200)
+
+    def test_one_that_failed_runs_again(self):
+        for _ in range(2):
+            self.assertEqual(self.ask("up/status-400").status, 400)
+        self.assertEqual(len(self.stage.upstream.requests), 2)
+        self.assertEqual(self.ask("up/good", "x" * 256).error["code"], "invalid_header")
+
+    def test_one_whose_client_left_runs_again(self):
+        connection = client.Connection(self.stage.url)
+        body = {"model": "up/held", "messages": client.MESSAGES}
+        connection.send_request("POST", "/v1/chat/completions", body, GATEWAY_KEY, {"Idempotency-Key": "one"})
+        self.stage.upstream.wait_requests(1)
+        connection.close()
+        self.gate.set()
+        wait_for(lambda: self.ask("up/held").status == 200, 20, "the name to be free again")
+
+
 if __name__ == "__main__":
     unittest.main()
