@@ -47,6 +47,11 @@ std::string kind_of(const std::string& final_status) {
   return final_status == "ok" || final_status == "client_left" ? "ok" : "failed";
 }
 
+// What a route goes by: a feature may have been asked for by a header, or be the key's own.
+std::string name_of(const std::string& asked, const std::string& feature) {
+  return feature.empty() ? asked : std::string(config::kFeaturePrefix) + feature;
+}
+
 // Only what was asked for by an alias has strategies; its plan says by which.
 void take(Reading& reading, const std::string& asked, const std::string& status,
           const std::string& plan) {
@@ -77,7 +82,8 @@ void take_json(Reading& reading, const config::Json& json) {
   }
   if (!all.IsObject()) return;
   const config::Json* const plan = config::member(all, "plan");
-  take(reading, text_member(all, "model_asked"), text_member(all, "final_status"),
+  take(reading, name_of(text_member(all, "model_asked"), text_member(all, "feature")),
+       text_member(all, "final_status"),
        plan != nullptr && plan->IsObject() ? config::to_json(*plan) : std::string());
 }
 
@@ -100,7 +106,7 @@ Result<void> read_json(const fs::path& file, Reading& reading) {
 
 Result<void> read_day(const fs::path& file, Reading& reading) {
   return store::each_plan(file, [&reading](const store::RecordRow& row) {
-    take(reading, row.model_asked, row.final_status, row.plan);
+    take(reading, name_of(row.model_asked, row.feature), row.final_status, row.plan);
   });
 }
 
@@ -162,12 +168,14 @@ plugin::LibraryOptions library_options(const config::Config& config, const Argum
 
 // Of aliases without strategies too: their order is the configuration's.
 void add_plain(Routes& routes) {
-  for (const config::Model& model : routes.config->models) {
-    auto& pipeline = routes.pipelines[model.name];
-    if (pipeline) continue;
-    pipeline = std::make_unique<routing::Pipeline>(*routes.config, model, routes.catalog,
+  const auto add = [&routes](const config::Feature& feature) {
+    auto& pipeline = routes.pipelines[feature.name];
+    if (pipeline) return;
+    pipeline = std::make_unique<routing::Pipeline>(*routes.config, feature, routes.catalog,
                                                    routes.statistics, routing::Strategies());
-  }
+  };
+  for (const config::Model& alias : routes.config->models) add(alias);
+  for (const config::Feature& feature : routes.config->features) add(feature);
 }
 
 Result<void> open_routes(const Arguments& args, Routes& routes) {

@@ -94,16 +94,23 @@ bool plan_is_kept(const config::Records& records, observe::FinalStatus end) {
   return random() % records.plans_one_in == 0;
 }
 
-// Of a route that no strategy chose: its targets, in their order.
+// Of a route that no strategy chose: its targets in their order, without what is only tried after
+// some faults.
 std::string plain_plan(const Snapshot& snapshot, const Request& request) {
   std::vector<swy_cand> candidates;
   routing::Plan plan;
   for (const routing::Target& target : request.route->targets) {
+    if (target.on != routing::kOnAny) continue;
+    const std::string& provider = snapshot.providers[target.provider].config->id;
     swy_cand candidate{};
     candidate.size = sizeof candidate;
+    candidate.id = routing::candidate_id(provider, target.model);
     candidate.est_cost_nano = INT64_MIN;
-    candidate.provider = to_swy(snapshot.providers[target.provider].config->id);
+    candidate.provider = to_swy(provider);
     candidate.model = to_swy(target.model);
+    candidate.weight = 1;
+    candidate.inflight_max = candidate.rpm_left = UINT32_MAX;
+    candidate.tpm_left = UINT64_MAX;
     if (target.live != nullptr) target.live->read(candidate, mono_ns());
     plan.order.push_back(static_cast<std::uint32_t>(candidates.size()));
     candidates.push_back(candidate);

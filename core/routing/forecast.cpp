@@ -124,6 +124,25 @@ void Replay::add(const std::string& kind, Decision decision) {
 
 namespace {
 
+// A recorded choice whose costs are known as far as the other side's are: where no strategy chose,
+// nobody had asked for them.
+struct Priced {
+  swy_rreq request;
+  std::vector<swy_cand> candidates;
+};
+
+Priced with_prices(const Decision& decision, const Pipeline& pipeline, const Pricing& pricing) {
+  const auto& recorded = decision.candidates();
+  Priced priced{decision.request(), {recorded.begin(), recorded.end()}};
+  std::string_view currency = view(priced.request.currency);
+  for (swy_cand& candidate : priced.candidates) {
+    if (candidate.est_cost_nano != INT64_MIN) continue;
+    candidate.est_cost_nano = pipeline.estimate(candidate.id, priced.request, pricing, currency);
+  }
+  priced.request.currency = to_swy(currency);
+  return priced;
+}
+
 // How many more of each would be in flight (Little's law: rate times share times latency). What is
 // in flight now says what the rate is.
 std::map<std::uint64_t, double> more_inflight(const Usuals& usuals, const Outlook& before,
@@ -165,8 +184,8 @@ Forecast Replay::run(const Pipeline& pipeline, const Pricing& pricing) const {
   };
   Sums recorded(usuals);
   for (const Kept& kept : plans_) {
-    const Decision& decision = kept.decision;
-    recorded.add(decision.request(), decision.candidates(), decision.order(), kept.kind->weight());
+    const Priced priced = with_prices(kept.decision, pipeline, pricing);
+    recorded.add(priced.request, priced.candidates, kept.decision.order(), kept.kind->weight());
   }
   Forecast forecast{std::move(recorded).take(), again()};
   for (int round = 0; round < kRounds; ++round) {

@@ -253,6 +253,14 @@ void add_inflight(swy_cand& candidate, double more, std::uint64_t seed) {
 
 }  // namespace
 
+std::int64_t Pipeline::estimate(std::uint64_t id, const swy_rreq& request, const Pricing& pricing,
+                                std::string_view& currency) const {
+  const auto found = std::find_if(candidates_.begin(), candidates_.end(),
+                                  [id](const Candidate& each) { return each.id == id; });
+  if (found == candidates_.end()) return kUnknownCost;
+  return found->cost_nano(pricing, request.tok_in_est, request.tok_out_est, currency);
+}
+
 Again Pipeline::make_again(const Decision& decision, const Hindsight& hindsight,
                            const Pricing& pricing) const {
   Again again{decision.request(), {}, {}};

@@ -106,6 +106,11 @@ class Pipeline {
   Again make_again(const Decision& decision, const Hindsight& hindsight,
                    const Pricing& pricing) const;
 
+  // What the request costs at a candidate, by its id; INT64_MIN where that is not known. `currency`
+  // as of the first candidate that has a price, empty where none had yet.
+  std::int64_t estimate(std::uint64_t id, const swy_rreq& request, const Pricing& pricing,
+                        std::string_view& currency) const;
+
   const std::string& alias() const { return alias_; }
   std::span<const plugin::StrategyInstance* const> strategies() const { return strategy_views_; }
   Live* live(std::uint32_t candidate) const { return candidates_[candidate].live.get(); }

@@ -513,15 +513,16 @@ Result<void> each_plan_in_blocks(Database& day,
 
 Result<void> each_plan_in_rows(Database& day, const std::function<void(const RecordRow&)>& visit) {
   const auto statement =
-      day.prepare("SELECT model_asked, final_status, plan FROM records ORDER BY seq");
+      day.prepare("SELECT model_asked, feature, final_status, plan FROM records ORDER BY seq");
   RecordRow row;
   while (true) {
     const auto more = statement->step();
     if (!more) return more.error();
     if (!*more) return {};
     row.model_asked = statement->text(0);
-    row.final_status = statement->text(1);
-    row.plan = statement->text(2);
+    row.feature = statement->text(1);
+    row.final_status = statement->text(2);
+    row.plan = statement->text(3);
     visit(row);
   }
 }

@@ -173,6 +173,20 @@ class Dialects(unittest.TestCase):
             self.assertIn("city", told)
         self.each(check)
 
+    def test_an_answer_that_misses_a_schema_is_a_fault_where_it_was_said_in_words(self):
+        def check(name, family, stream):
+            answer = self.stage.chat(f"{name}/{family.model}", stream, messages=asked("misfit"), response_format=SCHEMA)
+            if not family.lost_schema:
+                return self.assertIn("7}", answer.text)
+            self.assertEqual(self.stage.record(answer)["error_code"], "upstream_bad_answer", answer.text)
+            if not stream:
+                self.assertEqual((answer.status, answer.error["code"]), (502, "upstream_bad_answer"), answer.text)
+                return self.assertIn("/city: another type", answer.error["message"])
+            last = json.loads(answer.events()[-1])
+            self.assertEqual(last["error"]["code"], "upstream_bad_answer")
+            self.assertIn("does not fit the JSON schema", last["error"]["message"])
+        self.each(check)
+
     def test_how_answers_end(self):
         def check(name, family, stream):
             for theirs, ours in family.finishes.items():

@@ -174,6 +174,7 @@ class Explain(unittest.TestCase):
         plain, cheap = by_alias["plain"], by_alias["cheap"]
         self.assertEqual(plain["recorded"]["shares"], {"up/m": 1})
         self.assertEqual(plain["replayed"]["shares"], {"west/m": 1})
+        self.assertEqual(plain["recorded"]["calls"], plain["plans"])
         self.assertEqual(cheap["recorded"]["shares"], {"west/gpt-5-nano": 1})
         self.assertEqual(cheap["replayed"]["shares"], {"up/gpt-5.5": 1})
         costs = [float(cheap[side]["cost"][0]["amount"]) for side in ("recorded", "replayed")]

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <switchyard/fault.hpp>
 #include <switchyard/json.hpp>
+#include <switchyard/json_schema.hpp>
 
 #include "providers/openai/errors.hpp"
 
@@ -77,6 +78,9 @@ swy::Next Operation::send(swy::Out& out) {
     return swy::Next::fail({SWY_CLS_NOT_OFFERED, std::move(what)});
   }
   const bool get = request_.task() == "models";
+  if (request_.task() == "chat" && dialect.rules_for(request_.model()).schema_as_prompt) {
+    schema_ = json::find_path(request_.value("response_format"), "json_schema.schema");
+  }
   const UpstreamBody body(dialect, request_, &pictures_);
   if (!get && body.refusal()) return swy::Next::fail(*body.refusal());
   body.losses().emit(out);
@@ -158,6 +162,9 @@ swy::Next Operation::on_chunk(std::string_view chunk, swy::Out& out) {
     usage_shown_ = true;
   }
   const std::string_view shown = scanner_.edited();
+  if (!schema_.empty()) {
+    content_ += json::to_text(json::find_path(shown, "choices.0.delta.content")).value_or("");
+  }
   if (identity_.empty() && (want_usage_ || settings_->dialect.completes)) keep_identity(shown);
   out.delta(shown, emit_flags_ | (answer.content ? SWY_EMIT_CONTENT : 0));
   return swy::Next::feed();
@@ -187,6 +194,11 @@ swy::Next Operation::on_whole(std::string_view body, swy::Out& out) {
     return swy::Next::done();
   }
   if (request_.task() == "embeddings") scanner_.add_prompt_tokens(answer.usage);
+  if (!schema_.empty()) {
+    const std::string_view said = json::find_path(scanner_.edited(), "choices.0.message.content");
+    content_ = json::to_text(said).value_or("");
+    if (const auto failed = check_schema()) return *failed;
+  }
   out.whole(scanner_.edited(), emit_flags_);
   return swy::Next::done();
 }
@@ -201,6 +213,7 @@ void Operation::put_finish(swy::Out& out) {
 
 // A client that asked for usage gets it as OpenAI sends it, wherever the upstream had put it.
 swy::Next Operation::end_stream(swy::Out& out) {
+  if (const auto failed = check_schema()) return *failed;
   if (want_usage_ && !usage_shown_ && !usage_.empty()) {
     std::string chunk = "{" + identity_ + R"("choices":[],"usage":)" + usage_ + "}";
     out.delta(chunk, emit_flags_);
@@ -214,6 +227,14 @@ swy::Next Operation::refuse(std::string_view body, swy::Out& out) {
   return swy::Next::fail(std::move(fault.error));
 }
 
+std::optional<swy::Next> Operation::check_schema() const {
+  // An answer that ends for another reason is known to be no whole one.
+  if (schema_.empty() || finish_ != "stop") return std::nullopt;
+  const std::string fault = swy::schema_fault(schema_, content_);
+  if (fault.empty()) return std::nullopt;
+  return bad_answer("the answer does not fit the JSON schema that was asked for: " + fault);
+}
+
 swy::Next Operation::bad_answer(std::string what) const {
   return swy::Next::fail({SWY_CLS_BAD_ANSWER, std::move(what), status_});
 }
@@ -223,6 +244,7 @@ bool Operation::note_finish(std::string_view reason, swy::Out& out) {
   if (reason.empty()) return true;
   finished_ = true;
   if (reason == "error") return false;
+  finish_ = reason;
   out.finish_reason(reason);
   return true;
 }

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <switchyard/json.hpp>
@@ -44,6 +45,8 @@ class Operation {
   void put_finish(swy::Out& out);
   swy::Next refuse(std::string_view body, swy::Out& out);
   swy::Next bad_answer(std::string what) const;
+  // Why the answer is not what the schema wants that the model was only told of in words.
+  std::optional<swy::Next> check_schema() const;
 
   bool note_finish(std::string_view reason, swy::Out& out);
   swy::Next ended_with_error() const;
@@ -59,10 +62,12 @@ class Operation {
 
   swy::Pictures pictures_;  // that this API does not fetch by itself
   AnswerScanner scanner_;
-  std::string usage_;       // the last usage, where the client wants to see it
-  std::string usage_said_;  // the same where a finish reason has to be found
-  std::string identity_;    // id, created and model of the stream, as members
-  bool document_ = false;   // came instead of a stream
+  std::string usage_;        // the last usage, where the client wants to see it
+  std::string usage_said_;   // the same where a finish reason has to be found
+  std::string identity_;     // id, created and model of the stream, as members
+  std::string_view schema_;  // of an answer that is to be checked
+  std::string content_, finish_;
+  bool document_ = false;  // came instead of a stream
   bool any_chunk_ = false, finished_ = false, usage_shown_ = false;
 };
 

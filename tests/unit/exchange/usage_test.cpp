@@ -180,21 +180,4 @@ TEST_CASE("exchange: what the client sees of an upstream's fault, by class") {
   }
 }
 
-TEST_CASE("exchange: what the client did wrong is not tried again anywhere") {
-  AttemptFault fault;
-  for (const int cls : {SWY_CLS_BAD_REQUEST, SWY_CLS_TOO_LONG, SWY_CLS_FILTERED}) {
-    fault.cls = cls;
-    REQUIRE_FALSE(try_elsewhere(fault));
-    REQUIRE_FALSE(try_again(fault));
-  }
-  fault.cls = SWY_CLS_QUOTA;
-  REQUIRE(try_elsewhere(fault));
-  REQUIRE_FALSE(try_again(fault));
-  fault.cls = SWY_CLS_RATE_LIMIT;
-  fault.retry_after_ms = 2'000;
-  REQUIRE(try_again(fault));
-  fault.retry_after_ms = 60'000;
-  REQUIRE_FALSE(try_again(fault));
-}
-
 }  // namespace switchyard::exchange

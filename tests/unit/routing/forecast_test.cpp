@@ -49,7 +49,9 @@ Decision decided(const std::vector<Shown>& shown) {
   }
   swy_rreq request{};
   request.size = sizeof request;
-  request.currency = to_swy("USD");
+  request.currency = to_swy(shown.front().cost_nano == INT64_MIN ? "" : "USD");
+  request.tok_in_est = 100;
+  request.tok_out_est = 40;
   auto parsed = Decision::parse(decision_json("alias", {}, request, candidates, plan));
   REQUIRE(parsed);
   return std::move(*parsed);
@@ -118,6 +120,30 @@ TEST_CASE("routing: a candidate without a measurement has its mean, and one with
   CHECK(after.share("p/tiny") == 1);
   CHECK(after.timed == 0);
   CHECK(after.unpriced == 2);
+}
+
+TEST_CASE("routing: costs that nobody had asked for are those of today", "[unit][routing]") {
+  Replay replay;
+  replay.count("ok");
+  replay.add("ok", decided({{"big", INT64_MIN, 1, 0}, {"small", INT64_MIN, 1, 0}}));
+  const auto tariff = [](Nano per_million) {
+    auto made = std::make_shared<catalog::Tariff>();
+    catalog::Tariff::Period period;
+    period.tiers.base.set(catalog::Meter::kInput, per_million);
+    period.tiers.base.set(catalog::Meter::kOutput, per_million);
+    made->periods.push_back(period);
+    return made;
+  };
+  const std::vector<catalog::ListedPrice> listed{{"p", "big", tariff(3'000'000)},
+                                                 {"p", "small", tariff(1'000'000)}};
+  catalog::PricesInForce prices;
+  prices.book = std::make_shared<catalog::PriceBook>(catalog::Catalog(), listed,
+                                                     std::vector<catalog::ListedPrice>());
+  prices.fx = std::make_shared<catalog::FxTable>();
+  const World world(R"({"big":1,"small":2})");
+  const Forecast forecast = replay.run(*world.pipeline, {&prices, 1});
+  CHECK(forecast.before.cost.at("USD") == 3 * 140);
+  CHECK(forecast.after.cost.at("USD") == 140);
 }
 
 TEST_CASE("routing: who was not allowed to a request is not in its replay", "[unit][routing]") {
