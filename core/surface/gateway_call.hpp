@@ -48,7 +48,7 @@ struct Gateway::Call {
   std::unique_ptr<account::LimitedRequest> limited;  // its part of limits, where it has any
   std::unique_ptr<std::string> answer;               // a copy of it, where the key has bodies kept
   std::optional<routing::Needs> needs;               // of a body too long to be read on the loop
-  Repeats::Run named;                                // where its client named it
+  Repeats::Run repeat;                               // where its client named it
   bool recorded = false;  // whether this request is one to keep a record of
 
   Call(net::HttpExchange& exchange, Pin held)

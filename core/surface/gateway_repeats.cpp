@@ -59,7 +59,7 @@ net::Task<bool> Gateway::take_name(Call& call, std::string_view name, std::strin
     co_await net::offload(compute_, std::move(work));
   }
   const std::uint64_t now_s = call.record->start_unix_ns / 1'000'000'000u;
-  const Found found = repeats_->begin(Repeats::digest(holder, name), digest, now_s, call.named);
+  const Found found = repeats_->begin(Repeats::digest(holder, name), digest, now_s, call.repeat);
   if (found == Found::kFresh) co_return true;
   co_await refuse(call, refusal_of(found));
   co_return false;

@@ -292,11 +292,13 @@ class Named(unittest.TestCase):
     def test_one_whose_client_left_runs_again(self):
         connection = client.Connection(self.stage.url)
         body = {"model": "up/held", "messages": client.MESSAGES}
-        connection.send_request("POST", "/v1/chat/completions", body, GATEWAY_KEY, {"Idempotency-Key": "one"})
+        connection.send_request("POST", "/v1/chat/completions", body, GATEWAY_KEY,
+                                {"Idempotency-Key": "one", "X-Request-Id": "left"})
         self.stage.upstream.wait_requests(1)
         connection.close()
+        self.assertEqual(self.stage.record("left")["final_status"], "client_left")
         self.gate.set()
-        wait_for(lambda: self.ask("up/held").status == 200, 20, "the name to be free again")
+        self.assertEqual(self.ask("up/held").status, 200)
 
 
 if __name__ == "__main__":
