@@ -222,13 +222,14 @@ class Tokens(Case):
 
     def test_tokens_never_exceed_their_limit(self):
         answers = self.in_parallel(CLIENTS, lambda _: self.ask(max_tokens=100))
-        answers += self.in_parallel(CLIENTS, lambda _: self.ask(max_tokens=100))
+        # What was reserved and not used was given back: there is room until a reservation exceeds what is left.
+        while answers[-1].status == 200 or len(answers) == CLIENTS:
+            answers.append(self.ask(max_tokens=100))
         served = len([each for each in answers if each.status == 200])
         self.assertEqual(served, self.reached())
         used = served * USAGE["total_tokens"]
         self.assertLessEqual(used, 1000)
-        # What was reserved and not used was given back: more were served than reservations fit.
-        self.assertGreater(used, 500)
+        self.assertGreater(used, 1000 - 150)
         refused = next(each for each in answers if each.status == 429)
         self.refused(refused, "rate_limit_exceeded")
         self.assertEqual(refused.error["type"], "tokens")
