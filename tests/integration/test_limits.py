@@ -137,6 +137,11 @@ class Rates(Case):
             self.stage.gateway.signal(signal.SIGHUP)
             wait_for(lambda: "generation=2" in self.stage.gateway.log(), what="the reload")
             self.assertEqual(self.ask(OTHER_KEY).status, 429)
+        with self.subTest("a hot restart"):
+            before = self.stage.gateway.workers()
+            self.stage.gateway.signal(signal.SIGUSR2)
+            wait_for(lambda: len(now := self.stage.gateway.workers()) == 1 and now != before, 30, "the next worker")
+            self.assertEqual(self.ask(OTHER_KEY).status, 429)
         with self.subTest("a worker that is killed"):
             [worker] = self.stage.gateway.workers()
             os.kill(worker, signal.SIGKILL)
