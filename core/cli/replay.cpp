@@ -18,6 +18,7 @@
 #include "core/cli/state_directory.hpp"
 #include "core/cli/terminal.hpp"
 #include "core/config/json_text.hpp"
+#include "core/observe/log.hpp"
 #include "core/routing/forecast.hpp"
 #include "core/store/record_search.hpp"
 #include "core/worker/plugin_uses.hpp"
@@ -279,6 +280,13 @@ void put(Writer& json, const char* name, double value) {
   json.Double(value);
 }
 
+// 0: nothing was measured.
+void put_known(Writer& json, const char* name, double value) {
+  if (value > 0) return put(json, name, value);
+  json.Key(name);
+  json.Null();
+}
+
 void put_side(Writer& json, const char* name, const routing::Outlook& side) {
   json.Key(name);
   json.StartObject();
@@ -299,8 +307,8 @@ void put_side(Writer& json, const char* name, const routing::Outlook& side) {
   }
   json.EndArray();
   put(json, "unpriced", side.unpriced);
-  put(json, "ttft_ms", side.ttft_us / 1000);
-  put(json, "latency_ms", side.latency_us / 1000);
+  put_known(json, "ttft_ms", side.ttft_us / 1000);
+  put_known(json, "latency_ms", side.latency_us / 1000);
   put(json, "failed", side.failed);
   put(json, "calls", side.calls);
   json.EndObject();
@@ -375,6 +383,11 @@ int run_replay(std::span<const std::string> args, std::ostream& out, std::ostrea
   return 0;
 }
 
-int run_replay(std::span<const std::string> args) { return run_replay(args, std::cout, std::cerr); }
+int run_replay(std::span<const std::string> args) {
+  // What loading plugins has to say is no part of the output.
+  const auto started = observe::init_log("warn");
+  if (!started) std::cerr << started.error().message << '\n';
+  return run_replay(args, std::cout, std::cerr);
+}
 
 }  // namespace switchyard::cli

@@ -91,7 +91,7 @@ void Sums::add(const swy_rreq& request, std::span<const swy_cand> candidates,
                const std::vector<std::uint32_t>& order, double weight) {
   outlook_.requests += weight;
   double reaches = weight;
-  for (std::size_t i = 0; i < std::min(order.size(), kCallsMax); ++i) {
+  for (std::size_t i = 0; i < std::min(order.size(), kCallsMax) && reaches > 0; ++i) {
     const swy_cand& candidate = candidates[order[i]];
     const double fails = candidate.err_ppm / 1e6;
     outlook_.calls += reaches;

@@ -56,8 +56,8 @@ bool Gateway::Call::names_feature() const {
 
 // The header goes before the body, and the body before the key's default.
 std::string Gateway::Call::name_asked(const std::string& model) const {
-  const std::string_view named = head().find(kFeatureHeader);
-  if (!named.empty()) return as_feature(named);
+  const std::string_view feature = head().find(kFeatureHeader);
+  if (!feature.empty()) return as_feature(feature);
   const bool open = model.empty() || model == kAuto;
   if (open && key != nullptr && !key->default_feature.empty()) {
     return as_feature(key->default_feature);

@@ -176,8 +176,7 @@ TEST_CASE("sim: a replay foresees what another strategy comes to", "[sim]") {
     for (std::size_t i = 0; i < 3; ++i) {
       const std::string target = std::string(1, static_cast<char>('a' + i)) + "/m";
       CAPTURE(target);
-      CHECK(forecast.after.share(target) ==
-            Approx(part(truth.served(i), requests)).margin(0.05));
+      CHECK(forecast.after.share(target) == Approx(part(truth.served(i), requests)).margin(0.05));
     }
     check_within_a_tenth("cost", double(forecast.after.cost.at("USD")), double(truth.cost_nano));
     check_within_a_tenth("first token", forecast.after.ttft_us, truth.ttft_us / double(requests));

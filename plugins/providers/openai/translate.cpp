@@ -197,7 +197,7 @@ swy::Next Operation::on_whole(std::string_view body, swy::Out& out) {
   if (!schema_.empty()) {
     const std::string_view said = json::find_path(scanner_.edited(), "choices.0.message.content");
     content_ = json::to_text(said).value_or("");
-    if (const auto failed = check_schema(out)) return *failed;
+    if (const auto failed = check_schema()) return *failed;
   }
   out.whole(scanner_.edited(), emit_flags_);
   return swy::Next::done();
@@ -213,7 +213,7 @@ void Operation::put_finish(swy::Out& out) {
 
 // A client that asked for usage gets it as OpenAI sends it, wherever the upstream had put it.
 swy::Next Operation::end_stream(swy::Out& out) {
-  if (const auto failed = check_schema(out)) return *failed;
+  if (const auto failed = check_schema()) return *failed;
   if (want_usage_ && !usage_shown_ && !usage_.empty()) {
     std::string chunk = "{" + identity_ + R"("choices":[],"usage":)" + usage_ + "}";
     out.delta(chunk, emit_flags_);
@@ -227,15 +227,12 @@ swy::Next Operation::refuse(std::string_view body, swy::Out& out) {
   return swy::Next::fail(std::move(fault.error));
 }
 
-std::optional<swy::Next> Operation::check_schema(swy::Out& out) {
+std::optional<swy::Next> Operation::check_schema() const {
   // An answer that ends for another reason is known to be no whole one.
   if (schema_.empty() || finish_ != "stop") return std::nullopt;
   const std::string fault = swy::schema_fault(schema_, content_);
   if (fault.empty()) return std::nullopt;
-  const std::string what = "the answer does not fit the JSON schema that was asked for: " + fault;
-  out.error(R"({"message":)" + json::quoted(what) +
-            R"(,"type":"upstream_error","param":"response_format","code":"schema_mismatch"})");
-  return bad_answer(what);
+  return bad_answer("the answer does not fit the JSON schema that was asked for: " + fault);
 }
 
 swy::Next Operation::bad_answer(std::string what) const {

@@ -46,7 +46,7 @@ class Operation {
   swy::Next refuse(std::string_view body, swy::Out& out);
   swy::Next bad_answer(std::string what) const;
   // Why the answer is not what the schema wants that the model was only told of in words.
-  std::optional<swy::Next> check_schema(swy::Out& out);
+  std::optional<swy::Next> check_schema() const;
 
   bool note_finish(std::string_view reason, swy::Out& out);
   swy::Next ended_with_error() const;
