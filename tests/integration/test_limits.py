@@ -137,6 +137,11 @@ class Rates(Case):
             self.stage.gateway.signal(signal.SIGHUP)
             wait_for(lambda: "generation=2" in self.stage.gateway.log(), what="the reload")
             self.assertEqual(self.ask(OTHER_KEY).status, 429)
+        with self.subTest("a hot restart"):
+            before = self.stage.gateway.workers()
+            self.stage.gateway.signal(signal.SIGUSR2)
+            wait_for(lambda: len(now := self.stage.gateway.workers()) == 1 and now != before, 30, "the next worker")
+            self.assertEqual(self.ask(OTHER_KEY).status, 429)
         with self.subTest("a worker that is killed"):
             [worker] = self.stage.gateway.workers()
             os.kill(worker, signal.SIGKILL)
@@ -222,13 +227,14 @@ class Tokens(Case):
 
     def test_tokens_never_exceed_their_limit(self):
         answers = self.in_parallel(CLIENTS, lambda _: self.ask(max_tokens=100))
-        answers += self.in_parallel(CLIENTS, lambda _: self.ask(max_tokens=100))
+        # What was reserved and not used was given back: there is room until a reservation exceeds what is left.
+        while answers[-1].status == 200 or len(answers) == CLIENTS:
+            answers.append(self.ask(max_tokens=100))
         served = len([each for each in answers if each.status == 200])
         self.assertEqual(served, self.reached())
         used = served * USAGE["total_tokens"]
         self.assertLessEqual(used, 1000)
-        # What was reserved and not used was given back: more were served than reservations fit.
-        self.assertGreater(used, 500)
+        self.assertGreater(used, 1000 - 150)
         refused = next(each for each in answers if each.status == 429)
         self.refused(refused, "rate_limit_exceeded")
         self.assertEqual(refused.error["type"], "tokens")
