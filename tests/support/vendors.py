@@ -27,7 +27,7 @@ GEMINI_GENERATION = {"temperature", "topP", "topK", "candidateCount", "maxOutput
                      "responseLogprobs", "logprobs", "responseMimeType", "responseJsonSchema",
                      "responseModalities", "thinkingConfig"}
 GEMINI_PARTS = {"text", "inlineData", "fileData", "functionCall", "functionResponse",
-                "thoughtSignature", "mediaResolution"}
+                "thought", "thoughtSignature", "mediaResolution"}
 
 SIGNATURE = "c2lnbmF0dXJl"  # of what these upstreams think
 

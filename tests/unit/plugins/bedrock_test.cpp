@@ -265,8 +265,6 @@ TEST_CASE("bedrock: what Converse can't take is not offered", "[unit][bedrock]")
   REQUIRE(cls(R"(,"modalities":["text","audio"])") == SWY_CLS_NOT_OFFERED);
   REQUIRE(cls(R"(,"tools":[{"type":"custom","custom":{"name":"x"}}])") == SWY_CLS_NOT_OFFERED);
   const auto part = [&cls](const std::string& text) { return cls("", "[" + text + "]"); };
-  REQUIRE(part(R"({"type":"image_url","image_url":{"url":"https://e.org/a.png"}})") ==
-          SWY_CLS_NOT_OFFERED);
   REQUIRE(part(R"({"type":"image_url","image_url":{"url":"data:image/tiff;base64,AA=="}})") ==
           SWY_CLS_NOT_OFFERED);
   REQUIRE(part(R"({"type":"file","file":{"file_id":"f1"}})") == SWY_CLS_NOT_OFFERED);
@@ -275,6 +273,27 @@ TEST_CASE("bedrock: what Converse can't take is not offered", "[unit][bedrock]")
   Stage none(R"({"messages":[]})");
   REQUIRE(none.drive.start().error.cls == SWY_CLS_BAD_REQUEST);
   REQUIRE(none.recorder.method.empty());
+}
+
+TEST_CASE("bedrock: a picture by its address is fetched first", "[unit][bedrock]") {
+  const std::string body = R"({"messages":[{"role":"user","content":[{"type":"image_url",)"
+                           R"("image_url":{"url":"https://e.org/a.png"}}]}]})";
+  Stage stage(body);
+  stage.drive.start();
+  REQUIRE(stage.drive.next.act == SWY_ACT_SEND);
+  REQUIRE(stage.recorder.method == "GET");
+  REQUIRE(stage.recorder.url == "https://e.org/a.png");
+  stage.drive.answer(200, "\x89PNG\r\n\x1a\n", {{"content-type", "application/octet-stream"}});
+  REQUIRE(stage.drive.next.act == SWY_ACT_SEND);
+  REQUIRE(stage.recorder.method == "POST");
+  REQUIRE(stage.recorder.body ==
+          R"({"messages":[{"role":"user","content":[{"image":{"format":"png",)"
+          R"("source":{"bytes":"iVBORw0KGgo="}}}]}]})");
+
+  Stage page(body);
+  page.drive.start();
+  page.drive.answer(200, "<html>", {{"content-type", "text/html"}});
+  REQUIRE(page.drive.next.error.cls == SWY_CLS_NOT_OFFERED);
 }
 
 TEST_CASE("bedrock: streams become chunks", "[unit][bedrock]") {
