@@ -52,10 +52,10 @@ const Native* native_form(const Request& request, const ProviderSlot& slot) {
 
 }  // namespace
 
-config::Timeouts timeouts_of(const config::Provider& provider, const routing::Route& route) {
+config::Timeouts timeouts_of(const config::Provider& provider, const config::Feature* feature) {
   config::Timeouts timeouts = provider.timeouts;
-  if (route.policy == nullptr) return timeouts;
-  const config::AttemptPolicy& own = route.policy->attempts;
+  if (feature == nullptr) return timeouts;
+  const config::AttemptPolicy& own = feature->attempts;
   if (own.first_byte.count() > 0) timeouts.first_byte = own.first_byte;
   if (own.first_token.count() > 0) timeouts.first_token = own.first_token;
   if (own.total.count() > 0) timeouts.total = own.total;
@@ -74,7 +74,7 @@ Attempt::Attempt(LoopContext& context, const Snapshot& snapshot, const Request& 
       writer_(writer),
       payment_(payment),
       limits_(snapshot.config->limits),
-      timeouts_(timeouts_of(*slot_.config, *request.route)),
+      timeouts_(timeouts_of(*slot_.config, policy_of(request))),
       outgoing_(native_ != nullptr ? native_->body : request.body,
                 request.rare != nullptr ? request.rare->blobs : std::span<const Blob>()),
       drain_deadline_(context.loop, [this] { abort(); }),

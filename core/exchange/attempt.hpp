@@ -17,8 +17,12 @@ namespace switchyard::exchange {
 
 class Payment;
 
+// What the alias or feature that was asked for says of attempts; null: nothing.
+inline const config::Feature* policy_of(const Request& request) {
+  return request.route == nullptr ? nullptr : request.route->policy;
+}
 // A provider's, and what the feature that was asked for says instead.
-config::Timeouts timeouts_of(const config::Provider& provider, const routing::Route& route);
+config::Timeouts timeouts_of(const config::Provider& provider, const config::Feature* feature);
 
 class Attempt : public plugin::OperationSink {
  public:

@@ -39,7 +39,7 @@ std::optional<std::uint32_t> bound_credential(const Snapshot& snapshot, const Re
 
 routing::Attempts::Policy attempts_policy(const Snapshot& snapshot, const Request& request) {
   routing::Attempts::Policy policy;
-  if (const config::Feature* const feature = request.route->policy) {
+  if (const config::Feature* const feature = policy_of(request)) {
     policy.attempts_max = feature->attempts.attempts_max;
     policy.retry_percent = feature->attempts.retry_budget_percent;
   }
@@ -61,7 +61,7 @@ std::chrono::milliseconds total_time(const Snapshot& snapshot, const Request& re
                                      const ProviderSlot& slot, std::uint64_t now_ns) {
   // A stream may run for long; an answer that comes whole has its total time.
   const auto total = request.stream ? snapshot.config->limits.stream_max
-                                    : timeouts_of(*slot.config, *request.route).total;
+                                    : timeouts_of(*slot.config, policy_of(request)).total;
   if (request.deadline_ns == 0 || request.until_content) return total;
   const std::uint64_t left_ns = request.deadline_ns > now_ns ? request.deadline_ns - now_ns : 0;
   return std::min(total, std::chrono::milliseconds(left_ns / 1'000'000 + 1));

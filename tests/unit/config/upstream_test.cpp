@@ -6,7 +6,7 @@ using namespace std::chrono_literals;
 TEST_CASE("config: limits, weights and breakers of upstreams are read, and told",
           "[unit][config]") {
   World world;
-  world.environment = {"KEY=sk-1"};
+  world.environment = {"HOME=/home/somebody", "KEY=sk-1"};
   const auto config = world.config(R"({"providers": {"p": {"dialect": "openai",
     "credentials": [{"name": "eu", "key": "${KEY}", "weight": 3, "limits": {"rpm": 7}}],
     "limits": {"concurrency": 20, "tpm": 90000},
