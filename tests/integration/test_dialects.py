@@ -73,7 +73,7 @@ class Dialects(unittest.TestCase):
             cls.families[name] = family()
             cls.addClassCleanup(cls.families[name].close)
         common = {"plugin": "openai", "models": ["*"], "credentials": [{"key": "${TEST_UPSTREAM_KEY}"}],
-                  "timeouts": TIMEOUTS}
+                  "timeouts": TIMEOUTS, "breaker": {"enabled": False}}
         cls.stage = Stage(
             providers={name: {"dialect": name, "base_url": family.url, **common}
                        for name, family in cls.families.items()},
@@ -209,6 +209,7 @@ class Dialects(unittest.TestCase):
                         self.assertEqual(answer.status, 404, answer.text)
                     else:
                         self.assertEqual(record["error_code"], code, answer.text)
+                    self.ask(name, stream, asked("Hello?"))  # a credential that was refused is taken again
                     again = self.stage.chat(f"{name}-else", stream, messages=asked(f"fail:{failure}"))
                     self.assertEqual(again.status == 200, code not in FINAL, again.text)
         self.each(check)
