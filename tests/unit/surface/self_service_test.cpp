@@ -21,7 +21,7 @@ SelfServiceFacts prepaid() {
   SelfServiceFacts facts;
   facts.key_id = "key_1";
   facts.days = {kToday - 1, kToday};
-  facts.means = {"acc_1",      "USD", true, 7 * kUnit + 500'000'000, 7 * kUnit + 500'000'000,
+  facts.means = {"acc_1",      "USD", true, 7 * kUnit + 500'000'000, 0, 7 * kUnit + 500'000'000,
                  2 * kUnit + 1};
   facts.usage = {{kToday - 1, "a", "USD", 2, 10'000'000},
                  {kToday - 1, "b", "USD", 1, 5},
