@@ -38,7 +38,7 @@ import client  # noqa: E402
 from gateway import Gateway, wait_for  # noqa: E402
 
 FIGURES = ("request", "event", "memory", "latency", "durable")
-TARGETS = {  # DESIGN: at most so many times nginx, or at most so much
+TARGETS = {  # at most so many times nginx, or at most so much
     ("request", "relay"): 1.5, ("request", "logged"): 2.0, ("request", "full"): 2.0,
     ("request", "relay-tls"): 1.5, ("request", "logged-tls"): 2.0, ("request", "full-tls"): 2.0,
     ("event", "relay"): 1.25, ("event", "relay-tls"): 1.25,
