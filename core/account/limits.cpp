@@ -244,23 +244,33 @@ Result<void> LimitedRequest::prepare(std::uint64_t now_ns) {
   return {};
 }
 
+void LimitedRequest::settle(std::uint64_t tokens_used, std::uint64_t now_ns) {
+  if (!admitted_ || settled_) return;
+  settled_ = true;
+  for (const Part& part : parts_) {
+    LimitSlot& slot = *part.slot;
+    const LimitTable::Lock held(limits_.table(), slot);
+    slot.window.advance(now_ns);
+    slot.window.correct(part.bucket, tokens_, tokens_used);
+    if (part.subject.counts_days()) {
+      correct(slot.counts[kDay], part.subject.day, tokens_, tokens_used);
+    }
+    if (part.subject.counts_months()) {
+      correct(slot.counts[kMonth], part.subject.month, tokens_, tokens_used);
+    }
+    if (part.subject.counts_days() || part.subject.counts_months()) slot.unsaved = 1;
+  }
+}
+
 void LimitedRequest::end(std::uint64_t tokens_used, std::uint64_t now_ns) {
+  settle(tokens_used, now_ns);
   if (!admitted_) return;
   admitted_ = false;
   for (const Part& part : parts_) {
     LimitSlot& slot = *part.slot;
     {
       const LimitTable::Lock held(limits_.table(), slot);
-      slot.window.advance(now_ns);
-      slot.window.correct(part.bucket, tokens_, tokens_used);
       --slot.in_flight[limits_.table().seat()];
-      if (part.subject.counts_days()) {
-        correct(slot.counts[kDay], part.subject.day, tokens_, tokens_used);
-      }
-      if (part.subject.counts_months()) {
-        correct(slot.counts[kMonth], part.subject.month, tokens_, tokens_used);
-      }
-      if (part.subject.counts_days() || part.subject.counts_months()) slot.unsaved = 1;
     }
     limits_.queues().wake_first(slot);
   }

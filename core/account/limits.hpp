@@ -138,8 +138,10 @@ class LimitedRequest {
   Outcome attempt(std::uint64_t now_ns, const LimitQueues::Place* place);
   // Makes slots, and reads what was counted before. Blocking: never on a loop.
   Result<void> prepare(std::uint64_t now_ns);
-  // What it came to; from here on it is counted among those that run no more. The first call
-  // counts.
+  // What it came to: before its last byte leaves, so that the client's next request finds what this
+  // one did not use. The first call counts.
+  void settle(std::uint64_t tokens_used, std::uint64_t now_ns);
+  // The same, where that was not said; and from here on it is among those that run no more.
   void end(std::uint64_t tokens_used, std::uint64_t now_ns);
 
   const LimitRefusal& refusal() const { return refusal_; }
@@ -165,7 +167,7 @@ class LimitedRequest {
   Limits& limits_;
   std::vector<Part> parts_;  // by the address of their slots, once these are known
   const std::uint64_t tokens_;
-  bool admitted_ = false;
+  bool admitted_ = false, settled_ = false;
   LimitRefusal refusal_;
   const LimitSlot* busy_ = nullptr;
   LimitStanding standing_;

@@ -27,6 +27,7 @@ class WebSocket;
 namespace switchyard::account {
 class BudgetTable;
 class Ledger;
+class LimitedRequest;
 class LoopLedger;
 struct Account;
 }  // namespace switchyard::account
@@ -184,6 +185,7 @@ struct Request {
   const account::Account* account = nullptr;
   const catalog::PricesInForce* prices = nullptr;
   const account::BudgetTable* budgets = nullptr;  // null: there are none
+  account::LimitedRequest* limited = nullptr;     // its part of limits, where it has any
   const Rare* rare = nullptr;
   SessionClient* session = nullptr;  // where the task is a session of messages
   const Native* native = nullptr;

@@ -1,5 +1,6 @@
 #include "core/exchange/payment.hpp"
 
+#include "core/account/limits.hpp"
 #include "core/base/clock.hpp"
 #include "core/exchange/quantities.hpp"
 #include "core/net/offload.hpp"
@@ -262,6 +263,8 @@ void Payment::note_costs(observe::Record& record) const {
 }
 
 void Payment::settle(const observe::Usage& usage, const char* ended) {
+  if (request_.limited != nullptr)
+    request_.limited->settle(usage.tok_in + usage.tok_out, mono_ns());
   if (!hold_) return;
   add_cost(usage, true, ended);
   const catalog::Quantities quantities = billed(request_, usage);

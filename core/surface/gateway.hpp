@@ -103,7 +103,7 @@ class Gateway : public net::HttpHandler {
   std::optional<exchange::Failure> add_quota(const account::PlanRights& rights,
                                              const std::string& model, const std::string& words,
                                              std::vector<account::LimitSubject>& subjects) const;
-  net::Task<bool> take_limits(Call& call, const exchange::Request& request);
+  net::Task<bool> take_limits(Call& call, exchange::Request& request);
   // False: the request runs or ran under this name, and that was said.
   net::Task<bool> take_name(Call& call, std::string_view name, std::string_view body);
   static std::uint64_t tokens_for(const exchange::Request& request,

@@ -152,7 +152,7 @@ std::optional<exchange::Failure> Gateway::add_quota(const account::PlanRights& r
 
 // Where is_limited(): takes its part of each limit, and waits its turn where too many run. False:
 // it was answered.
-Task<bool> Gateway::take_limits(Call& call, const exchange::Request& request) {
+Task<bool> Gateway::take_limits(Call& call, exchange::Request& request) {
   std::vector<LimitSubject> subjects;
   auto refused = find_limits(call, request, subjects);
   if (refused) {
@@ -162,6 +162,7 @@ Task<bool> Gateway::take_limits(Call& call, const exchange::Request& request) {
   if (subjects.empty()) co_return true;
   const std::uint64_t tokens = tokens_for(request, subjects);
   call.limited = std::make_unique<LimitedRequest>(*limits_, std::move(subjects), tokens);
+  request.limited = call.limited.get();
   const Outcome outcome = co_await wait_for_turn(call);
   if (call.http.client_gone()) {
     call.record->status = 499;
