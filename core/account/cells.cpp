@@ -1,7 +1,6 @@
 #include "core/account/cells.hpp"
 
 #include <fcntl.h>
-#include <openssl/sha.h>
 #include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
@@ -13,6 +12,7 @@
 #include <new>
 
 #include "core/base/clock.hpp"
+#include "core/base/sha256.hpp"
 
 namespace switchyard::account {
 namespace fs = std::filesystem;
@@ -123,11 +123,10 @@ Result<void> Cells::share() {
 std::uint64_t Cells::generation() const { return header_->generation; }
 
 Cells::Id Cells::id_of(std::string_view name) {
-  unsigned char digest[SHA256_DIGEST_LENGTH];
-  SHA256(reinterpret_cast<const unsigned char*>(name.data()), name.size(), digest);
+  const auto digest = sha256(name);
   Id id{};
-  std::memcpy(&id.first, digest, sizeof id.first);
-  std::memcpy(&id.rest, digest + sizeof id.first, sizeof id.rest);
+  std::memcpy(&id.first, digest.data(), sizeof id.first);
+  std::memcpy(&id.rest, digest.data() + sizeof id.first, sizeof id.rest);
   if (id.first == 0) id.first = 1;
   return id;
 }

@@ -8,6 +8,8 @@
 #include <span>
 #include <stdexcept>
 
+#include "core/base/sha256.hpp"
+
 namespace switchyard::account {
 namespace {
 
@@ -17,12 +19,6 @@ constexpr std::size_t kChecksumChars = 6;
 // A failure here means that OpenSSL is out of memory or has no SHA-256: nothing can go on.
 void must(int ok, const char* what) {
   if (ok != 1) throw std::runtime_error(std::string("openssl: ") + what + " failed");
-}
-
-KeyMac sha256(std::string_view text) {
-  KeyMac digest;
-  SHA256(reinterpret_cast<const unsigned char*>(text.data()), text.size(), digest.data());
-  return digest;
 }
 
 // RFC 4648, section 5, without padding.

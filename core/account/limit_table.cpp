@@ -1,7 +1,6 @@
 #include "core/account/limit_table.hpp"
 
 #include <fcntl.h>
-#include <openssl/sha.h>
 #include <sched.h>
 #include <sys/file.h>
 #include <sys/mman.h>
@@ -14,6 +13,8 @@
 #include <fstream>
 #include <new>
 #include <optional>
+
+#include "core/base/sha256.hpp"
 
 namespace switchyard::account {
 namespace fs = std::filesystem;
@@ -59,11 +60,10 @@ std::uint64_t boot_id() {
 // ---- ids ----
 
 LimitId LimitId::of(std::string_view name) {
-  unsigned char digest[SHA256_DIGEST_LENGTH];
-  SHA256(reinterpret_cast<const unsigned char*>(name.data()), name.size(), digest);
+  const auto digest = sha256(name);
   LimitId id;
-  std::memcpy(&id.first, digest, sizeof id.first);
-  std::memcpy(&id.rest, digest + sizeof id.first, sizeof id.rest);
+  std::memcpy(&id.first, digest.data(), sizeof id.first);
+  std::memcpy(&id.rest, digest.data() + sizeof id.first, sizeof id.rest);
   if (id.first == 0) id.first = 1;
   return id;
 }
