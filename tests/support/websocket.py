@@ -9,8 +9,10 @@
 import base64
 import hashlib
 import os
+import select
 import ssl
 import struct
+import threading
 import time
 
 import client
@@ -66,11 +68,47 @@ def close_payload(code=None, reason=""):
     return b"" if code is None else struct.pack("!H", code) + reason.encode()
 
 
+class OneAtATime:
+    """A TLS connection that one thread reads while another writes: its library takes one call at a time, and a call
+    that waited would keep the other one out."""
+
+    def __init__(self, connection):
+        self.connection, self.lock, self.timeout = connection, threading.Lock(), connection.gettimeout()
+        connection.setblocking(False)
+
+    def __getattr__(self, name):
+        return getattr(self.connection, name)
+
+    def settimeout(self, seconds):
+        self.timeout = seconds
+
+    def recv(self, n):
+        return self._call(lambda: self.connection.recv(n))
+
+    def sendall(self, data):
+        left = memoryview(data)
+        while left:
+            piece = left[:16384]
+            left = left[self._call(lambda piece=piece: self.connection.send(piece)):]
+
+    def _call(self, work):
+        while True:
+            try:
+                with self.lock:
+                    return work()
+            except ssl.SSLWantReadError:
+                ready = select.select([self.connection], [], [], self.timeout)
+            except ssl.SSLWantWriteError:
+                ready = select.select([], [self.connection], [], self.timeout)
+            if not any(ready):
+                raise TimeoutError("the other end said nothing")
+
+
 class WebSocket:
     """masks: this end is the client's. received: frames that came, pings and pongs among them."""
 
     def __init__(self, connection, masks, rest=b""):
-        self.connection = connection
+        self.connection = OneAtATime(connection) if isinstance(connection, ssl.SSLSocket) else connection
         self.masks = masks
         self.rest = rest
         self.pongs = []
