@@ -12,6 +12,7 @@
 #include <new>
 
 #include "core/base/clock.hpp"
+#include "core/base/os_file.hpp"
 #include "core/base/sha256.hpp"
 
 namespace switchyard::account {
@@ -27,18 +28,6 @@ constexpr std::uint64_t kChunkBytes = kChunkCells * sizeof(Cell);
 // The whole of it is mapped from the start, and only what the file has is touched: growing moves
 // nothing.
 constexpr std::uint64_t kMappedBytes = kHeaderBytes + kChunksMax * kChunkBytes;
-
-Error system_error(const fs::path& file, const char* what) {
-  return Error{file.string() + ": " + what + ": " + std::strerror(errno)};
-}
-
-int lock(int fd, int operation) {
-  int done = 0;
-  do {
-    done = flock(fd, operation);
-  } while (done != 0 && errno == EINTR);
-  return done;
-}
 
 }  // namespace
 
@@ -81,8 +70,8 @@ Result<void> Cells::begin() {
   if (!growth) return growth.error();
   growth_ = std::move(*growth);
 
-  alone_ = lock(fd_.get(), LOCK_EX | LOCK_NB) == 0;
-  if (!alone_ && lock(fd_.get(), LOCK_SH) != 0) return system_error(file_, "lock");
+  alone_ = lock_file(fd_.get(), LOCK_EX | LOCK_NB) == 0;
+  if (!alone_ && lock_file(fd_.get(), LOCK_SH) != 0) return system_error(file_, "lock");
   if (alone_) {
     const auto emptied = begin_empty();
     if (!emptied) return emptied.error();
@@ -115,7 +104,7 @@ Result<void> Cells::share() {
   if (!alone_) return {};
   header_->magic.store(kMagic, std::memory_order_release);
   // The kernel lets go before it takes again: another one may have filled it anew in between.
-  if (lock(fd_.get(), LOCK_SH) != 0) return system_error(file_, "lock");
+  if (lock_file(fd_.get(), LOCK_SH) != 0) return system_error(file_, "lock");
   alone_ = false;
   return check_filled();
 }
@@ -171,9 +160,9 @@ Result<CellRef> Cells::cell(std::string_view name, Nano initial, Nano limit) {
   const Id id = id_of(name);
   if (const auto found = find(id, limit)) return *found;
   const std::lock_guard held(mutex_);
-  if (lock(growth_.get(), LOCK_EX) != 0) return system_error(file_, "lock");
+  if (lock_file(growth_.get(), LOCK_EX) != 0) return system_error(file_, "lock");
   auto made = insert(id, initial, limit);
-  lock(growth_.get(), LOCK_UN);
+  lock_file(growth_.get(), LOCK_UN);
   return made;
 }
 

@@ -14,6 +14,7 @@
 #include <new>
 #include <optional>
 
+#include "core/base/os_file.hpp"
 #include "core/base/sha256.hpp"
 
 namespace switchyard::account {
@@ -26,18 +27,6 @@ constexpr std::uint64_t kMagic = 0x31544d494c595753;  // "SWYLIMT1", little endi
 constexpr std::uint64_t kHeaderBytes = 4096;
 // After this a subject has nothing left in its window.
 constexpr std::uint64_t kIdleNs = (LimitWindow::kBuckets + 2) * LimitWindow::kBucketNs;
-
-Error system_error(const fs::path& file, const char* what) {
-  return Error{file.string() + ": " + what + ": " + std::strerror(errno)};
-}
-
-int lock_file(int fd, int operation) {
-  int done = 0;
-  do {
-    done = flock(fd, operation);
-  } while (done != 0 && errno == EINTR);
-  return done;
-}
 
 struct flock seat_range(short type, std::size_t seat) {
   struct flock range{};
