@@ -350,8 +350,7 @@ BodyWriter& BodyWriter::text(std::string_view text, std::size_t max) {
     --size;
   }
   *at_++ = static_cast<char>(size);
-  std::memcpy(at_, text.data(), size);
-  at_ += size;
+  at_ += text.copy(at_, size);
   return *this;
 }
 

@@ -9,6 +9,9 @@
 namespace switchyard {
 namespace {
 
+// Room for as many is taken at once.
+constexpr std::size_t kMembersUsual = 12;
+
 constexpr unsigned char byte(char c) { return static_cast<unsigned char>(c); }
 constexpr bool is_digit(char c) { return c >= '0' && c <= '9'; }
 constexpr char lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; }
@@ -229,6 +232,7 @@ void JsonIndex::end_member(std::size_t offset, char type) {
 Result<void, JsonScanError> JsonIndex::scan(std::string_view text, unsigned depth_max) {
   text_ = text;
   members_.clear();
+  if (members_.capacity() == 0) members_.reserve(kMembersUsual);
   unescaped_.clear();
   depth_max = std::min(depth_max, kDepthCap);
 

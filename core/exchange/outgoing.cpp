@@ -15,6 +15,9 @@
 namespace switchyard::exchange {
 namespace {
 
+// Room for as much is taken at once.
+constexpr std::size_t kHeadersUsual = 160, kPiecesUsual = 6;
+
 // A path and query that can't break out of the request line.
 bool valid_path(std::string_view path) {
   if (path.empty() || path.front() != '/') return false;
@@ -140,11 +143,13 @@ swy_rc Outgoing::begin(std::string_view method, std::string_view url, std::uint3
   xid_ = xid;
   framing_ = framing;
   headers_.clear();
+  headers_.reserve(kHeadersUsual);
   auth_scheme_.clear();
   auth_name_.clear();
   upgrade_ = framing == SWY_FRAME_WEBSOCKET ? std::make_unique<Upgrade>() : nullptr;
   copied_.clear();
   pieces_.clear();
+  pieces_.reserve(kPiecesUsual);
   special_.reset();
   return SWY_OK;
 }
@@ -425,6 +430,7 @@ std::span<const boost::asio::const_buffer> Outgoing::assemble(
   head_ += "\r\n";
 
   buffers_.clear();
+  buffers_.reserve(1 + pieces_.size());
   buffers_.push_back(boost::asio::buffer(head_));
   for (const Piece& piece : pieces_) {
     buffers_.push_back(boost::asio::const_buffer(bytes_of(piece), piece.size));

@@ -142,6 +142,8 @@ std::optional<Nano> Payment::worst_case(const routing::Target& target, std::uint
 std::optional<AttemptFault> Payment::reserve(const routing::Target& target) {
   if (payer_ == nullptr) return std::nullopt;
   target_ = &target;
+  // Then it doesn't matter what the request may come to.
+  if (!metered() && snapshot_.config->unpriced_allowed) return take(0);
   const std::uint64_t limit = tokens_max(request_);
   tokens_held_ = limit > 0 ? limit : request_.stream ? kSliceTokens : kWholeTokens;
   const auto amount = worst_case(target, tokens_held_);

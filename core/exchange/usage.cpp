@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <initializer_list>
 
 #include "core/base/json_scan.hpp"
 
@@ -24,11 +25,16 @@ class Report {
   bool count(const char* name, std::uint64_t& to) { return count(object_, name, to, false); }
   // What was begun is whole.
   bool seconds(const char* name, std::uint64_t& to) { return count(object_, name, to, true); }
-  void detail(const char* name, const char* part, std::uint64_t& to) {
+  struct Part {
+    const char* name;
+    std::uint64_t& to;
+  };
+  void details(const char* name, std::initializer_list<Part> parts) {
     const swy_member* const member = object_.find(name);
     if (member == nullptr || member->type != 'o') return;
     JsonIndex inner;
-    if (inner.scan(object_.value(*member))) count(inner, part, to, false);
+    if (!inner.scan(object_.value(*member))) return;
+    for (const Part& part : parts) count(inner, part.name, part.to, false);
   }
   void text(const char* name, std::string& to) {
     const swy_member* const member = object_.find(name);
@@ -89,14 +95,14 @@ bool read_usage(std::string_view json, observe::Usage& usage) {
   Report report(object);
   const bool in = report.count("prompt_tokens", usage.tok_in);
   const bool out = report.count("completion_tokens", usage.tok_out);
-  report.detail("prompt_tokens_details", "cached_tokens", usage.tok_cached);
-  report.detail("prompt_tokens_details", "cache_write_tokens", usage.tok_cache_write);
-  report.detail("prompt_tokens_details", "cache_write_1h_tokens", usage.tok_cache_write_1h);
-  report.detail("prompt_tokens_details", "audio_tokens", usage.tok_audio_in);
-  report.detail("prompt_tokens_details", "cached_audio_tokens", usage.tok_cached_audio);
-  report.detail("prompt_tokens_details", "image_tokens", usage.tok_image_in);
-  report.detail("completion_tokens_details", "reasoning_tokens", usage.tok_reasoning);
-  report.detail("completion_tokens_details", "audio_tokens", usage.tok_audio_out);
+  report.details("prompt_tokens_details", {{"cached_tokens", usage.tok_cached},
+                                           {"cache_write_tokens", usage.tok_cache_write},
+                                           {"cache_write_1h_tokens", usage.tok_cache_write_1h},
+                                           {"audio_tokens", usage.tok_audio_in},
+                                           {"cached_audio_tokens", usage.tok_cached_audio},
+                                           {"image_tokens", usage.tok_image_in}});
+  report.details("completion_tokens_details", {{"reasoning_tokens", usage.tok_reasoning},
+                                               {"audio_tokens", usage.tok_audio_out}});
   const bool images = report.count("images", usage.images);
   const bool seconds = report.seconds("seconds", usage.seconds);
   const bool characters = report.count("characters", usage.characters);

@@ -5,7 +5,8 @@
     bench.py --only request --rounds 3       one figure, for tuning; writes nothing
     bench.py --only request --subjects relay --seconds 2
 
-Figures: request (CPU per request), event (CPU per relayed stream event), memory (RSS per open stream), latency (added
+Figures: request (CPU per request of 32 clients that never wait), paced (the same where all get as many requests a
+second), event (CPU per relayed stream event), memory (RSS per open stream), latency (added
 under half load), durable (what `durability: disk` adds to the latency at 2,000 requests/s). Subjects, each also with a
 TLS upstream ("-tls"): nginx, relay (key, plugin, limits, metrics; every request has its receipt in the books), logged
 (relay with the jsonl logger writing a real file) and full (everything on: prices, so that each request is charged and
@@ -37,7 +38,7 @@ from certificates import Certificates  # noqa: E402
 import client  # noqa: E402
 from gateway import Gateway, wait_for  # noqa: E402
 
-FIGURES = ("request", "event", "memory", "latency", "durable")
+FIGURES = ("request", "paced", "event", "memory", "latency", "durable")
 TARGETS = {  # at most so many times nginx, or at most so much
     ("request", "relay"): 1.5, ("request", "logged"): 2.0, ("request", "full"): 2.0,
     ("request", "relay-tls"): 1.5, ("request", "logged-tls"): 2.0, ("request", "full-tls"): 2.0,
@@ -46,6 +47,7 @@ TARGETS = {  # at most so many times nginx, or at most so much
 MEMORY_TARGETS_KB = {"relay": 18, "relay-tls": 40}
 ADDED_P99_TARGET_US = 300
 DURABLE_RATE, DURABLE_P99_TARGET_US = 2000, 5000
+PACED_RATE = 4000  # of the paced figure, requests per second
 TICK_US = 1_000_000 / os.sysconf("SC_CLK_TCK")
 
 
@@ -313,17 +315,35 @@ class Bench:
             raise RuntimeError(f"port {port}: {errors} errors in {requests} requests\n{output}")
         return requests, duration_us
 
-    def measure_request(self, proxy, name):
-        port, key, body, _ = self.request_file(proxy, name, "json", stream=False)
-        self.wrk(port, key, body, 1)  # warm: connections, caches, lazily made buffers
+    def cpu_of(self, proxy, name, load):
+        """Of each request that load() makes; it gives their number."""
         before, loops = cpu_us(proxy.pid), loops_us(proxy.pid)
-        requests, duration_us = self.wrk(port, key, body, self.options.seconds)
+        requests = load()
         time.sleep(BEHIND_SECONDS)  # what is behind catches up
         cpu, loops = cpu_us(proxy.pid) - before, loops_us(proxy.pid) - loops
         if name.startswith("nginx"):
             loops = cpu
-        return {"cpu_us": cpu / requests, "loops_us": loops / requests,
-                "behind_us": (cpu - loops) / requests, "per_s": requests * 1e6 / duration_us}
+        return {"cpu_us": cpu / requests, "loops_us": loops / requests, "behind_us": (cpu - loops) / requests}
+
+    def measure_request(self, proxy, name):
+        port, key, body, _ = self.request_file(proxy, name, "json", stream=False)
+        self.wrk(port, key, body, 1)  # warm: connections, caches, lazily made buffers
+        done = []
+
+        def load():
+            done.extend(self.wrk(port, key, body, self.options.seconds))
+            return done[0]
+        numbers = self.cpu_of(proxy, name, load)
+        return numbers | {"per_s": done[0] * 1e6 / done[1]}
+
+    def measure_paced(self, proxy, name):
+        port, _, _, file = self.request_file(proxy, name, "json", stream=False)
+
+        def load():
+            self.rate_run(port, file, PACED_RATE)
+            return PACED_RATE * self.options.seconds
+        load()
+        return self.cpu_of(proxy, name, load)
 
     def open_streams(self, proxy, name, model, count):
         port, _, _, file = self.request_file(proxy, name, model, stream=True)
@@ -447,7 +467,7 @@ class Bench:
 
     def run_figure(self, figure, proxies):
         names = list(self.names)
-        if figure != "request":
+        if figure not in ("request", "paced"):
             names = [name for name in names if not name.startswith(("logged", "full"))]
         if figure == "durable":
             names = ["relay"]
@@ -514,6 +534,7 @@ BUSY = ("- **Other work ran on this machine**: the CPU ratios are rough, and the
 
 TITLES = {
     "request": "CPU time per request (µs) and requests per second with `wrk -c32`",
+    "paced": f"CPU time per request (µs) at {PACED_RATE} requests per second, on 32 connections",
     "event": "CPU time per relayed stream event (µs), streams paced 10 ms, by number of streams",
     "memory": "Resident memory per open stream (KB), and before the streams (MB)",
     "latency": "Latency added by the proxy at half load (µs), and in all",

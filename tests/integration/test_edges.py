@@ -40,6 +40,8 @@ class Caps(unittest.TestCase):
         with Stage(listen=["127.0.0.1:0", "127.0.0.1:0"], workers=1) as stage:
             urls = stage.gateway.urls
             worker = stage.gateway.workers()[0]
+            # All threads are under way: sanitizers take a descriptor to look at what they don't know yet.
+            self.assertEqual(client.call(stage.gateway.admin_url, "GET", "/healthz").status, 200)
             usual = resource.prlimit(worker, resource.RLIMIT_NOFILE)
             resource.prlimit(worker, resource.RLIMIT_NOFILE, (3, usual[1]))
             try:
