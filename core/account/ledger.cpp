@@ -609,6 +609,10 @@ Result<bool, Ledger::MoveFault> Ledger::Impl::move_money(const store::Transactio
     if (entry.amount >= 0) continue;
     if (!cell->try_take(-entry.amount)) {
       take_back();
+      // Said once more, it may be this very transaction that took the money.
+      const auto known = money_->has(transaction.id);
+      if (!known) return MoveFault{Why::kBooks, known.error().message};
+      if (*known) return false;
       return MoveFault{Why::kUncovered,
                        entry.account +
                            " has less than that to spend; what requests hold is not "

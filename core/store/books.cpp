@@ -155,6 +155,12 @@ Result<bool> Books::post(const Transaction& transaction) {
   });
 }
 
+Result<bool> Books::has(const std::string& transaction_id) {
+  const auto held = database_.lock();
+  const auto select = database_.prepare("SELECT 1 FROM transactions WHERE id = ?");
+  return select->bind(transaction_id).step();
+}
+
 // 0: it was there.
 Result<std::int64_t> Books::post_new(const Transaction& transaction) {
   const auto maybe = [](std::int64_t seq) { return seq == 0 ? std::nullopt : std::optional(seq); };

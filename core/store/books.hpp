@@ -160,6 +160,7 @@ class Books {
   // False: one of this id was there already, and nothing changed. A transaction that does not
   // balance, or moves nothing, is refused.
   Result<bool> post(const Transaction& transaction);
+  Result<bool> has(const std::string& transaction_id);
   // Receipts, costs, the sums of what these moved, and the place up to which the journal is booked.
   // False: that place was not at `from`, and nothing changed. Not within a transaction.
   Result<bool> book(const Batch& batch);
