@@ -7,6 +7,8 @@
 #include <cerrno>
 #include <cstring>
 
+#include "core/store/write_turns.hpp"
+
 namespace switchyard::store {
 namespace fs = std::filesystem;
 namespace {
@@ -14,6 +16,7 @@ namespace {
 using Clock = std::chrono::steady_clock;
 
 constexpr int kBusyMs = 5000;
+constexpr char kLocked[] = "database is locked";
 
 struct CloseDatabase {
   void operator()(sqlite3* database) const { sqlite3_close_v2(database); }
@@ -36,8 +39,8 @@ Result<bool> make_file(const fs::path& file) {
 
 class SqliteStatement : public Statement {
  public:
-  SqliteStatement(const Database& database, sqlite3* handle, const char* sql)
-      : database_(database), handle_(handle) {
+  SqliteStatement(const Database& database, WriteTurns& turns, sqlite3* handle, const char* sql)
+      : database_(database), turns_(turns), handle_(handle) {
     code_ = sqlite3_prepare_v2(handle, sql, -1, &statement_, nullptr);
   }
   ~SqliteStatement() override { sqlite3_finalize(statement_); }
@@ -60,7 +63,12 @@ class SqliteStatement : public Statement {
   }
   Result<bool> step() override {
     if (code_ == SQLITE_OK) {
+      // One that writes outside a transaction is one of its own.
+      const bool alone = sqlite3_get_autocommit(handle_) != 0 && !sqlite3_stmt_readonly(statement_);
+      if (alone && !turns_.take(std::chrono::milliseconds(kBusyMs)))
+        return database_.error(kLocked);
       const int stepped = sqlite3_step(statement_);
+      if (alone) turns_.give();
       if (stepped == SQLITE_ROW) return true;
       if (stepped == SQLITE_DONE) return false;
     }
@@ -102,6 +110,7 @@ class SqliteStatement : public Statement {
   }
 
   const Database& database_;
+  WriteTurns& turns_;
   sqlite3* handle_;
   sqlite3_stmt* statement_ = nullptr;
   int code_ = SQLITE_OK;
@@ -110,7 +119,7 @@ class SqliteStatement : public Statement {
 
 class SqliteDatabase : public Database {
  public:
-  explicit SqliteDatabase(fs::path file) : file_(std::move(file)) {}
+  explicit SqliteDatabase(fs::path file) : file_(std::move(file)), turns_(WriteTurns::of(file_)) {}
 
   Result<void> open(std::span<const char* const> migrations) {
     const auto made = make_file(file_);
@@ -137,7 +146,7 @@ class SqliteDatabase : public Database {
   }
 
   std::unique_ptr<Statement> prepare(const char* sql) override {
-    return std::make_unique<SqliteStatement>(*this, handle_.get(), sql);
+    return std::make_unique<SqliteStatement>(*this, *turns_, handle_.get(), sql);
   }
   Result<void> run(const std::string& sql) override {
     if (sqlite3_exec(handle_.get(), sql.c_str(), nullptr, nullptr, nullptr) == SQLITE_OK) return {};
@@ -174,11 +183,22 @@ class SqliteDatabase : public Database {
 
  private:
   // Immediate: of two hosts that start together one migrates and the other finds it done.
-  Result<void> begin() override { return run("BEGIN IMMEDIATE"); }
-  Result<void> commit() override { return run("COMMIT"); }
+  Result<void> begin() override {
+    if (!turns_->take(std::chrono::milliseconds(kBusyMs))) return error(kLocked);
+    auto begun = run("BEGIN IMMEDIATE");
+    if (!begun) turns_->give();
+    return begun;
+  }
+  Result<void> commit() override {
+    auto committed = run("COMMIT");
+    if (committed) turns_->give();
+    return committed;
+  }
   // A fault may have rolled it back already.
   Result<void> roll_back() override {
-    return sqlite3_get_autocommit(handle_.get()) != 0 ? Result<void>() : run("ROLLBACK");
+    auto undone = sqlite3_get_autocommit(handle_.get()) != 0 ? Result<void>() : run("ROLLBACK");
+    turns_->give();
+    return undone;
   }
 
   Result<void> migrate(std::span<const char* const> migrations) {
@@ -220,6 +240,7 @@ class SqliteDatabase : public Database {
   }
 
   fs::path file_;
+  std::shared_ptr<WriteTurns> turns_;
   Handle handle_;
   std::optional<Clock::time_point> deadline_;
 };

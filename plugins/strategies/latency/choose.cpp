@@ -10,9 +10,9 @@ namespace {
 // How well a candidate is known; a higher one goes first.
 enum class Standing : std::int64_t { kFailing, kOnTrial, kUnknown, kKnown, kTaken, kLookedAt };
 
-// So that no product goes beyond 63 bits, and no expectation beyond what lies between two
+// So that no product goes beyond 64 bits, and no expectation beyond what lies between two
 // standings.
-constexpr std::uint32_t kInflightMax = 1'000'000;
+constexpr std::uint32_t kInflightMax = 1'000'000, kTokensPerSecondMax = 1'000'000;
 constexpr std::int64_t kLoadedMax = std::int64_t{1} << 43;
 
 // The seed's numbers, one for each use.
@@ -30,12 +30,12 @@ struct Judged {
 // first one stays as it is.
 std::int64_t answer_us(const swy_cand& candidate, std::int64_t whole_us,
                        std::uint64_t tok_out_max) {
-  const std::int64_t usual = std::int64_t{candidate.tok_per_s} * candidate.latency_us / 1'000'000;
-  if (tok_out_max == 0 || usual <= 0 || tok_out_max >= static_cast<std::uint64_t>(usual)) {
-    return whole_us;
-  }
+  const std::uint64_t tok_per_s = std::min(candidate.tok_per_s, kTokensPerSecondMax);
+  const std::uint64_t usual = tok_per_s * candidate.latency_us / 1'000'000;
+  if (tok_out_max == 0 || tok_out_max >= usual) return whole_us;
   const std::int64_t fixed = std::min<std::int64_t>(candidate.ttft_us, whole_us);
-  return fixed + (whole_us - fixed) * static_cast<std::int64_t>(tok_out_max) / usual;
+  const auto cut = static_cast<std::uint64_t>(whole_us - fixed);
+  return fixed + static_cast<std::int64_t>(cut * tok_out_max / usual);
 }
 
 // The first token where the request is a stream and that is known, else the whole answer.
