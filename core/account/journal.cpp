@@ -10,8 +10,10 @@
 #include <cassert>
 #include <charconv>
 #include <cstring>
+#include <thread>
 
 #include "core/base/crc32c.hpp"
+#include "core/base/os_file.hpp"
 
 namespace switchyard::account {
 namespace fs = std::filesystem;
@@ -70,7 +72,44 @@ std::optional<SegmentFile> read_name(const fs::path& file) {
   return found;
 }
 
-bool try_lock(int fd) { return flock(fd, LOCK_EX | LOCK_NB) == 0; }
+bool try_lock(int fd) { return lock_file(fd, LOCK_EX | LOCK_NB) == 0; }
+
+bool has_name(int fd) {
+  struct stat facts{};
+  return fstat(fd, &facts) == 0 && facts.st_nlink > 0;
+}
+
+// The dead writer's lock. Who only looks has it shared for a moment, which must not pass for a
+// writer that lives: its holds would be given back to cells that they were never taken from. False:
+// somebody has it.
+Result<bool> take_over(int fd, const fs::path& file) {
+  constexpr int kTriesMax = 2000;
+  for (int tries = 0; tries < kTriesMax; ++tries) {
+    if (try_lock(fd)) return true;
+    if (lock_file(fd, LOCK_SH | LOCK_NB) != 0) return false;
+    lock_file(fd, LOCK_UN);
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  }
+  return Error{file.string() + ": another process reads it and does not end; stop that one"};
+}
+
+// Whoever tidies may have the lock of a new draft before its maker, and remove it: then there has
+// to be another one.
+Result<UniqueFd> make_draft(JournalOs& os, const fs::path& draft) {
+  while (true) {
+    auto made = os.open(draft, O_RDWR | O_CREAT | O_EXCL);
+    if (!made) return made;
+    if (lock_file(made->get(), LOCK_EX) != 0) return system_error(draft, "lock");
+    if (has_name(made->get())) return made;
+  }
+}
+
+// Of a dead writer alone. One that lives has its lock, and one that has no name any more has been
+// here before: its name may be another file's.
+void remove_draft(const fs::path& file) {
+  const UniqueFd draft(open(file.c_str(), O_RDWR | O_CLOEXEC | O_NOFOLLOW));
+  if (draft && try_lock(draft.get()) && has_name(draft.get())) unlink(file.c_str());
+}
 
 }  // namespace
 
@@ -91,9 +130,7 @@ Result<std::vector<SegmentFile>> list_segments(const fs::path& directory, bool t
   for (auto at = fs::directory_iterator(directory, error); !error && at != fs::directory_iterator();
        at.increment(error)) {
     if (auto segment = read_name(at->path())) found.push_back(std::move(*segment));
-    if (!tidy || at->path().extension() != kDraft) continue;
-    const UniqueFd draft(open(at->path().c_str(), O_RDWR | O_CLOEXEC | O_NOFOLLOW));
-    if (draft && try_lock(draft.get())) unlink(at->path().c_str());
+    if (tidy && at->path().extension() == kDraft) remove_draft(at->path());
   }
   if (error) return Error{directory.string() + ": " + error.message()};
   std::sort(found.begin(), found.end(), [](const SegmentFile& a, const SegmentFile& b) {
@@ -114,11 +151,10 @@ Result<std::unique_ptr<Segment>> Segment::create(JournalOs& os, const fs::path& 
   const fs::path file = directory / segment_name(writer, number);
   const fs::path draft = file.string() + kDraft;
   auto made = std::unique_ptr<Segment>(new Segment(os, draft));
-  auto opened = os.open(draft, O_RDWR | O_CREAT | O_EXCL);
-  if (!opened) return opened.error();
-  made->fd_ = std::move(*opened);
+  auto drafted = make_draft(os, draft);
+  if (!drafted) return drafted.error();
+  made->fd_ = std::move(*drafted);
   auto ready = [&]() -> Result<void> {
-    if (!try_lock(made->fd_.get())) return Error{draft.string() + ": locked by somebody else"};
     if (auto allocated = os.allocate(made->fd_.get(), bytes, draft); !allocated) return allocated;
     if (auto prepared = made->prepare(writer, number, bytes); !prepared) return prepared;
     if (auto synced = made->sync(0, kHeaderBytes); !synced) return synced;
@@ -186,12 +222,11 @@ Result<std::unique_ptr<Segment>> Segment::adopt(JournalOs& os, const fs::path& f
   if (!opened && !fs::exists(file)) return std::unique_ptr<Segment>();
   if (!opened) return opened.error();
   found->fd_ = std::move(*opened);
-  if (!try_lock(found->fd_.get())) return std::unique_ptr<Segment>();
-  struct stat facts{};
+  const auto taken = take_over(found->fd_.get(), file);
+  if (!taken) return taken.error();
+  if (!*taken) return std::unique_ptr<Segment>();
   // Another one had it, and was done with it.
-  if (fstat(found->fd_.get(), &facts) == 0 && facts.st_nlink == 0) {
-    return std::unique_ptr<Segment>();
-  }
+  if (!has_name(found->fd_.get())) return std::unique_ptr<Segment>();
   const auto mapped = found->map_existing();
   if (!mapped) return mapped.error();
   return found;

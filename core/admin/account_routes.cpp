@@ -74,13 +74,14 @@ Done<std::uint64_t> grace_of(const std::string& body) {
 // What the routes are made of.
 class AccountApi {
  public:
-  explicit AccountApi(AccountServices services) : services_(std::move(services)) {}
+  AccountApi(account::Registry& registry, std::function<std::uint64_t()> now_unix_s)
+      : registry_(registry), now_unix_s_(std::move(now_unix_s)) {}
 
   Answer list_accounts(const Request& request) const {
     auto page = page_of(request, "below");
     if (!page) return refused(page.error());
     const std::uint64_t limit = page->limit++;
-    auto rows = services_.registry.accounts(request.caller.account, std::move(*page));
+    auto rows = registry_.accounts(request.caller.account, std::move(*page));
     if (!rows) return refused(rows.error());
     return list_answer(std::move(*rows), limit,
                        [](const store::AccountRow& row) { return account::to_json(row); });
@@ -90,7 +91,7 @@ class AccountApi {
     auto page = page_of(request, "account");
     if (!page) return refused(page.error());
     const std::uint64_t limit = page->limit++;
-    auto rows = services_.registry.keys(request.caller.account, std::move(*page));
+    auto rows = registry_.keys(request.caller.account, std::move(*page));
     if (!rows) return refused(rows.error());
     return list_answer(std::move(*rows), limit, [now = now()](const store::KeyRow& row) {
       return account::to_json(row, now);
@@ -98,51 +99,47 @@ class AccountApi {
   }
 
   Answer get_account(const Request& request) const {
-    return shown(services_.registry.account(request.caller.account, id_of(request)));
+    return shown(registry_.account(request.caller.account, id_of(request)));
   }
   Answer get_key(const Request& request) const {
-    return shown(services_.registry.key(request.caller.account, id_of(request)));
+    return shown(registry_.key(request.caller.account, id_of(request)));
   }
 
   Answer create_account(const Request& request) const {
     return with_fields(request, [&](const Fields& fields) {
-      return changed(services_.registry.create_account(request.caller.account, fields, now()), 201);
+      return shown(registry_.create_account(request.caller.account, fields, now()), 201);
     });
   }
   Answer change_account(const Request& request) const {
     return with_fields(request, [&](const Fields& fields) {
-      return changed(
-          services_.registry.change_account(request.caller.account, id_of(request), fields));
+      return shown(registry_.change_account(request.caller.account, id_of(request), fields));
     });
   }
   Answer enable_account(const Request& request, bool enabled) const {
-    return changed(
-        services_.registry.enable_account(request.caller.account, id_of(request), enabled, now()));
+    return shown(registry_.enable_account(request.caller.account, id_of(request), enabled, now()));
   }
 
   Answer create_key(const Request& request) const {
     return with_fields(request, [&](const Fields& fields) {
-      return changed(services_.registry.create_key(request.caller.account, fields, now()), 201);
+      return shown(registry_.create_key(request.caller.account, fields, now()), 201);
     });
   }
   Answer change_key(const Request& request) const {
     return with_fields(request, [&](const Fields& fields) {
-      return changed(services_.registry.change_key(request.caller.account, id_of(request), fields));
+      return shown(registry_.change_key(request.caller.account, id_of(request), fields));
     });
   }
   Answer rotate_key(const Request& request) const {
     const auto grace_s = grace_of(request.body);
     if (!grace_s) return refused(grace_s.error());
-    return changed(
-        services_.registry.rotate_key(request.caller.account, id_of(request), *grace_s, now()));
+    return shown(registry_.rotate_key(request.caller.account, id_of(request), *grace_s, now()));
   }
   Answer set_key(const Request& request, Registry::KeyChange change) const {
-    return changed(
-        services_.registry.set_key(request.caller.account, id_of(request), change, now()));
+    return shown(registry_.set_key(request.caller.account, id_of(request), change, now()));
   }
 
  private:
-  std::uint64_t now() const { return services_.now_unix_s(); }
+  std::uint64_t now() const { return now_unix_s_(); }
   static const std::string& id_of(const Request& request) { return request.params.at("id"); }
 
   std::string json_of(const store::AccountRow& row) const { return account::to_json(row); }
@@ -153,26 +150,22 @@ class AccountApi {
   Answer shown(const Done<Row>& row, int status = 200) const {
     return row ? Answer{status, json_of(*row)} : refused(row.error());
   }
-  // What was changed holds for every request that comes after the answer.
-  template <class Row>
-  Answer changed(const Done<Row>& row, int status = 200) const {
-    if (row) services_.changed();
-    return shown(row, status);
-  }
   template <class Work>
   Answer with_fields(const Request& request, Work work) const {
     const auto fields = account::parse_fields(request.body);
     return fields ? work(*fields) : refused(fields.error());
   }
 
-  AccountServices services_;
+  account::Registry& registry_;
+  std::function<std::uint64_t()> now_unix_s_;
 };
 
 }  // namespace
 
-std::vector<Route> account_routes(AccountServices services) {
+std::vector<Route> account_routes(account::Registry& registry,
+                                  std::function<std::uint64_t()> now_unix_s) {
   using Call = Answer (AccountApi::*)(const Request&) const;
-  const auto api = std::make_shared<const AccountApi>(std::move(services));
+  const auto api = std::make_shared<const AccountApi>(registry, std::move(now_unix_s));
   const auto call = [&](Call member) {
     return [api, member](const Request& request) { return (api.get()->*member)(request); };
   };

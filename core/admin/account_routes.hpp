@@ -21,12 +21,8 @@
 
 namespace switchyard::admin {
 
-struct AccountServices {
-  account::Registry& registry;    // outlives the routes
-  std::function<void()> changed;  // returns when the loops were told
-  std::function<std::uint64_t()> now_unix_s;
-};
-
-std::vector<Route> account_routes(AccountServices services);
+// The registry outlives the routes.
+std::vector<Route> account_routes(account::Registry& registry,
+                                  std::function<std::uint64_t()> now_unix_s);
 
 }  // namespace switchyard::admin

@@ -11,10 +11,23 @@ void append(std::vector<Route>& routes, std::vector<Route> more) {
   for (Route& route : more) routes.push_back(std::move(route));
 }
 
+void answer_in_force(std::vector<Route>& routes, const std::function<void()>& in_force) {
+  for (Route& route : routes) {
+    if (route.method == "GET") continue;
+    route.answer = [inner = std::move(route.answer), in_force](const Request& request) {
+      Answer answer = inner(request);
+      if (answer.status < 300) in_force();
+      return answer;
+    };
+  }
+}
+
 }  // namespace
 
 std::vector<Route> Desk::complete(std::vector<Route> routes, IsWithin is_within,
-                                  const std::filesystem::path& document) {
+                                  const std::filesystem::path& document,
+                                  std::function<void()> in_force) {
+  answer_in_force(routes, in_force);
   append(routes, token_routes(tokens_, pepper_, std::move(is_within)));
   append(routes, audit_routes(audit_));
   append(routes, about_routes(routes, document));

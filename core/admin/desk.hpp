@@ -3,6 +3,7 @@
 #pragma once
 
 #include <filesystem>
+#include <functional>
 #include <memory>
 #include <vector>
 
@@ -23,9 +24,11 @@ class Desk {
   Desk& operator=(const Desk&) = delete;
 
   // `routes`, and those of the desk itself; every change among them is audited, and done once where
-  // its route says so. The desk outlives them. `document`: what describes them all.
+  // its route says so. The desk outlives them. `document`: what describes them all. `in_force`
+  // returns when requests find what was changed: before that no change is answered.
   std::vector<Route> complete(std::vector<Route> routes, IsWithin is_within,
-                              const std::filesystem::path& document);
+                              const std::filesystem::path& document,
+                              std::function<void()> in_force);
   // For the server; the desk outlives it.
   FindCaller find_caller();
 

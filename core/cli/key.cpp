@@ -184,7 +184,7 @@ int change(Registry& registry, const Arguments& args, const Streams& streams) {
   if (args.has("--json")) {
     tell(*row, true, streams.out);
   } else {
-    streams.out << row->id << " is " << verb << "d; a running gateway sees it within a second\n";
+    streams.out << row->id << " is " << verb << "d\n";
   }
   return 0;
 }

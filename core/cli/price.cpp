@@ -31,7 +31,7 @@ constexpr char kUsage[] =
     "each with [--state DIR | --config FILE] [--json]\n"
     "\n"
     "FILE is a list of purchase prices, of sale prices, or of rates of exchange, in JSON.\n"
-    "A gateway that runs takes it over within a second.\n";
+    "A gateway that runs has taken it over when the command returns.\n";
 
 std::string utc(std::uint64_t unix_s) {
   const auto seconds = static_cast<std::time_t>(unix_s);
@@ -100,6 +100,8 @@ int import_list(const Arguments& args, const Streams& streams) {
   if (!text) return fail(streams, file + ": " + text.error().message);
   const auto list = catalog::read_price_list(*text, 0);
   if (!list) return fail(streams, faults_of(file, list.error()));
+  const auto directory = state_directory(args);
+  if (!directory) return fail(streams, directory.error().message);
   const auto database = open_prices(args, true);
   if (!database) return fail(streams, database.error().message);
 
@@ -113,6 +115,7 @@ int import_list(const Arguments& args, const Streams& streams) {
   const auto before = prices.version();
   const auto added = prices.add(row);
   if (!added) return fail(streams, added.error().message);
+  await_gateway(*directory, streams.err);
   if (args.has("--json")) {
     rapidjson::StringBuffer buffer;
     Json json(buffer);

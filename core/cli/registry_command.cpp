@@ -132,6 +132,7 @@ Result<OpenRegistry> open_registry(const Arguments& args, bool present) {
   auto database = store::open_database(*directory);
   if (!database) return database.error();
   OpenRegistry opened;
+  opened.state = *directory;
   opened.database = std::move(*database);
   opened.accounts = std::make_unique<store::Accounts>(*opened.database);
   opened.registry =
@@ -169,7 +170,12 @@ int run_verb(const std::string& noun, const char* usage, const std::vector<Verb>
   }
   const auto opened = open_registry(*parsed, verb->creates == nullptr);
   if (!opened) return fail(streams, opened.error().message);
-  return verb->run(*opened->registry, *parsed, streams);
+  const auto before = opened->accounts->version();
+  const int status = verb->run(*opened->registry, *parsed, streams);
+  const auto after = opened->accounts->version();
+  const bool same = before && after && *before == *after;
+  if (!same) await_gateway(opened->state, streams.err);
+  return status;
 }
 
 std::vector<std::string> option_names(const std::vector<Option>& options) {

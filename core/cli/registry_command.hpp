@@ -1,5 +1,5 @@
-// What the commands about accounts and keys have in common: they work on the store itself, where a
-// running gateway sees it within a second.
+// What the commands about accounts and keys have in common: they work on the store itself, and
+// return when a running gateway has taken the change.
 #pragma once
 
 #include <rapidjson/document.h>
@@ -21,6 +21,7 @@ namespace switchyard::cli {
 std::uint64_t now_unix_s();
 
 struct OpenRegistry {
+  std::filesystem::path state;
   std::unique_ptr<store::Database> database;
   std::unique_ptr<store::Accounts> accounts;
   std::unique_ptr<account::Registry> registry;

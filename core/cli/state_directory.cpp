@@ -1,5 +1,7 @@
 #include "core/cli/state_directory.hpp"
 
+#include "core/store/refresh.hpp"
+
 namespace switchyard::cli {
 namespace fs = std::filesystem;
 
@@ -27,6 +29,13 @@ Result<fs::path> state_directory(const Arguments& args) {
   const fs::path directory = config::default_state_directory({});
   if (directory.empty()) return Error{"neither XDG_STATE_HOME nor HOME is set; give --state DIR"};
   return directory;
+}
+
+void await_gateway(const fs::path& state, std::ostream& err) {
+  // Longer than the trial of a plugin, which may be in its way.
+  constexpr std::chrono::seconds kWait{15};
+  if (store::ask_refresh(state, kWait) != store::Refreshed::kLate) return;
+  err << "switchyard: it is stored; the running gateway is busy and will take it over later\n";
 }
 
 }  // namespace switchyard::cli

@@ -143,7 +143,17 @@ void Billing::turn(std::int64_t now_unix_s) {
   deliver(settings, now_unix_s);
 }
 
+void Billing::take_budget_changes(std::int64_t now_unix_s) {
+  const auto version = budget_rows_.version();
+  {
+    const std::lock_guard lock(budgets_mutex_);
+    if (version && *version == table_version_) return;
+  }
+  read_budgets(now_unix_s);
+}
+
 void Billing::read_budgets(std::int64_t now_unix_s) {
+  const std::lock_guard lock(budgets_mutex_);
   // What was spent first: the cells of new periods begin with it.
   auto more = budgets_.book(now_unix_s);
   while (more && *more) more = budgets_.book(now_unix_s);

@@ -55,6 +55,8 @@ class Billing {
 
   // Budgets as they are now: before the first request, and then as a part of each turn.
   void read_budgets(std::int64_t now_unix_s);
+  // The same where an operator changed one since. [control thread]
+  void take_budget_changes(std::int64_t now_unix_s);
   // What is due now, once. The thread does it each second.
   void turn(std::int64_t now_unix_s);
 
@@ -90,7 +92,9 @@ class Billing {
   account::StripeWebhook stripe_;
 
   FindRefused refused_;
-  std::int64_t table_version_ = -1, balances_looked_at_s_ = 0;
+  std::mutex budgets_mutex_;  // held while the table is made
+  std::int64_t table_version_ = -1;
+  std::int64_t balances_looked_at_s_ = 0;
   std::optional<std::int64_t> floor_looked_at_;
   mutable std::mutex mutex_;  // of what is below
   std::shared_ptr<const account::BudgetTable> table_;

@@ -35,6 +35,7 @@
 #include "core/store/call_note.hpp"
 #include "core/store/crashes.hpp"
 #include "core/store/prices.hpp"
+#include "core/store/refresh.hpp"
 #include "core/store/store.hpp"
 #include "core/surface/gateway.hpp"
 #include "core/surface/repeats.hpp"
@@ -46,6 +47,7 @@
 #include "core/worker/plugin_uses.hpp"
 #include "core/worker/plugin_watch.hpp"
 #include "core/worker/pressure.hpp"
+#include "core/worker/refresh_door.hpp"
 #include "core/worker/snapshot_builder.hpp"
 #include "switchyard_version.hpp"
 
@@ -57,6 +59,8 @@ namespace asio = boost::asio;
 
 constexpr milliseconds kHousekeeping{500};
 constexpr milliseconds kDrainPoll{20};
+// Longer than the trial of a plugin, which the control thread may be at.
+constexpr std::chrono::seconds kRefreshMax{15};
 constexpr char kEnding[] = "this worker is ending; it takes no new configuration";
 
 // One event loop with everything that lives on it.
@@ -146,6 +150,10 @@ class Worker {
   Result<std::vector<std::shared_ptr<net::TlsServer>>, config::Faults> open_tls(
       const config::Config& config);
   void adopt(Next next);
+  void take_changes();
+  void refresh(RefreshDoor::Done done);
+  void refresh_and_wait();
+  void open_refresh_door();
   bool refresh_directory();
   bool load_prices();
   bool open_ledger();
@@ -169,7 +177,6 @@ class Worker {
   bool start();
   bool open_billing();
   void start_loops();
-  admin::AccountServices account_services();
   void start_admin();
   std::filesystem::path data_directory() const {
     return options_.load.data_directory.empty() ? config::find_data_directory()
@@ -232,6 +239,7 @@ class Worker {
   std::unique_ptr<plugin::Libraries> libraries_;
   std::unique_ptr<SnapshotBuilder> builder_;
   std::unique_ptr<PluginWatch> watch_;
+  std::unique_ptr<RefreshDoor> refresh_door_;
   observe::Metrics metrics_;
   surface::Repeats repeats_;
   asio::thread_pool compute_{1};
@@ -868,15 +876,27 @@ AdminState::Commands Worker::commands() {
   return commands;
 }
 
-admin::AccountServices Worker::account_services() {
-  const auto changed = [this] {
-    ask_control([this] {
-      const bool refreshed = refresh_directory();
-      if (refreshed) publish();
-      return refreshed;
-    });
-  };
-  return {*registry_, changed, [] { return unix_ns() / 1'000'000'000u; }};
+// Every change that a call of the admin API makes is in force when it answers. [admin threads]
+void Worker::refresh_and_wait() {
+  auto told = std::make_shared<std::promise<void>>();
+  const auto answer = told->get_future();
+  on_control(
+      [this, told] { refresh(RefreshDoor::Done(nullptr, [told](void*) { told->set_value(); })); });
+  if (answer.wait_for(kRefreshMax) != std::future_status::ready) {
+    spdlog::warn("change_not_in_force_yet waited_s={}", kRefreshMax.count());
+  }
+}
+
+// Without it commands take effect with the next look at the store.
+void Worker::open_refresh_door() {
+  auto listening = store::listen_for_refresh(state_.directory);
+  if (!listening) {
+    spdlog::error("refresh_not_listening reason={}", observe::quote(listening.error().message));
+    return;
+  }
+  refresh_door_ =
+      std::make_unique<RefreshDoor>(control_, std::move(*listening),
+                                    [this](RefreshDoor::Done done) { refresh(std::move(done)); });
 }
 
 void Worker::start_admin() {
@@ -891,7 +911,7 @@ void Worker::start_admin() {
   const auto add = [&routes](std::vector<admin::Route> part) {
     std::move(part.begin(), part.end(), std::back_inserter(routes));
   };
-  add(admin::account_routes(account_services()));
+  add(admin::account_routes(*registry_, [] { return unix_ns() / 1'000'000'000u; }));
   add(admin::ledger_routes(*books_, state_.directory));
   add(admin::price_routes(*database_));
   add(admin::records_routes(records_directory(),
@@ -909,9 +929,10 @@ void Worker::start_admin() {
   };
   config::Listen listen = config_->admin;
   if (options_.admin_port != 0) listen.port = options_.admin_port;
-  auto started = admin::Server::start(listen, Secret(state_.admin_token),
-                                      desk_->complete(std::move(routes), is_within, document),
-                                      desk_->find_caller());
+  auto started = admin::Server::start(
+      listen, Secret(state_.admin_token),
+      desk_->complete(std::move(routes), is_within, document, [this] { refresh_and_wait(); }),
+      desk_->find_caller());
   if (started) {
     admin_ = std::move(*started);
     const auto written =
@@ -934,6 +955,7 @@ int Worker::run() {
   read_control();
   watch_plugins();
   housekeep();
+  open_refresh_door();
   control::send(options_.control_fd, control::Tag::kReady);
   // It ends by stop() alone: where the supervisor is gone and a loop is asked, nothing else is
   // pending here.
@@ -1008,21 +1030,33 @@ void Worker::on_message(const control::Message& message) {
   }
 }
 
-// What changes outside: keys made by the command line, certificates renewed on disk. And what loops
-// alone can read.
+// What the store says now holds for requests from here on.
+void Worker::take_changes() {
+  const bool keys = refresh_directory();
+  const bool plans = load_plans();
+  const auto version = price_lists_->version();
+  const bool prices = version && *version != prices_version_ && load_prices();
+  if (!keys && !plans && !prices && billing_->budgets() == budgets_) return;
+  publish();
+  if (keys) spdlog::info("keys_loaded count={}", directory_->current()->enabled());
+  if (prices) spdlog::info("prices_loaded version={}", prices_version_);
+}
+
+// `done` goes when every loop has what the store says now.
+void Worker::refresh(RefreshDoor::Done done) {
+  if (draining_) return;
+  billing_->take_budget_changes(static_cast<std::int64_t>(unix_ns() / 1'000'000'000u));
+  take_changes();
+  for (auto& runtime : loops_) {
+    asio::post(runtime->loop.context(), [done] {});
+  }
+}
+
+// What changes outside: keys made while nobody asked for a refresh, certificates renewed on disk.
+// And what loops alone can read.
 void Worker::housekeep() {
   if (draining_) return;
-  if (refresh_directory()) {
-    publish();
-    spdlog::info("keys_loaded count={}", directory_->current()->enabled());
-  }
-  const bool plans_changed = load_plans();
-  if (plans_changed || billing_->budgets() != budgets_) publish();
-  const auto prices = price_lists_->version();
-  if (prices && *prices != prices_version_ && load_prices()) {
-    publish();
-    spdlog::info("prices_loaded version={}", prices_version_);
-  }
+  take_changes();
   leave_resting_plugins();
   admin_state_->publish_plugins(report_plugins(*libraries_));
   for (const auto& tls : tls_) {

@@ -152,13 +152,13 @@ class Rates(Case):
             self.assertEqual(self.ask(OTHER_KEY).status, 429)
         self.assertEqual(self.reached(), 21)
 
-    def test_a_limit_holds_within_a_second_of_its_command(self):
+    def test_a_limit_holds_when_its_command_returns(self):
         minted = self.mint(limits={"rpm": 1})
         self.assertEqual(self.ask(minted["key"]).status, 200)
         self.refused(self.ask(minted["key"]), "rate_limit_exceeded")
         shown = self.cli("key", "set", minted["id"], "--rpm", "0", "--concurrency", "9", "--priority", "low")
         self.assertIn('{"concurrency":9}', shown)
-        wait_for(lambda: self.ask(minted["key"]).status == 200, 2, "the limit's end")
+        self.assertEqual(self.ask(minted["key"]).status, 200)
         self.api("PATCH", f"/keys/{minted['id']}", {"limits": {"rpm": 1, "concurrency": None}})
         self.refused(self.ask(minted["key"]), "rate_limit_exceeded")
 

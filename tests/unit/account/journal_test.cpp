@@ -1,7 +1,13 @@
 #include "core/account/journal.hpp"
 
+#include <fcntl.h>
+#include <sys/file.h>
+#include <unistd.h>
+
 #include <cstring>
 #include <fstream>
+#include <functional>
+#include <thread>
 
 #include "../scratch.hpp"
 
@@ -40,6 +46,21 @@ std::string read(const Segment& segment, std::uint64_t end, std::uint64_t& skipp
   }
   return all;
 }
+
+// What comes between the making of a file and its lock.
+class Interrupted final : public JournalOs {
+ public:
+  explicit Interrupted(std::function<void(const std::filesystem::path&)> then)
+      : then_(std::move(then)) {}
+  Result<UniqueFd> open(const std::filesystem::path& file, int flags) override {
+    auto opened = JournalOs::open(file, flags);
+    if (auto then = std::exchange(then_, {})) then(file);
+    return opened;
+  }
+
+ private:
+  std::function<void(const std::filesystem::path&)> then_;
+};
 
 }  // namespace
 
@@ -137,6 +158,44 @@ TEST_CASE("journal: a segment is adopted when its writer is gone, by one alone",
   CHECK_FALSE(*Segment::adopt(os, files[0].file));
   REQUIRE((*adopted)->remove());
   CHECK_FALSE(*Segment::adopt(os, files[0].file));
+}
+
+TEST_CASE("journal: a segment is made though somebody tidies as it begins", "[unit][journal]") {
+  const Scratch scratch;
+  SECTION("before its lock") {
+    Interrupted os([&](const auto&) { REQUIRE(account::list_segments(scratch.path(), true)); });
+    const auto made = Segment::create(os, scratch.path(), 7, 1, kBytes);
+    REQUIRE(made);
+    CHECK(std::filesystem::exists((*made)->file()));
+  }
+  SECTION("with its lock in hand") {
+    std::thread tidying;
+    Interrupted os([&](const std::filesystem::path& draft) {
+      UniqueFd fd(open(draft.c_str(), O_RDWR | O_CLOEXEC));
+      REQUIRE(flock(fd.get(), LOCK_EX | LOCK_NB) == 0);
+      tidying = std::thread([fd = std::move(fd), draft] { unlink(draft.c_str()); });
+    });
+    const auto made = Segment::create(os, scratch.path(), 7, 1, kBytes);
+    tidying.join();
+    REQUIRE(made);
+    CHECK(std::filesystem::exists((*made)->file()));
+  }
+}
+
+TEST_CASE("journal: who looks at a dead writer's segment does not keep it from being adopted",
+          "[unit][journal]") {
+  const Scratch scratch;
+  const auto file = create(scratch, 0xabc, 5)->file();
+  std::thread looking;
+  Interrupted os([&](const auto&) {
+    UniqueFd fd(open(file.c_str(), O_RDWR | O_CLOEXEC));
+    REQUIRE(flock(fd.get(), LOCK_SH | LOCK_NB) == 0);
+    looking = std::thread([fd = std::move(fd)] {});
+  });
+  const auto adopted = Segment::adopt(os, file);
+  looking.join();
+  REQUIRE(adopted);
+  CHECK(*adopted);
 }
 
 TEST_CASE("journal: what is no segment is told, and left alone", "[unit][journal]") {
