@@ -912,12 +912,15 @@ void Worker::start_admin() {
     std::move(part.begin(), part.end(), std::back_inserter(routes));
   };
   add(admin::account_routes(*registry_, [] { return unix_ns() / 1'000'000'000u; }));
-  add(admin::ledger_routes(*books_, state_.directory));
+  const admin::FindFamily family = [this](const std::string& id) { return accounts_->family(id); };
+  add(admin::ledger_routes(*books_, state_.directory, family));
   add(admin::price_routes(*database_));
-  add(admin::records_routes(records_directory(),
-                            [this](const std::string& record_id, const std::string& key_id) {
-                              return body_keeper_->find(record_id, key_id);
-                            }));
+  add(admin::records_routes(
+      records_directory(),
+      [this](const std::string& record_id, const std::string& key_id) {
+        return body_keeper_->find(record_id, key_id);
+      },
+      family));
   add(billing_->routes());
   const auto document = data_directory() / "admin-openapi.json";
   const auto is_within = [this](const std::string& account,
