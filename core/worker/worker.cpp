@@ -41,6 +41,7 @@
 #include "core/surface/repeats.hpp"
 #include "core/worker/acceptor.hpp"
 #include "core/worker/admin_backend.hpp"
+#include "core/worker/balance_watch.hpp"
 #include "core/worker/billing.hpp"
 #include "core/worker/control.hpp"
 #include "core/worker/plugin_report.hpp"
@@ -235,6 +236,7 @@ class Worker {
   std::unique_ptr<store::Plans> plan_rows_;
   std::shared_ptr<const account::PlanTable> plans_;
   std::int64_t plans_version_ = 0;
+  BalanceWatch balance_watch_;
   std::unique_ptr<Billing> billing_;  // outlives the pool, which asks it
   std::unique_ptr<plugin::Libraries> libraries_;
   std::unique_ptr<SnapshotBuilder> builder_;
@@ -413,6 +415,10 @@ void Worker::adopt(Next next) {
   const auto configured = billing_->configure(config_);
   if (!configured) {
     spdlog::error("alerts_not_posted reason={}", observe::quote(configured.error().message));
+  }
+  const auto watched = balance_watch_.configure(*config_);
+  if (!watched) {
+    spdlog::error("balances_not_watched reason={}", observe::quote(watched.error().message));
   }
 }
 
@@ -840,6 +846,7 @@ void Worker::start_loops() {
 
   admin_state_ =
       std::make_unique<AdminState>(metrics_, *ledger_, commands(), options_.load, state_.directory);
+  admin_state_->watch(&balance_watch_);
   for (auto& runtime : loops_) {
     admin_state_->add_loop(&runtime->loop, &runtime->server, &runtime->pool);
   }
@@ -953,7 +960,8 @@ int Worker::run() {
     return kWorkerCannotStart;
   }
   start_loops();
-  billing_->start([this] { return admin_state_->refused_credentials(); },
+  billing_->start({[this] { return admin_state_->refused_credentials(); },
+                   [this] { return balance_watch_.low_balances(); }},
                   [this] { keep_limits(); });
   read_control();
   watch_plugins();
