@@ -131,6 +131,23 @@ Result<void> Alerts::look_at_refusals(const std::vector<RefusedCredential>& cred
   return {};
 }
 
+Result<void> Alerts::look_at_upstreams(const std::vector<LowUpstream>& low,
+                                       std::int64_t now_unix_s) {
+  for (const LowUpstream& each : low) {
+    std::string facts;
+    put(facts, "provider", each.provider);
+    put(facts, "credential", each.name);
+    put(facts, "balance", format_nano(each.amount));
+    put(facts, "floor", format_nano(each.floor));
+    put(facts, "currency", each.currency);
+    const auto raised = raise(
+        "upstream:" + each.provider + ":" + each.name + ":" + std::to_string(now_unix_s / kDayS),
+        "upstream_balance", facts, now_unix_s);
+    if (!raised) return raised;
+  }
+  return {};
+}
+
 Result<void> Alerts::deliver(const Post& post, const Secret& secret, std::int64_t now_unix_s) {
   if (!post) return {};
   auto due = budgets_.rows().due_alerts(now_unix_s, kDeliverAtOnceMax);

@@ -1,6 +1,5 @@
-// Alerts: budgets that reach a threshold, balances below their floor, provider keys that expire or
-// that their upstream refuses.
-// Each is logged and posted once.
+// Alerts: budgets that reach a threshold, balances below their floor here and at providers,
+// provider keys that expire or that their upstream refuses. Each is logged and posted once.
 #pragma once
 
 #include <cstdint>
@@ -22,6 +21,12 @@ struct ExpiringCredential {
 // One that its upstream refuses right now.
 struct RefusedCredential {
   std::string provider, name, reason;  // "auth", "quota"
+};
+
+// One at which nothing that its upstream told of is left above the floor.
+struct LowUpstream {
+  std::string provider, name, currency;
+  std::int64_t amount = 0, floor = 0;
 };
 
 struct AccountBalance {
@@ -50,6 +55,8 @@ class Alerts {
   // Each once a day of UTC.
   Result<void> look_at_refusals(const std::vector<RefusedCredential>& credentials,
                                 std::int64_t now_unix_s);
+  // Each once a day of UTC.
+  Result<void> look_at_upstreams(const std::vector<LowUpstream>& low, std::int64_t now_unix_s);
 
   // Posts what is due, each again and again over a day where it does not arrive. Without `post`
   // what there is stays due.

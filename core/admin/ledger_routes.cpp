@@ -3,6 +3,7 @@
 #include <rapidjson/stringbuffer.h>
 #include <rapidjson/writer.h>
 
+#include <algorithm>
 #include <charconv>
 #include <optional>
 
@@ -67,18 +68,29 @@ Result<std::uint64_t, Refusal> time(const Request& request, const std::string& n
                  "bad_" + name};
 }
 
-// The account that is asked for, by its id; a caller of one account sees that one.
-Result<std::string, Refusal> account_of(const Request& request) {
+struct Ledger {
+  store::Books& books;
+  FindFamily find_family;
+};
+
+// The account that is asked for, by its id. Who is scoped to an account may ask for it and for
+// those below it, and for its own without saying so.
+Result<std::string, Refusal> account_of(const Ledger& ledger, const Request& request) {
   const std::string account = asked(request, "account");
   const std::string& own = request.caller.account;
   if (own.empty() || account == own) return account;
-  if (account.empty() && !request.query.contains("name")) return own;
-  return Refusal{403, "This token sees the account " + own + " alone.", "forbidden"};
+  const bool by_name = request.query.contains("name");
+  if (account.empty() && !by_name) return own;
+  const auto family = ledger.find_family(own);
+  if (!family) return Refusal{503, family.error().message, "store_failed"};
+  const bool below = std::binary_search(family->begin(), family->end(), account);
+  if (below && !by_name) return account;
+  return Refusal{403, "This token sees the account " + own + " and those below it.", "forbidden"};
 }
 
 // As the ledger has it; empty: all.
-Result<std::string, Refusal> name_of(const Request& request) {
-  auto account = account_of(request);
+Result<std::string, Refusal> name_of(const Ledger& ledger, const Request& request) {
+  auto account = account_of(ledger, request);
   if (!account) return account;
   const std::string name = asked(request, "name");
   if (account->empty()) return name;
@@ -126,10 +138,10 @@ Answer page(const std::vector<Row>& rows, std::uint64_t limit, Put put_row, Curs
 
 // ---- balances ----
 
-Answer balances(store::Books& books, const Request& request) {
+Answer balances(const Ledger& ledger, const Request& request) {
   const auto limit = limit_of(request);
   if (!limit) return refuse(limit.error());
-  const auto name = name_of(request);
+  const auto name = name_of(ledger, request);
   if (!name) return refuse(name.error());
   store::Balance after;
   const std::string cursor = asked(request, "after");
@@ -138,7 +150,8 @@ Answer balances(store::Books& books, const Request& request) {
     return refuse({400, "after: expected what \"next\" of the page before was.", "bad_after"});
   }
   if (!cursor.empty()) after = {cursor.substr(0, space), cursor.substr(space + 1), 0};
-  const auto found = name->empty() ? books.balances("", after, *limit) : books.balances_of(*name);
+  const auto found =
+      name->empty() ? ledger.books.balances("", after, *limit) : ledger.books.balances_of(*name);
   if (!found) return fault(found.error());
   return page(
       *found, name->empty() ? *limit : UINT64_MAX,
@@ -152,10 +165,10 @@ Answer balances(store::Books& books, const Request& request) {
 
 // ---- entries ----
 
-Answer entries(store::Books& books, const Request& request) {
+Answer entries(const Ledger& ledger, const Request& request) {
   const auto limit = limit_of(request);
   if (!limit) return refuse(limit.error());
-  const auto name = name_of(request);
+  const auto name = name_of(ledger, request);
   if (!name) return refuse(name.error());
   const auto after = number(request, "after", 0);
   if (!after) return refuse(after.error());
@@ -163,7 +176,8 @@ Answer entries(store::Books& books, const Request& request) {
   if (!from) return refuse(from.error());
   const auto to = time(request, "to", INT64_MAX);
   if (!to) return refuse(to.error());
-  const auto rows = books.entries({*name, *from, *to, static_cast<std::int64_t>(*after), *limit});
+  const auto rows =
+      ledger.books.entries({*name, *from, *to, static_cast<std::int64_t>(*after), *limit});
   if (!rows) return fault(rows.error());
   return page(
       *rows, *limit,
@@ -211,10 +225,10 @@ void put_receipt(Json& json, const store::ReceiptRow& row) {
   row.transaction.empty() ? json.Null() : json.String(row.transaction);
 }
 
-Answer receipts(store::Books& books, const Request& request) {
+Answer receipts(const Ledger& ledger, const Request& request) {
   const auto limit = limit_of(request);
   if (!limit) return refuse(limit.error());
-  const auto account = account_of(request);
+  const auto account = account_of(ledger, request);
   if (!account) return refuse(account.error());
   const auto after = number(request, "after", 0);
   if (!after) return refuse(after.error());
@@ -222,9 +236,9 @@ Answer receipts(store::Books& books, const Request& request) {
   if (!from) return refuse(from.error());
   const auto to = time(request, "to", INT64_MAX);
   if (!to) return refuse(to.error());
-  const auto rows = books.receipts({*account, asked(request, "key"), asked(request, "feature"),
-                                    asked(request, "model"), asked(request, "transaction"), *from,
-                                    *to, static_cast<std::int64_t>(*after), *limit});
+  const auto rows = ledger.books.receipts(
+      {*account, asked(request, "key"), asked(request, "feature"), asked(request, "model"),
+       asked(request, "transaction"), *from, *to, static_cast<std::int64_t>(*after), *limit});
   if (!rows) return fault(rows.error());
   return page(*rows, *limit, put_receipt,
               [](const store::ReceiptRow& row) { return std::to_string(row.seq); });
@@ -241,7 +255,7 @@ Result<std::uint64_t, Refusal> day_of(const Request& request, const std::string&
   return Refusal{400, name + ": " + text + ": expected a day such as 2026-11-21.", "bad_" + name};
 }
 
-Answer reconciliation(store::Books& books, const Request& request) {
+Answer reconciliation(const Ledger& ledger, const Request& request) {
   if (!request.caller.account.empty()) {
     return refuse({403, "What upstreams cost is not one account's.", "forbidden"});
   }
@@ -253,8 +267,8 @@ Answer reconciliation(store::Books& books, const Request& request) {
   if (*from > *to || *to - *from >= kReconciledDaysMax) {
     return refuse({400, "from: expected a day before to, and at most 366 days.", "bad_from"});
   }
-  const auto lines = account::reconcile(books.database(), *from, *to, asked(request, "provider"),
-                                        asked(request, "model"));
+  const auto lines = account::reconcile(ledger.books.database(), *from, *to,
+                                        asked(request, "provider"), asked(request, "model"));
   if (!lines) return fault(lines.error());
   std::string text = "{\"data\":[";
   for (const account::ReconciledLine& line : *lines) {
@@ -287,9 +301,11 @@ Answer verify(const std::filesystem::path& state, const Request& request) {
 
 }  // namespace
 
-std::vector<Route> ledger_routes(store::Books& books, std::filesystem::path state) {
-  const auto ask = [&books](Answer (*answer)(store::Books&, const Request&)) {
-    return [&books, answer](const Request& request) { return answer(books, request); };
+std::vector<Route> ledger_routes(store::Books& books, std::filesystem::path state,
+                                 FindFamily find_family) {
+  const Ledger ledger{books, std::move(find_family)};
+  const auto ask = [&ledger](Answer (*answer)(const Ledger&, const Request&)) {
+    return [ledger, answer](const Request& request) { return answer(ledger, request); };
   };
   return {
       {"GET", "/admin/v1/ledger/balances", Access::kToken, ask(balances), Role::kViewer, true},

@@ -17,6 +17,7 @@
 namespace switchyard::admin {
 
 // `books` outlives the routes.
-std::vector<Route> ledger_routes(store::Books& books, std::filesystem::path state);
+std::vector<Route> ledger_routes(store::Books& books, std::filesystem::path state,
+                                 FindFamily find_family);
 
 }  // namespace switchyard::admin

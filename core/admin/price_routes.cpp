@@ -17,9 +17,6 @@ namespace {
 
 using Json = rapidjson::Writer<rapidjson::StringBuffer>;
 
-// A list of every model of every provider fits.
-constexpr std::size_t kListBytesMax = 8 * 1024 * 1024;
-
 void put(Json& json, const char* name, std::string_view value) {
   json.Key(name);
   json.String(value.data(), static_cast<rapidjson::SizeType>(value.size()));
@@ -205,7 +202,7 @@ std::vector<Route> price_routes(store::Database& database) {
       {"GET", "/admin/v1/prices", Access::kToken, [api](const Request&) { return api->list(); },
        Role::kViewer},
       {"POST", "/admin/v1/prices", Access::kToken, with(&PriceApi::import), Role::kOwner, false,
-       false, false, kListBytesMax},
+       false, false, catalog::kPriceListBytesMax},
       {"GET", "/admin/v1/prices/{name}", Access::kToken, with(&PriceApi::show), Role::kViewer},
       {"GET", "/admin/v1/prices/{name}/history", Access::kToken, with(&PriceApi::history),
        Role::kViewer},

@@ -30,6 +30,12 @@ using store::UsageStep;
 constexpr std::uint64_t kSecondNs = 1'000'000'000;
 constexpr std::uint64_t kDayNs = 86'400 * kSecondNs;
 constexpr std::size_t kNamesMax = 50;  // in one filter of usage
+constexpr std::size_t kFamilyMax = 10'000;
+
+struct Place {
+  fs::path directory;
+  FindFamily find_family;
+};
 
 // ---- writing ----
 
@@ -247,12 +253,29 @@ class Query {
   std::string fault_;
 };
 
-// A caller of an account sees that one alone, whatever is asked for.
-void restrict_to(const Caller& caller, Query& query, std::vector<std::string>& accounts) {
-  if (caller.account.empty()) return;
-  const bool other = !accounts.empty() && accounts != std::vector{caller.account};
-  if (other) query.wrong("account", "this token sees " + caller.account + " alone");
-  accounts = {caller.account};
+Answer store_failed(const Error& error) {
+  return error_answer(503, error.message + ".", "server_error", "store_failed");
+}
+
+// A caller of an account sees that one and those below it, whatever is asked for.
+Result<void, Answer> restrict_to(const Place& place, const Caller& caller, Query& query,
+                                 std::vector<std::string>& accounts) {
+  if (caller.account.empty()) return {};
+  auto family = place.find_family(caller.account);
+  if (!family) return store_failed(family.error());
+  for (const std::string& asked : accounts) {
+    if (std::binary_search(family->begin(), family->end(), asked)) continue;
+    query.wrong("account", "this token sees " + caller.account + " and the accounts below it");
+  }
+  if (!accounts.empty()) return {};
+  // Gone, perhaps: no list would be no restriction.
+  if (family->empty()) family->push_back(caller.account);
+  if (family->size() > kFamilyMax) {
+    query.wrong("account", "this token sees " + std::to_string(family->size()) +
+                               " accounts, which are too many at once; name some");
+  }
+  accounts = std::move(*family);
+  return {};
 }
 
 Answer not_searched(const Error& error) {
@@ -262,7 +285,7 @@ Answer not_searched(const Error& error) {
 
 // ---- records ----
 
-Answer list_records(const fs::path& directory, const Request& request) {
+Answer list_records(const Place& place, const Request& request) {
   Query query(request);
   store::RecordFilter filter;
   filter.from_ns = query.time("from", 0);
@@ -299,10 +322,11 @@ Answer list_records(const fs::path& directory, const Request& request) {
   if (!sees_cost(request.caller) && (filter.cost_nano_min || filter.cost_nano_max)) {
     query.wrong("cost_min", "this token does not see costs");
   }
-  restrict_to(request.caller, query, filter.accounts);
+  const auto restricted = restrict_to(place, request.caller, query, filter.accounts);
+  if (!restricted) return restricted.error();
   if (auto refused = query.refusal()) return *refused;
 
-  const auto page = store::find_records(directory, filter, after, limits);
+  const auto page = store::find_records(place.directory, filter, after, limits);
   if (!page) return not_searched(page.error());
   rapidjson::StringBuffer text;
   Json json(text);
@@ -327,22 +351,29 @@ Answer list_records(const fs::path& directory, const Request& request) {
   return {200, text.GetString()};
 }
 
+Result<bool> sees(const Place& place, const Caller& caller, const std::string& account) {
+  if (caller.account.empty() || caller.account == account) return true;
+  const auto family = place.find_family(caller.account);
+  if (!family) return family.error();
+  return std::binary_search(family->begin(), family->end(), account);
+}
+
 // The record of this id, where the caller may see it; else the answer that says why not.
-Result<RecordRow, Answer> their_record(const fs::path& directory, const Request& request) {
+Result<RecordRow, Answer> their_record(const Place& place, const Request& request) {
   const std::string& id = request.params.at("id");
-  auto found = store::find_record(directory, id);
+  auto found = store::find_record(place.directory, id);
   if (!found) return not_searched(found.error());
-  const std::string& account = request.caller.account;
-  const bool theirs = *found && (account.empty() || (*found)->account == account);
-  if (!theirs) {
+  const auto theirs = *found ? sees(place, request.caller, (*found)->account) : Result<bool>(false);
+  if (!theirs) return store_failed(theirs.error());
+  if (!*theirs) {
     return error_answer(404, "There is no record of the request " + id + ".",
                         "invalid_request_error", "record_not_found");
   }
   return std::move(**found);
 }
 
-Answer show_record(const fs::path& directory, const Request& request) {
-  const auto record = their_record(directory, request);
+Answer show_record(const Place& place, const Request& request) {
+  const auto record = their_record(place, request);
   if (!record) return record.error();
   rapidjson::StringBuffer text;
   Json json(text);
@@ -364,8 +395,8 @@ void put_body(Json& json, const char* name, const std::string& body) {
   json.EndObject();
 }
 
-Answer show_bodies(const fs::path& directory, const FindBodies& find, const Request& request) {
-  const auto record = their_record(directory, request);
+Answer show_bodies(const Place& place, const FindBodies& find, const Request& request) {
+  const auto record = their_record(place, request);
   if (!record) return record.error();
   const auto bodies = find(record->id, record->key_id);
   if (!bodies) {
@@ -472,7 +503,7 @@ void put_usage(Json& json, const store::UsageQuery& query, const store::UsageRow
 }
 
 // The day that it is and the 29 before, where nothing else is asked for.
-Answer list_usage(const fs::path& directory, const Request& request) {
+Answer list_usage(const Place& place, const Request& request) {
   Query query(request);
   store::UsageQuery usage;
   const std::uint64_t to = query.time("to", unix_ns());
@@ -493,11 +524,13 @@ Answer list_usage(const fs::path& directory, const Request& request) {
     usage.only[static_cast<UsageBy>(i)] = std::move(names);
   }
   if (!request.caller.account.empty()) {
-    restrict_to(request.caller, query, usage.only[UsageBy::kAccount]);
+    const auto restricted =
+        restrict_to(place, request.caller, query, usage.only[UsageBy::kAccount]);
+    if (!restricted) return restricted.error();
   }
   if (auto refused = query.refusal()) return *refused;
 
-  auto rollups = store::Rollups::open(store::usage_file(directory));
+  auto rollups = store::Rollups::open(store::usage_file(place.directory));
   if (!rollups) {
     return error_answer(503, rollups.error().message + ".", "server_error", "usage_unreadable");
   }
@@ -518,18 +551,20 @@ Answer list_usage(const fs::path& directory, const Request& request) {
 
 }  // namespace
 
-std::vector<Route> records_routes(fs::path directory, FindBodies find_bodies) {
+std::vector<Route> records_routes(fs::path directory, FindBodies find_bodies,
+                                  FindFamily find_family) {
+  const Place place{std::move(directory), std::move(find_family)};
   Route bodies{"GET",
                "/admin/v1/records/{id}/bodies",
                Access::kToken,
-               [directory, find_bodies = std::move(find_bodies)](const Request& request) {
-                 return show_bodies(directory, find_bodies, request);
+               [place, find_bodies = std::move(find_bodies)](const Request& request) {
+                 return show_bodies(place, find_bodies, request);
                },
                Role::kOwner,
                true};
   bodies.audited_read = true;
-  const auto of = [&directory](Answer (*answer)(const fs::path&, const Request&)) {
-    return [directory, answer](const Request& request) { return answer(directory, request); };
+  const auto of = [&place](Answer (*answer)(const Place&, const Request&)) {
+    return [place, answer](const Request& request) { return answer(place, request); };
   };
   return {
       {"GET", "/admin/v1/records", Access::kToken, of(list_records), Role::kViewer, true},

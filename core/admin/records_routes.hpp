@@ -21,7 +21,9 @@ namespace switchyard::admin {
 using FindBodies = std::function<Result<std::optional<store::BodyRow>>(const std::string& record_id,
                                                                        const std::string& key_id)>;
 
-// `directory`: where store/records.hpp keeps them.
-std::vector<Route> records_routes(std::filesystem::path directory, FindBodies find_bodies);
+// `directory`: where store/records.hpp keeps them. Who is scoped to an account sees it and those
+// below it.
+std::vector<Route> records_routes(std::filesystem::path directory, FindBodies find_bodies,
+                                  FindFamily find_family);
 
 }  // namespace switchyard::admin

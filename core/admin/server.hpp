@@ -48,6 +48,10 @@ struct Caller {
   std::string id;       // "tok_..."; "owner" for admin.token
 };
 
+// The ids of an account and of those below it, sorted: what a caller who is scoped to it sees.
+// [server threads]
+using FindFamily = std::function<Result<std::vector<std::string>>(const std::string& account)>;
+
 // Texts are decoded; of a query's members with one name the first counts.
 struct Request {
   std::string method, path, body, idempotency_key;

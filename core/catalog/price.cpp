@@ -53,6 +53,8 @@ std::optional<Nano> price_of(const Rates& rates, Meter meter) {
       return rates.find(Meter::kInput);
     case Meter::kCachedAudioIn:
       return rates.find(Meter::kAudioIn);
+    case Meter::kAudioOut:
+      return rates.find(Meter::kCharacter) ? std::optional<Nano>(0) : std::nullopt;
     default:
       return std::nullopt;
   }

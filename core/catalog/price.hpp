@@ -182,6 +182,7 @@ struct ListedPrice {
 //                                price for one lifetime and not for the other stays unknown
 //   cached sound -> sound        as cached input
 //   tokens of pictures -> input  a list without them counts them as text
+//   sound made -> nothing        where characters have a price: speech is sold by one of the two
 //   call -> nothing              a call costs only where a list says so
 class PriceBook {
  public:

@@ -20,6 +20,9 @@
 
 namespace switchyard::catalog {
 
+// Of a list's text: one of every model of every provider fits.
+inline constexpr std::size_t kPriceListBytesMax = 8 * 1024 * 1024;
+
 struct Exchanged {
   Nano amount = 0;      // rounded once, halves away from zero
   std::string version;  // "bank#3"; empty where nothing was exchanged

@@ -96,8 +96,8 @@ Result<Opened> open_prices(const Arguments& args, bool make) {
 
 int import_list(const Arguments& args, const Streams& streams) {
   const std::string& file = args.words[1];
-  const auto text = config::read_file(file);
-  if (!text) return fail(streams, file + ": " + text.error().message);
+  const auto text = config::read_file(file, catalog::kPriceListBytesMax);
+  if (!text) return fail(streams, text.error().message);
   const auto list = catalog::read_price_list(*text, 0);
   if (!list) return fail(streams, faults_of(file, list.error()));
   const auto directory = state_directory(args);

@@ -35,7 +35,7 @@ void await_gateway(const fs::path& state, std::ostream& err) {
   // Longer than the trial of a plugin, which may be in its way.
   constexpr std::chrono::seconds kWait{15};
   if (store::ask_refresh(state, kWait) != store::Refreshed::kLate) return;
-  err << "switchyard: it is stored; the running gateway is busy and will take it over later\n";
+  err << "it is stored; the running gateway is busy and takes it over later\n";
 }
 
 }  // namespace switchyard::cli

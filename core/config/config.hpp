@@ -49,6 +49,22 @@ struct Timeouts {
   std::chrono::milliseconds first_token{600'000}, between_tokens{300'000};
 };
 
+// Where a provider tells what is left of the money at it, as its dialect file says.
+struct BalanceSource {
+  std::string path;    // behind base_url; empty: it tells nowhere
+  std::string list;    // the place of a list of balances in the answer; empty: the answer is one
+  std::string amount;  // the place of what there is, as "data.available_balance"
+  std::string minus;   // the place of what is to be taken off it, or empty
+  std::string currency_at, currency;  // the place of the currency, or the currency
+};
+
+// That it is watched.
+struct BalancePolicy {
+  BalanceSource source;
+  std::optional<std::int64_t> floor;  // in billionths
+  std::chrono::milliseconds every{600'000};
+};
+
 // One configured upstream: a provider plugin, where it goes and with which credentials.
 struct Provider {
   std::string id;
@@ -70,8 +86,9 @@ struct Provider {
   // Of one credential at one model, by the model's upstream name; "*": any other.
   std::map<std::string, UpstreamLimits> model_limits;
   BreakerPolicy breaker;
-  std::string region;                // of its candidates that name none
-  bool drain_on_disconnect = false;  // on_disconnect: cancel | drain
+  std::string region;                    // of its candidates that name none
+  bool drain_on_disconnect = false;      // on_disconnect: cancel | drain
+  std::optional<BalancePolicy> balance;  // what is left of the money at it is watched
   bool allow_private = true;
 };
 
@@ -122,6 +139,7 @@ struct Destination {
   std::string proxy;  // as of a provider
   std::filesystem::path ca_file;
   std::chrono::milliseconds timeout{10'000};  // of one post, connecting included
+  bool allow_private = true;                  // false: refused where it resolves to such an address
 };
 
 struct Logger {

@@ -44,6 +44,14 @@ std::string text_member(const Json& value, std::string_view name) {
   return found != nullptr && found->IsString() ? std::string(text_of(*found)) : std::string();
 }
 
+BalanceSource balance_of(const Json& dialect) {
+  const Json* found = member(dialect, "balance");
+  if (found == nullptr || !found->IsObject()) return {};
+  return {text_member(*found, "path"),        text_member(*found, "list"),
+          text_member(*found, "amount"),      text_member(*found, "minus"),
+          text_member(*found, "currency_at"), text_member(*found, "currency")};
+}
+
 }  // namespace
 
 Dialects::Dialects(const fs::path& config_directory, const fs::path& data_directory)
@@ -105,8 +113,12 @@ Result<Dialect> Dialects::read(const std::string& name) const {
   if (!document->IsObject()) return Error{file.string() + ": not an object"};
   const auto checked = check(schema_, *document);
   if (!checked) return Error{file.string() + ": " + checked.error().message};
-  return Dialect{name, to_json(*document), text_member(*document, "base_url"),
-                 text_member(*document, "key_env"), needs_key(*document)};
+  return Dialect{name,
+                 to_json(*document),
+                 text_member(*document, "base_url"),
+                 text_member(*document, "key_env"),
+                 needs_key(*document),
+                 balance_of(*document)};
 }
 
 }  // namespace switchyard::config

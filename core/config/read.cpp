@@ -244,6 +244,9 @@ class Reader {
                          " answers nobody without a key; such as [{\"key\": \"${" +
                          dialect.key_env + "}\"}]");
     }
+    if (const Json* balance = member(value, "balance")) {
+      read_balance(*balance, child(pointer, "balance"), dialect, provider);
+    }
     provider.models = texts(member(value, "models"));
     read_origins(value, pointer, provider);
     read_headers(value, pointer, provider.headers);
@@ -414,6 +417,22 @@ class Reader {
       }
       provider.credentials.push_back(std::move(credential));
     }
+  }
+
+  void read_balance(const Json& value, const std::string& pointer, const Dialect& dialect,
+                    Provider& provider) {
+    if (dialect.balance.path.empty()) {
+      fault(pointer, "no address is known where this provider tells what is left; leave it out");
+      return;
+    }
+    BalancePolicy policy{dialect.balance, parse_nano(text_or(value, "floor", "")), {}};
+    policy.every = BalancePolicy().every;
+    read_duration(value, "every", pointer, policy.every);
+    if (text_member(value, "currency") != nullptr) {
+      policy.source.currency = text_or(value, "currency", "");
+      policy.source.currency_at.clear();
+    }
+    provider.balance = std::move(policy);
   }
 
   // The date's beginning in UTC.

@@ -8,6 +8,7 @@
 #include "core/base/secret.hpp"
 #include "core/exchange/loss.hpp"
 #include "core/exchange/payment.hpp"
+#include "core/exchange/quantities.hpp"
 #include "core/exchange/usage.hpp"
 #include "core/net/await.hpp"
 #include "core/routing/live.hpp"
@@ -25,6 +26,9 @@ constexpr std::size_t kJobBytesMax = 64 * 1024;
 // What an operation has for its last request once the client left.
 constexpr std::chrono::seconds kCancelMax{10};
 constexpr char kBalanceExhausted[] = "balance_exhausted";
+constexpr char kBalanceUsedUp[] =
+    "The balance of this account, or a budget that it counts to, is used up; the session ends "
+    "here.";
 
 // What is left of an answer whose end the plugin has seen: read it so that the connection can serve
 // again.
@@ -114,7 +118,7 @@ observe::Usage Attempt::usage() const {
   }
   // What a session's messages cost has little to do with their size.
   if (request_.session != nullptr) return usage_;
-  if (!is_text(request_.task)) return usage_;
+  if (!is_text(request_.task)) return asked_usage(request_, usage_);
   observe::Usage estimated = usage_;
   estimated.tok_in = estimate_tokens(request_.body.size());
   estimated.tok_out = request_.stream ? content_pieces_ : estimate_tokens(bytes_out_);
@@ -161,7 +165,7 @@ swy_rc Attempt::emit(std::uint32_t what, std::uint32_t flags, std::string_view d
     case SWY_EMIT_JOB:
       return emit_job(data);
     case SWY_EMIT_USAGE:
-      return read_usage(data, usage_) ? SWY_OK : SWY_E_DATA;
+      return emit_usage(data);
     case SWY_EMIT_ERROR:
       fault_.error_json = data;
       return SWY_OK;
@@ -177,6 +181,14 @@ swy_rc Attempt::emit(std::uint32_t what, std::uint32_t flags, std::string_view d
     default:
       return SWY_E_UNSUP;
   }
+}
+
+swy_rc Attempt::emit_usage(std::string_view data) {
+  if (!read_usage(data, usage_)) return SWY_E_DATA;
+  if (session_ && !payment_.covers(usage_)) {
+    session_->stop(kBalanceExhausted, kBalanceUsedUp, SWY_CLS_QUOTA);
+  }
+  return SWY_OK;
 }
 
 swy_rc Attempt::ws_send(bool to_client, std::uint32_t opcode, std::span<const swy_seg> pieces) {
@@ -472,7 +484,9 @@ Task<Attempt::Outcome> Attempt::run() {
 
   Next next = step(SWY_EV_START);
   for (;;) {
-    if (!flushed()) co_await flush();
+    // What ends an answer leaves when it is paid.
+    const bool ends = next.act == SWY_ACT_DONE;
+    if (!ends && !flushed()) co_await flush();
     if (exhausted_ && native_ != nullptr) co_return Outcome::kFailed;
     if (exhausted_) break;
     if (given_up()) {

@@ -115,6 +115,7 @@ class Attempt : public plugin::OperationSink {
   void abort();
   // Nobody wants the rest any more, not even its usage.
   bool given_up() const;
+  swy_rc emit_usage(std::string_view data);
   swy_rc emit_delta(bool content, std::string_view data);
   swy_rc emit_whole(std::string_view data);
   swy_rc emit_head(std::string_view data);

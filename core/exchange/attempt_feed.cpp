@@ -185,8 +185,9 @@ Task<Attempt::Next> Attempt::feed_events() {
     } else {
       next = step(SWY_EV_DATA, *slice);
     }
-    // What came in one packet goes out in one.
-    if (next.act == SWY_ACT_FEED && !connection_->body_buffered()) {
+    // What came in one packet goes out in one, and the last of it when the answer is paid.
+    const bool last = connection_->body_complete();
+    if (next.act == SWY_ACT_FEED && !last && !connection_->body_buffered()) {
       if (!flushed()) co_await flush();
     }
     if (exhausted_) co_return next;

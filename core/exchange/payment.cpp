@@ -130,7 +130,11 @@ catalog::PriceContext Payment::price_context(std::uint64_t prompt_tokens,
 
 std::optional<Nano> Payment::worst_case(const routing::Target& target, std::uint64_t tokens_out) {
   const std::uint64_t prompt = prompt_bound(request_);
-  const catalog::Quantities most = upper_bounds(request_, prompt, tokens_out);
+  return bound_of(target, upper_bounds(request_, prompt, tokens_out), prompt);
+}
+
+std::optional<Nano> Payment::bound_of(const routing::Target& target,
+                                      const catalog::Quantities& most, std::uint64_t prompt) const {
   const auto bound = request_.prices->book->worst_sale(request_.route->name, sold(target),
                                                        request_.account->markup_ppm, most,
                                                        price_context(prompt, nullptr));
@@ -176,6 +180,13 @@ std::optional<AttemptFault> Payment::take(Nano amount) {
   const auto extended = context_.ledger->extend(hold_, amount - hold_.amount());
   if (!extended) return to_fault(extended.error());
   return std::nullopt;
+}
+
+bool Payment::covers(const observe::Usage& so_far) {
+  if (payer_ == nullptr || !metered()) return true;
+  const catalog::Quantities most = ahead_of(request_, so_far);
+  const auto amount = bound_of(*target_, most, prompt_tokens(most));
+  return amount && !take(*amount);
 }
 
 bool Payment::extend(std::uint64_t tokens_out) {

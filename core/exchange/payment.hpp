@@ -31,6 +31,8 @@ class Payment {
   std::optional<AttemptFault> reserve(const routing::Target& target);
   // While a stream runs: false where nobody pays for an answer of so many tokens.
   bool covers(std::uint64_t tokens_out) { return tokens_out <= tokens_held_ || extend(tokens_out); }
+  // While a session runs: false where nobody pays for what it came to and a slice ahead of that.
+  bool covers(const observe::Usage& so_far);
   // What became of the attempt at the target that was reserved for last, and what it used.
   void attempt_failed(const AttemptFault& fault, const observe::Usage& usage);
   // Books charge and cost of an answer; before its last byte leaves. The first call counts.
@@ -45,6 +47,9 @@ class Payment {
  private:
   // A target's price for upper bounds of what a request may use.
   std::optional<Nano> worst_case(const routing::Target& target, std::uint64_t tokens_out);
+  // In the payer's currency; nothing where there is no price.
+  std::optional<Nano> bound_of(const routing::Target& target, const catalog::Quantities& most,
+                               std::uint64_t prompt) const;
   bool extend(std::uint64_t tokens_out);
   std::optional<AttemptFault> take(Nano amount);
   void add_cost(const observe::Usage& usage, bool used, const char* outcome);

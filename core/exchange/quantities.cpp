@@ -10,6 +10,9 @@ namespace {
 using catalog::Meter;
 using catalog::Quantities;
 
+// More than any voice needs.
+constexpr std::uint64_t kSpeechTokensPerCharacter = 4;
+
 std::string_view member(const Request& request, std::string_view name, char type) {
   for (const swy_member& each : request.members) {
     if (view(each.name) == name && each.type == static_cast<std::uint32_t>(type)) {
@@ -25,6 +28,26 @@ std::uint64_t count(const Request& request, std::string_view name) {
   std::uint64_t number = 0;
   const auto [end, fault] = std::from_chars(digits.data(), digits.data() + digits.size(), number);
   return fault == std::errc() && end == digits.data() + digits.size() ? number : 0;
+}
+
+// The same, also where it is written as a text: "8".
+std::uint64_t count_or_text(const Request& request, std::string_view name) {
+  if (const std::uint64_t number = count(request, name); number > 0) return number;
+  const std::string_view text = text_member(request, name);
+  std::uint64_t number = 0;
+  const auto [end, fault] = std::from_chars(text.data(), text.data() + text.size(), number);
+  return fault == std::errc() && end == text.data() + text.size() ? number : 0;
+}
+
+// Of a film. Where the request does not say it is as long as providers make one then.
+std::uint64_t film_seconds(const Request& request) {
+  constexpr std::uint64_t kUsual = 5, kMost = 3600;
+  for (const char* const name : {"seconds", "duration"}) {
+    if (const std::uint64_t said = count_or_text(request, name); said > 0) {
+      return std::min(said, kMost);
+    }
+  }
+  return kUsual;
 }
 
 std::uint64_t answers(const Request& request) {
@@ -52,7 +75,15 @@ void add_request(const Request& request, Quantities& quantities) {
   if (request.task == "audio.speech") {
     at(quantities, Meter::kCharacter) = characters(text_member(request, "input"));
   }
-  if (request.task == "videos") at(quantities, Meter::kSecond) = count(request, "seconds");
+  if (request.task == "videos") at(quantities, Meter::kSecond) = film_seconds(request);
+}
+
+// How far a session may go on before its hold is looked at again: about a turn of speech each way.
+void add_session_slice(Quantities& most) {
+  at(most, Meter::kInput) += 4096;
+  at(most, Meter::kOutput) += 1024;
+  at(most, Meter::kAudioIn) += 2048;
+  at(most, Meter::kAudioOut) += 2048;
 }
 
 // Of embedded files.
@@ -101,7 +132,27 @@ Quantities upper_bounds(const Request& request, std::uint64_t prompt_tokens,
   at(most, Meter::kInput) = prompt_tokens;
   if (makes_text(request.task)) at(most, Meter::kOutput) = answer_tokens * answers(request);
   add_request(request, most);
+  if (request.session != nullptr) add_session_slice(most);
+  // Where speech is sold by its tokens.
+  if (request.task == "audio.speech") {
+    at(most, Meter::kAudioOut) = kSpeechTokensPerCharacter * at(most, Meter::kCharacter);
+  }
   return most;
+}
+
+Quantities ahead_of(const Request& request, const observe::Usage& so_far) {
+  Quantities most = billed(request, so_far);
+  add_session_slice(most);
+  return most;
+}
+
+observe::Usage asked_usage(const Request& request, observe::Usage usage) {
+  Quantities asked{};
+  add_request(request, asked);
+  if (usage.images == 0) usage.images = at(asked, Meter::kImage);
+  if (usage.seconds == 0) usage.seconds = at(asked, Meter::kSecond);
+  if (usage.characters == 0) usage.characters = at(asked, Meter::kCharacter);
+  return usage;
 }
 
 Quantities billed(const Request& request, const observe::Usage& usage) {

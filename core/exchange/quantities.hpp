@@ -10,6 +10,12 @@ namespace switchyard::exchange {
 catalog::Quantities upper_bounds(const Request& request, std::uint64_t prompt_tokens,
                                  std::uint64_t answer_tokens);
 
+// What a session that came so far may use until its hold is looked at again.
+catalog::Quantities ahead_of(const Request& request, const observe::Usage& so_far);
+
+// A usage that nobody reported, with what the request says of pictures, seconds and characters.
+observe::Usage asked_usage(const Request& request, observe::Usage usage);
+
 // Usage without overlap, and what the request itself says: pictures, characters, the call.
 catalog::Quantities billed(const Request& request, const observe::Usage& usage);
 

@@ -129,11 +129,11 @@ void Session::end(Next next) {
   if (client_.socket != nullptr) client_.socket->interrupt();
 }
 
-void Session::stop(const char* code, const char* what) {
+void Session::stop(const char* code, const char* what, std::int32_t cls) {
   if (!running()) return;
   code_ = code;
   Next next;
-  next.fault.cls = SWY_CLS_TIMEOUT;
+  next.fault.cls = cls;
   next.fault.message = what;
   end(std::move(next));
 }

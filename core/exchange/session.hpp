@@ -31,7 +31,7 @@ class Session {
   swy_rc send(bool to_client, std::uint32_t opcode, std::span<const swy_seg> pieces);
 
   // Makes run() return FAIL. `code` and `what` are static.
-  void stop(const char* code, const char* what);
+  void stop(const char* code, const char* what, std::int32_t cls = SWY_CLS_TIMEOUT);
   // The code that stop() was given; empty where nobody called it.
   const char* code() const { return code_; }
 

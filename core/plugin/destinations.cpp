@@ -76,6 +76,7 @@ Result<Target> make_target(const config::Destination& from) {
   upstream->port = url->port;
   upstream->host_header = net::host_header(*url);
   upstream->connect_timeout = from.timeout;
+  upstream->allow_private = from.allow_private;
   upstream->idle_max = 1;  // one post at a time
   auto proxy = net::choose_proxy(*url, from.proxy, net::proxy_environment());
   if (!proxy) return Error{"destination \"" + from.name + "\": " + proxy.error().message};
@@ -131,8 +132,8 @@ std::string head_of(const Target& target, const Destinations::Post& post) {
   std::string head;
   // Room for all of it at once: growing would leave copies of the credential behind.
   head.reserve(room);
-  head.append("POST ").append(target.base_path).append(post.path);
-  if (head.size() == 5) head += '/';
+  head.append(post.method).append(" ").append(target.base_path).append(post.path);
+  if (head.ends_with(' ')) head += '/';
   head.append(" HTTP/1.1\r\n").append(target.fixed_headers);
   if (!secret.empty()) {
     head.append(target.credential_header).append(": ").append(target.credential_prefix);
@@ -141,6 +142,7 @@ std::string head_of(const Target& target, const Destinations::Post& post) {
   for (const swy_kv& header : post.headers) {
     head.append(view(header.k)).append(": ").append(view(header.v)).append("\r\n");
   }
+  if (post.method == "GET") return head.append("\r\n");
   char digits[20];
   const auto end = std::to_chars(digits, digits + sizeof digits, post.body.size()).ptr;
   return head.append("content-length: ").append(digits, end).append("\r\n\r\n");
@@ -149,9 +151,9 @@ std::string head_of(const Target& target, const Destinations::Post& post) {
 // One post, with at most one more try where a kept connection turned out to be closed.
 class Exchange {
  public:
-  Exchange(const Target& target, net::UpstreamPool& pool,
+  Exchange(const Target& target, net::UpstreamPool& pool, std::string_view method,
            std::span<const net::asio::const_buffer> pieces)
-      : target_(target), pool_(pool), pieces_(pieces) {}
+      : target_(target), pool_(pool), method_(method), pieces_(pieces) {}
 
   Task<> run() {
     auto head = co_await send_and_wait(false);
@@ -189,7 +191,7 @@ class Exchange {
     connection_ = std::move(*acquired);
     connection_->set_timeout(target_.timeout);
     if (late_) connection_->abort();
-    auto sent = co_await connection_->send(pieces_, "POST");
+    auto sent = co_await connection_->send(pieces_, method_);
     if (!sent) co_return std::move(sent).error();
     auto head = co_await connection_->read_head();
     co_return head;
@@ -210,6 +212,7 @@ class Exchange {
 
   const Target& target_;
   net::UpstreamPool& pool_;
+  std::string_view method_;
   std::span<const net::asio::const_buffer> pieces_;
   net::Cancel cancel_;
   std::unique_ptr<net::UpstreamConnection> connection_;
@@ -262,7 +265,7 @@ class Destinations::Impl {
     std::string head = head_of(target, post);
     const net::asio::const_buffer pieces[] = {net::asio::buffer(head),
                                               net::asio::buffer(post.body)};
-    Exchange exchange(target, pool_, pieces);
+    Exchange exchange(target, pool_, post.method, pieces);
     net::Deadline deadline(loop_, [&exchange] { exchange.give_up(); });
     // Rounded up: a deadline of less than a millisecond is one all the same.
     deadline.expires_after(Milliseconds((until - now + 999'999) / 1'000'000));

@@ -27,6 +27,7 @@ class Destinations {
     std::span<const swy_kv> headers;
     std::string_view body;
     std::uint64_t deadline_ns = 0;  // monotonic
+    std::string_view method = "POST";
   };
   struct Answer {
     unsigned status = 0;

@@ -217,6 +217,20 @@ Result<std::vector<AccountRow>> Accounts::lineage(const std::string& id) {
   return rows;
 }
 
+Result<std::vector<std::string>> Accounts::family(const std::string& id) {
+  const auto held = database_.lock();
+  const auto select =
+      database_.prepare("SELECT id FROM accounts WHERE id IN " BELOW " ORDER BY id");
+  select->bind(id);
+  std::vector<std::string> ids;
+  while (true) {
+    const auto more = select->step();
+    if (!more) return more.error();
+    if (!*more) return ids;
+    ids.push_back(select->text(0));
+  }
+}
+
 // ---- keys ----
 
 Result<KeyRow> Accounts::key_of(const Statement& row) const {

@@ -87,6 +87,8 @@ class Accounts {
   Result<bool> change_account(const std::string& id, const std::function<bool(AccountRow&)>& edit);
   // The account and its parents, from itself up; empty where there is no such account.
   Result<std::vector<AccountRow>> lineage(const std::string& id);
+  // The ids of an account and of those below it, in their order as texts.
+  Result<std::vector<std::string>> family(const std::string& id);
 
   // An error where id or MAC are taken, or there is no such account.
   Result<void> add_key(const KeyRow& row);

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <charconv>
 #include <functional>
+#include <set>
 #include <variant>
 
 #include "core/store/record_block.hpp"
@@ -155,7 +156,10 @@ bool is_before(const RecordPlace& one, const RecordPlace& other) {
 class Matcher {
  public:
   Matcher(const RecordFilter& filter, const std::optional<RecordPlace>& after)
-      : filter_(filter), after_(after), accounts_(RecordBlock::name_at(&RecordRow::account)) {
+      : filter_(filter),
+        after_(after),
+        accounts_(RecordBlock::name_at(&RecordRow::account)),
+        asked_(filter.accounts.begin(), filter.accounts.end()) {
     const std::pair<std::string RecordRow::*, const std::string*> equal[] = {
         {&RecordRow::key_id, &filter.key_id},
         {&RecordRow::feature, &filter.feature},
@@ -193,12 +197,8 @@ class Matcher {
     for (const auto& [column, text] : equal_) {
       if (!want(column, [&](std::string_view name) { return name == text; })) return false;
     }
-    if (!filter_.accounts.empty() && !want(accounts_, [&](std::string_view name) {
-          return std::find(filter_.accounts.begin(), filter_.accounts.end(), name) !=
-                 filter_.accounts.end();
-        })) {
-      return false;
-    }
+    const auto is_asked = [&](std::string_view name) { return asked_.contains(name); };
+    if (!asked_.empty() && !want(accounts_, is_asked)) return false;
     return !failed_ || want(RecordBlock::name_at(&RecordRow::final_status),
                             [](std::string_view name) { return name != "ok"; });
   }
@@ -234,6 +234,7 @@ class Matcher {
   const RecordFilter& filter_;
   const std::optional<RecordPlace>& after_;
   const std::size_t accounts_;
+  const std::set<std::string_view> asked_;                       // accounts
   std::vector<std::pair<std::size_t, std::string_view>> equal_;  // name columns
   bool failed_ = false;
   std::vector<std::pair<std::size_t, std::vector<char>>> wanted_;  // which names of a block fit

@@ -95,6 +95,16 @@ std::string AdminState::metrics_text() {
                      static_cast<double>(pipeline->faults())});
   }
   add_breaker_stats(extra, *now.snapshot->routes);
+  for (const UpstreamBalance& each : upstream_balances()) {
+    for (const ToldBalance& told : each.balances) {
+      extra.push_back({"switchyard_upstream_balance",
+                       "What is left of the money at a provider, as it told last", "gauge",
+                       observe::prometheus_labels({{"provider", each.provider},
+                                                   {"credential", each.credential},
+                                                   {"currency", told.currency}}),
+                       static_cast<double>(told.amount) / 1e9});
+    }
+  }
   extra.push_back({"switchyard_gateway_keys", "Gateway keys in force", "gauge", "",
                    static_cast<double>(now.keys)});
   extra.push_back({"switchyard_config_generation", "Counts configurations put in force", "gauge",
@@ -110,6 +120,10 @@ std::string AdminState::metrics_text() {
   extra.push_back({"switchyard_build_info", "The running build", "gauge",
                    std::string("{version=\"") + kVersion + "\"}", 1});
   return metrics_.prometheus(extra);
+}
+
+std::vector<UpstreamBalance> AdminState::upstream_balances() const {
+  return balances_ == nullptr ? std::vector<UpstreamBalance>() : balances_->balances();
 }
 
 std::string AdminState::status_json() {
@@ -162,7 +176,10 @@ std::string AdminState::providers_json() {
                                       .number("active", sum.active)
                                       .take();
   return JsonObject()
-      .raw("data", json_array(now.snapshot->providers, report_provider))
+      .raw("data", json_array(now.snapshot->providers,
+                              [balances = upstream_balances()](const auto& slot) {
+                                return report_provider(slot, balances);
+                              }))
       .raw("next", "null")
       .raw("connections", connections)
       .take();

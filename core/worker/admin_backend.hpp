@@ -13,6 +13,7 @@
 #include "core/exchange/exchange.hpp"
 #include "core/net/server.hpp"
 #include "core/observe/metrics.hpp"
+#include "core/worker/balance_watch.hpp"
 #include "core/worker/plugin_report.hpp"
 
 namespace switchyard {
@@ -35,6 +36,7 @@ class AdminState : public admin::AdminBackend {
   void add_loop(net::Loop* loop, const net::HttpServer* server, const net::UpstreamPool* pool) {
     loops_.push_back({loop, server, pool});
   }
+  void watch(const BalanceWatch* balances) { balances_ = balances; }
   // [control thread]
   void publish(std::shared_ptr<const exchange::Snapshot> snapshot,
                std::shared_ptr<observe::LoggerFanout> loggers, std::size_t keys,
@@ -82,12 +84,14 @@ class AdminState : public admin::AdminBackend {
     const net::UpstreamPool* pool;
   };
   View view();
+  std::vector<UpstreamBalance> upstream_balances() const;
 
   const observe::Metrics& metrics_;
   const account::Ledger& ledger_;
   const Commands commands_;
   const config::LoadOptions& load_;
   const config::History history_;
+  const BalanceWatch* balances_ = nullptr;
   const std::uint64_t started_ns_;
   std::vector<LoopView> loops_;
   std::mutex mutex_;

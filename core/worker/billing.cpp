@@ -113,8 +113,8 @@ Result<void> Billing::configure(std::shared_ptr<const config::Config> config) {
   return {};
 }
 
-void Billing::start(FindRefused refused, std::function<void()> also) {
-  refused_ = std::move(refused);
+void Billing::start(Upstreams upstreams, std::function<void()> also) {
+  upstreams_ = std::move(upstreams);
   thread_ = std::thread([this, also = std::move(also)] {
     name_thread("billing");
     run(also);
@@ -215,7 +215,12 @@ void Billing::raise_alerts(const config::Config& config, std::int64_t now_unix_s
     }
   }
   note("alerts_not_raised", alerts_.look_at_credentials(expiring, now_unix_s));
-  if (refused_) note("alerts_not_raised", alerts_.look_at_refusals(refused_(), now_unix_s));
+  if (upstreams_.refused) {
+    note("alerts_not_raised", alerts_.look_at_refusals(upstreams_.refused(), now_unix_s));
+  }
+  if (upstreams_.low) {
+    note("alerts_not_raised", alerts_.look_at_upstreams(upstreams_.low(), now_unix_s));
+  }
   const auto& floor = config.alerts.balance_floor_nano;
   const bool same = floor == floor_looked_at_;
   if (!floor || (same && now_unix_s < balances_looked_at_s_ + kLookAtBalancesS)) return;

@@ -40,10 +40,13 @@ class Billing {
 
   // In force from the next turn on. The error: its alerts can't be posted. [control thread]
   Result<void> configure(std::shared_ptr<const config::Config> config);
-  // Begins the thread, which asks which credentials are refused, and has `also` done in each turn.
-  // [control thread]
-  using FindRefused = std::function<std::vector<account::RefusedCredential>()>;
-  void start(FindRefused refused, std::function<void()> also);
+  // What of providers somebody has to hear of.
+  struct Upstreams {
+    std::function<std::vector<account::RefusedCredential>()> refused;
+    std::function<std::vector<account::LowUpstream>()> low;
+  };
+  // Begins the thread, which has `also` done in each turn. [control thread]
+  void start(Upstreams upstreams, std::function<void()> also);
 
   // Empty where the configuration has no secret. It lives no longer than this.
   surface::TakeWebhook stripe_webhook(std::shared_ptr<const config::Config> config);
@@ -91,7 +94,7 @@ class Billing {
   account::Alerts alerts_;
   account::StripeWebhook stripe_;
 
-  FindRefused refused_;
+  Upstreams upstreams_;
   std::mutex budgets_mutex_;  // held while the table is made
   std::int64_t table_version_ = -1;
   std::int64_t balances_looked_at_s_ = 0;

@@ -4,6 +4,8 @@
 
 #include "core/base/clock.hpp"
 #include "core/base/json_object.hpp"
+#include "core/base/nano.hpp"
+#include "core/base/utc.hpp"
 #include "core/routing/pipeline.hpp"
 
 namespace switchyard {
@@ -71,9 +73,36 @@ std::string report_alias(const config::Model& model, const routing::Pipelines& p
       .take();
 }
 
+// "balances": null: not watched.
+std::string report_balances(const config::Provider& provider,
+                            const std::vector<UpstreamBalance>& balances) {
+  if (!provider.balance) return "null";
+  std::vector<const UpstreamBalance*> own;
+  for (const UpstreamBalance& each : balances) {
+    if (each.provider == provider.id) own.push_back(&each);
+  }
+  return json_array(own, [](const UpstreamBalance* each) {
+    const std::string told = json_array(each->balances, [](const ToldBalance& balance) {
+      return JsonObject()
+          .text("amount", format_nano(balance.amount))
+          .text_or_null("currency", balance.currency)
+          .take();
+    });
+    return JsonObject()
+        .text("credential", each->credential)
+        .raw("left", told)
+        .text_or_null("floor", each->floor ? format_nano(*each->floor) : "")
+        .boolean("low", each->is_low())
+        .text_or_null("told", each->told_unix_s == 0 ? "" : utc_text(each->told_unix_s))
+        .text_or_null("error", each->error)
+        .take();
+  });
+}
+
 }  // namespace
 
-std::string report_provider(const exchange::ProviderSlot& slot) {
+std::string report_provider(const exchange::ProviderSlot& slot,
+                            const std::vector<UpstreamBalance>& balances) {
   const config::Provider& config = *slot.config;
   const auto name = [](const std::string& each) { return json_text(each); };
   return JsonObject()
@@ -85,6 +114,7 @@ std::string report_provider(const exchange::ProviderSlot& slot) {
       .raw("tasks",
            json_array((slot.instance ? slot.instance->caps() : plugin::ProviderCaps()).tasks, name))
       .raw("plugin_state", plugin_state(slot))
+      .raw("balances", report_balances(config, balances))
       .take();
 }
 

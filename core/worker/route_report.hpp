@@ -4,11 +4,13 @@
 #include <string>
 
 #include "core/exchange/exchange.hpp"
+#include "core/worker/balance_watch.hpp"
 
 namespace switchyard {
 
-// One JSON object, without secrets.
-std::string report_provider(const exchange::ProviderSlot& slot);
+// One JSON object, without secrets; with those of the balances that are the provider's.
+std::string report_provider(const exchange::ProviderSlot& slot,
+                            const std::vector<UpstreamBalance>& balances);
 // {"data":[...aliases],"next":null}
 std::string report_routes(const exchange::Snapshot& snapshot);
 

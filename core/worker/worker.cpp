@@ -41,6 +41,7 @@
 #include "core/surface/repeats.hpp"
 #include "core/worker/acceptor.hpp"
 #include "core/worker/admin_backend.hpp"
+#include "core/worker/balance_watch.hpp"
 #include "core/worker/billing.hpp"
 #include "core/worker/control.hpp"
 #include "core/worker/plugin_report.hpp"
@@ -235,6 +236,7 @@ class Worker {
   std::unique_ptr<store::Plans> plan_rows_;
   std::shared_ptr<const account::PlanTable> plans_;
   std::int64_t plans_version_ = 0;
+  BalanceWatch balance_watch_;
   std::unique_ptr<Billing> billing_;  // outlives the pool, which asks it
   std::unique_ptr<plugin::Libraries> libraries_;
   std::unique_ptr<SnapshotBuilder> builder_;
@@ -413,6 +415,10 @@ void Worker::adopt(Next next) {
   const auto configured = billing_->configure(config_);
   if (!configured) {
     spdlog::error("alerts_not_posted reason={}", observe::quote(configured.error().message));
+  }
+  const auto watched = balance_watch_.configure(*config_);
+  if (!watched) {
+    spdlog::error("balances_not_watched reason={}", observe::quote(watched.error().message));
   }
 }
 
@@ -840,6 +846,7 @@ void Worker::start_loops() {
 
   admin_state_ =
       std::make_unique<AdminState>(metrics_, *ledger_, commands(), options_.load, state_.directory);
+  admin_state_->watch(&balance_watch_);
   for (auto& runtime : loops_) {
     admin_state_->add_loop(&runtime->loop, &runtime->server, &runtime->pool);
   }
@@ -912,12 +919,15 @@ void Worker::start_admin() {
     std::move(part.begin(), part.end(), std::back_inserter(routes));
   };
   add(admin::account_routes(*registry_, [] { return unix_ns() / 1'000'000'000u; }));
-  add(admin::ledger_routes(*books_, state_.directory));
+  const admin::FindFamily family = [this](const std::string& id) { return accounts_->family(id); };
+  add(admin::ledger_routes(*books_, state_.directory, family));
   add(admin::price_routes(*database_));
-  add(admin::records_routes(records_directory(),
-                            [this](const std::string& record_id, const std::string& key_id) {
-                              return body_keeper_->find(record_id, key_id);
-                            }));
+  add(admin::records_routes(
+      records_directory(),
+      [this](const std::string& record_id, const std::string& key_id) {
+        return body_keeper_->find(record_id, key_id);
+      },
+      family));
   add(billing_->routes());
   const auto document = data_directory() / "admin-openapi.json";
   const auto is_within = [this](const std::string& account,
@@ -950,7 +960,8 @@ int Worker::run() {
     return kWorkerCannotStart;
   }
   start_loops();
-  billing_->start([this] { return admin_state_->refused_credentials(); },
+  billing_->start({[this] { return admin_state_->refused_credentials(); },
+                   [this] { return balance_watch_.low_balances(); }},
                   [this] { keep_limits(); });
   read_control();
   watch_plugins();

@@ -7,7 +7,7 @@ import subprocess
 import threading
 import unittest
 
-import stage  # noqa: F401  first: it says where the others are
+from stage import wait_for  # first: it says where the others are
 import client
 from admin import DOCUMENT, Admin
 from gateway import Gateway
@@ -332,6 +332,51 @@ class Accounts(unittest.TestCase):
             listed = [each["id"] for each in admin.get("/accounts", token=scoped).json()["data"]]
             self.assertEqual(sorted(listed), sorted([org, team]))
             self.assertEqual(admin.get(f"/accounts/{other}", token=scoped).status, 404)
+
+    def test_a_token_of_a_team_s_parent_sees_the_team_s_records_usage_and_keys_and_no_others(self):
+        with Gateway(CONFIG) as gateway:
+            admin = Admin(gateway)
+            org = admin.post("/accounts", {"name": "org"}).json()["id"]
+            team = admin.post("/accounts", {"name": "team", "parent": org}).json()["id"]
+            other = admin.post("/accounts", {"name": "other"}).json()["id"]
+            keys, records = {}, {}
+            for account in (org, team, other):
+                made = admin.post("/keys", {"name": "k", "account": account}).json()
+                keys[account] = made["id"]
+                answer = client.call(gateway.url, "POST", "/v1/chat/completions",
+                                     {"model": "demo/demo", "messages": client.MESSAGES}, made["key"])
+                self.assertEqual(answer.status, 200, answer.text)
+                records[account] = answer.header("x-request-id")
+            wait_for(lambda: len(admin.get("/records").json()["data"]) == 3, what="the records")
+            wait_for(lambda: len(admin.get("/usage?by=account").json()["data"]) == 3, what="their sums")
+            tokens = {account: admin.token("viewer", account=account)[1] for account in (org, team, other)}
+            sees = {org: {org, team}, team: {team}, other: {other}}
+
+            def listed(path, member, token):
+                page = admin.get(path, token=token)
+                self.assertEqual(page.status, 200, page.text)
+                return sorted(row[member] for row in page.json()["data"])
+
+            for account, seen in sees.items():
+                token = tokens[account]
+                self.assertEqual(listed("/records", "account", token), sorted(seen))
+                self.assertEqual(listed("/usage?by=account", "account", token), sorted(seen))
+                self.assertEqual(listed("/keys", "id", token), sorted(keys[each] for each in seen))
+                self.assertEqual(listed("/accounts", "id", token), sorted(seen))
+                for each in (org, team, other):
+                    ours = each in seen
+                    self.assertEqual(admin.get(f"/records?account={each}", token=token).status, 200 if ours else 400)
+                    self.assertEqual(admin.get(f"/usage?account={each}", token=token).status, 200 if ours else 400)
+                    self.assertEqual(admin.get(f"/records/{records[each]}", token=token).status, 200 if ours else 404)
+                    self.assertEqual(admin.get(f"/keys/{keys[each]}", token=token).status, 200 if ours else 404)
+                    for of in ("keys?account", "accounts?below"):
+                        answer = admin.get(f"/{of}={each}", token=token)
+                        self.assertEqual(answer.status, 200 if ours else 404)
+                    for of in ("balances", "entries"):
+                        answer = admin.get(f"/ledger/{of}?account={each}", token=token)
+                        self.assertEqual(answer.status, 200 if ours else 403)
+                for path in ("/ledger/receipts", "/reconciliation", "/orders", "/budgets", "/audit", "/providers"):
+                    self.assertEqual(admin.get(path, token=token).status, 403, path)
 
 
 class Live(unittest.TestCase):

@@ -5,6 +5,7 @@ import json
 import os
 import random
 import signal
+import subprocess
 import threading
 import time
 import unittest
@@ -291,6 +292,51 @@ class Money(unittest.TestCase):
         self.assertEqual(answers[-1].json()["error"]["code"], "budget_exceeded")
         self.shop.settled()
         self.assertEqual(self.shop.balance(account), 1 - Decimal("0.01") * served.count(200))
+
+
+class Reconciliation(unittest.TestCase):
+    def test_reported_estimated_and_billed_stand_side_by_side_by_api_and_command(self):
+        with Shop() as shop:
+            account, key = shop.customer("100")
+            usage = {"prompt_tokens": 30, "completion_tokens": 20, "total_tokens": 50}
+            shop.stage.upstream.add("random", lambda exchange: exchange.answer(body=chat(usage=usage)))
+            # Of the other one nobody reports what was used.
+            shop.stage.upstream.add("greedy", lambda exchange: exchange.answer(body=chat(usage=None)))
+            for model, count in (("up/random", 3), ("up/greedy", 2)):
+                for _ in range(count):
+                    self.assertEqual(ask(shop.stage.url, key, model).status, 200)
+            shop.settled()
+            charged = {model: sum((Decimal(row["charge"]) for row in rows), Decimal(0)) for model, rows in (
+                (name, [row for row in shop.receipts(account) if row["model_used"] == name])
+                for name in ("random", "greedy"))}
+            self.assertEqual(charged["random"], 3 * (30 * Decimal("0.001") + 20 * Decimal("0.002")))
+            self.assertGreater(charged["greedy"], 0)
+
+            lines = {row["model"]: row for row in shop.must(200, shop.admin.get("/reconciliation"))["data"]}
+            self.assertEqual(sorted(lines), ["greedy", "random"])
+            reported, estimated = lines["random"]["reported"], lines["greedy"]["estimated"]
+            self.assertEqual((reported["requests"], estimated["requests"]), (3, 2))
+            self.assertEqual((lines["random"]["estimated"]["requests"], lines["greedy"]["reported"]["requests"]),
+                             (0, 0))
+            for model, line in lines.items():
+                self.assertEqual(Decimal(line["billed"]["USD"]["charge"]), charged[model])
+            only = shop.must(200, shop.admin.get("/reconciliation?model=greedy"))["data"]
+            self.assertEqual([row["model"] for row in only], ["greedy"])
+            yesterday = shop.must(200, shop.admin.get("/reconciliation?from=2026-01-01&to=2026-01-02"))["data"]
+            self.assertEqual(yesterday, [])
+
+            def command(*more):
+                gateway = shop.stage.gateway
+                done = subprocess.run([gateway.binary, "ledger", "reconcile", "--state", str(gateway.state), *more],
+                                      env=gateway.env, capture_output=True, text=True, timeout=60)
+                self.assertEqual(done.returncode, 0, done.stderr)
+                return done.stdout
+            day = lines["random"]["day"]
+            told = json.loads(command("--from", day, "--to", day, "--json"))
+            self.assertEqual({row["model"]: row for row in told}, lines)
+            rows = [line.split() for line in command("--from", day).splitlines()[1:]]
+            self.assertEqual(sorted((row[2], row[3], row[4]) for row in rows),
+                             [("greedy", "estimated", "2"), ("random", "reported", "3")])
 
 
 class Crashes(unittest.TestCase):

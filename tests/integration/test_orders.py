@@ -314,12 +314,57 @@ class Told(unittest.TestCase):
         wait_for(lambda: admin.get("/alerts").json()["data"][0]["delivered"], what="delivered")
 
 
+    def test_money_that_runs_out_at_a_provider_is_told(self):
+        with Receiver() as receiver:
+            provider = {"dialect": "deepseek", "base_url": receiver.url, "models": ["m"],
+                        "credentials": [{"key": "${UPSTREAM_KEY}"}], "balance": {"floor": "5"}}
+            config = {**CONFIG, "providers": {"seek": provider, "demo": {"plugin": "demo"}},
+                      "destinations": {"pager": {"url": receiver.url}},
+                      "alerts": {"destination": "pager", "signing_secret": "${STRIPE_SECRET}"}}
+            with Gateway(config, env={"STRIPE_SECRET": SECRET, "UPSTREAM_KEY": "sk-upstream"}) as gateway:
+                admin = Admin(gateway)
+                wait_for(lambda: receiver.posts, what="an alert")
+                alert = json.loads(receiver.posts[0][1])
+                self.assertEqual([alert[name] for name in ("kind", "provider", "credential", "balance", "floor",
+                                                           "currency")],
+                                 ["upstream_balance", "seek", "default", "4.99", "5", "USD"])
+                self.assertEqual(receiver.asked[0], ("/alerts/user/balance", "Bearer sk-upstream"))
+                told = {row["id"]: row["balances"] for row in admin.get("/providers").json()["data"]}
+                self.assertIsNone(told["demo"])
+                [balance] = told["seek"]
+                self.assertEqual((balance["left"], balance["low"], balance["error"]),
+                                 ([{"amount": "4.99", "currency": "USD"}], True, None))
+                metrics = client.call(gateway.admin_url, "GET", "/metrics").text
+                self.assertIn('switchyard_upstream_balance{provider="seek",credential="default",currency="USD"} 4.99',
+                              metrics)
+                # What can't be asked for is said, and alarms nobody.
+                receiver.balance = (403, {})
+                gateway.write_config({**config, "providers": {**config["providers"], "seek": {
+                    **provider, "balance": {"floor": "6"}}}})
+                self.assertEqual(admin.post("/reload").status, 200)
+
+                def fault():
+                    rows = {row["id"]: row["balances"] for row in admin.get("/providers").json()["data"]}
+                    return rows["seek"][0]["error"]
+                self.assertEqual(wait_for(fault, what="the fault"), "it answered 403")
+                self.assertEqual(len(receiver.posts), 1)
+
+    def test_a_provider_that_tells_no_balance_is_not_watched(self):
+        config = {**CONFIG, "providers": {"up": {"dialect": "openai", "credentials": [{"key": "${UPSTREAM_KEY}"}],
+                                                 "balance": {"floor": "5"}}}}
+        with self.assertRaisesRegex(RuntimeError, "/providers/up/balance: no address is known"):
+            Gateway(config, env={"STRIPE_SECRET": SECRET, "UPSTREAM_KEY": "sk-upstream"})
+
+
 class Receiver:
-    """Takes posts and keeps them."""
+    """Takes posts and keeps them; answers who asks for a balance."""
 
     def __init__(self):
         import http.server
         posts = self.posts = []
+        asked = self.asked = []
+        self.balance = (200, {"balance_infos": [{"currency": "USD", "total_balance": "4.99"}]})
+        receiver = self
 
         class Handler(http.server.BaseHTTPRequestHandler):
             def do_POST(self):
@@ -327,6 +372,15 @@ class Receiver:
                 posts.append((self.headers["switchyard-signature"], body))
                 self.send_response(204)
                 self.end_headers()
+
+            def do_GET(self):
+                asked.append((self.path, self.headers["Authorization"]))
+                status, body = receiver.balance
+                text = json.dumps(body).encode()
+                self.send_response(status)
+                self.send_header("Content-Length", str(len(text)))
+                self.end_headers()
+                self.wfile.write(text)
 
             def log_message(self, *_):
                 pass

@@ -1,5 +1,6 @@
 """Price lists: imported by command and by API into a gateway that runs, kept as versions, refused whole."""
 
+import functools
 import json
 import subprocess
 import unittest
@@ -54,6 +55,32 @@ class Prices(unittest.TestCase):
         self.assertEqual([row["version"] for row in history], [2, 1])
         self.assertIn("2 per million", self.cli("show", "m").stdout)
         self.assertEqual(self.stage.chat("up/m").status, 200)
+
+    def list_of(self, size, price):
+        """A list of so many bytes, some thousand models long."""
+        prices = [{"model": f"m{number}", "price": {"input": price}} for number in range(5000)]
+        text = json.dumps({**RETAIL, "name": "long", "prices": prices})
+        return text + " " * (size - len(text))
+
+    def test_a_list_of_up_to_8_mib_is_taken_and_a_longer_one_refused_whole(self):
+        most = 8 * 1024 * 1024
+        post = functools.partial(client.call, self.gateway.admin_url, "POST", "/admin/v1/prices", key=self.token,
+                                 timeout=60)
+        taken = post(body=self.list_of(most, "1"))
+        self.assertEqual((taken.status, taken.json()["version"]), (201, 1), taken.text[:300])
+        refused = post(body=self.list_of(most + 1, "2"))
+        self.assertEqual((refused.status, refused.error["code"]), (413, "body_too_large"), refused.text[:300])
+        self.assertIn("8192 KiB", refused.error["message"])
+
+        file = self.gateway.directory / "long.json"
+        file.write_text(self.list_of(most, "3"))
+        imported = self.cli("import", str(file))
+        self.assertEqual((imported.returncode, imported.stdout), (0, "long#2 is in force.\n"), imported.stderr)
+        file.write_text(self.list_of(most + 1, "4"))
+        imported = self.cli("import", str(file))
+        self.assertEqual((imported.returncode, imported.stderr),
+                         (1, f"{file}: longer than {most} bytes\n"))
+        self.assertIn("3 per million", self.cli("show", "m4999").stdout)
 
     def test_prices_need_the_token(self):
         for method, path in (("GET", "/prices"), ("POST", "/prices"), ("GET", "/prices/retail"),

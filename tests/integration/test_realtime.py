@@ -11,6 +11,7 @@ import uuid
 from stage import GATEWAY_KEY, PATIENT, Stage, UPSTREAM_KEY, certificates, provider, wait_for
 import client
 import websocket
+from admin import Admin
 from websocket import BINARY, CLOSE, CONTINUATION, PING, TEXT, Ended, WebSocket, accept, connect
 
 SESSION = {"type": "session.created", "session": {"id": "sess_1"}}
@@ -128,6 +129,53 @@ def add_scripts(upstream):
         exchange.wait(5)
     upstream.add("extension", with_extension)
     upstream.add("plain-200", lambda exchange: exchange.answer(200, {"object": "nothing"}))
+
+
+class Money(unittest.TestCase):
+    """A session is held for what it came to and a slice ahead, and ends where nobody pays for that."""
+
+    PRICE = {"input": "1000", "output": "1000", "audio_in": "0", "audio_out": "0"}  # 0.001 USD a token
+
+    def buyer(self, stage, money):
+        admin = Admin(stage.gateway)
+        listed = {"name": "live", "book": "sale", "currency": "USD",
+                  "prices": [{"model": "up/turns", "price": self.PRICE}]}
+        self.assertIn(admin.post("/prices", listed).status, (200, 201))
+        account = admin.post("/accounts", {"name": "c", "mode": "prepaid", "currency": "USD"}).json()["id"]
+        order = admin.post("/orders", {"account": account, "amount": money, "currency": "USD"}).json()["id"]
+        self.assertEqual(admin.post(f"/orders/{order}/pay").status, 200)
+        return admin, account, admin.post("/keys", {"name": "k", "account": account}).json()["key"]
+
+    def test_a_session_ends_where_the_money_does(self):
+        with Stage(up=PATIENT) as stage:
+            def turns(socket):
+                while True:  # a turn for each message
+                    opcode, payload = socket.receive()
+                    if opcode == CLOSE:
+                        socket.send_frame(CLOSE, payload)
+                        return
+                    socket.send(TEXT, done(600, 400))
+            stage.upstream.sockets = []
+            stage.upstream.add("turns", lambda exchange: serve(exchange, turns))
+            admin, account, key = self.buyer(stage, "10")
+            answer, socket = session(stage, "up/turns", key=key)
+            self.assertEqual(answer.status, 101)
+            turned = 0
+            while True:  # a turn is 1 USD, and the slice ahead 5.12
+                socket.send(TEXT, b"{}")
+                said = json.loads(socket.receive_text())
+                if said["type"] == "error":
+                    break
+                turned += 1
+            self.assertEqual((turned, said["error"]["code"]), (5, "balance_exhausted"))
+            self.assertEqual(socket.receive_close()[0], 1011)
+            left = wait_for(lambda: [row["balance"] for row in
+                                     admin.get(f"/ledger/balances?account={account}").json()["data"]
+                                     if row["balance"] != "10"], what="the books")
+            self.assertEqual(left, ["5"])
+            # What is left does not cover a slice.
+            refused, _ = session(stage, "up/turns", key=key)
+            self.assertEqual((refused.status, refused.error["code"]), (402, "insufficient_quota"))
 
 
 class Realtime(unittest.TestCase):

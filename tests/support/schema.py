@@ -92,12 +92,15 @@ def _one_of(value, rule, schema, document, at):
 def _format(value, rule, schema, document, at):
     if not isinstance(value, str):
         return []
-    if rule != "date-time":
+    forms = {"date-time": ("%Y-%m-%dT%H:%M:%SZ", "a time like 2030-01-31T00:00:00Z"),
+             "date": ("%Y-%m-%d", "a day like 2030-01-31")}
+    if rule not in forms:
         return [f"{at}: the schema's format {rule} is not known here"]
+    form, wanted = forms[rule]
     try:
-        datetime.datetime.strptime(value, "%Y-%m-%dT%H:%M:%SZ")
+        datetime.datetime.strptime(value, form)
     except ValueError:
-        return [f"{at}: {value!r}, expected a time like 2030-01-31T00:00:00Z"]
+        return [f"{at}: {value!r}, expected {wanted}"]
     return []
 
 

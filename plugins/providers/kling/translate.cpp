@@ -228,6 +228,17 @@ void Operation::begin(std::string_view method, const std::string& path, Exchange
 
 // ---- submit ----
 
+// Kling makes five seconds where nobody asks for more.
+std::int64_t seconds_asked(const swy::Request& request) {
+  for (const char* const name : {"seconds", "duration"}) {
+    const std::string text = text_of(request.value(name));
+    std::int64_t seconds = 0;
+    const auto [end, fault] = std::from_chars(text.data(), text.data() + text.size(), seconds);
+    if (fault == std::errc() && end == text.data() + text.size() && seconds > 0) return seconds;
+  }
+  return 5;
+}
+
 swy::Next Operation::submit(swy::Out& out) {
   const Picture picture = picture_of(request_);
   job_.path = picture.any() ? "image2video" : "text2video";
@@ -301,6 +312,7 @@ swy::Next Operation::on_submitted(std::string_view data, swy::Out& out) {
     return swy::Next::fail({SWY_CLS_PLUGIN, "keep answered " + std::to_string(kept)});
   }
   put_job("queued", {}, out);
+  out.usage(R"({"seconds":)" + std::to_string(seconds_asked(request_)) + "}");
   return swy::Next::done();
 }
 

@@ -19,6 +19,9 @@ bool is_form(std::string_view task) {
   return std::find(std::begin(kForms), std::end(kForms), task) != std::end(kForms);
 }
 
+// Holds the usage at the end of the last event, whatever came before it.
+constexpr std::size_t kTailBytes = 4096;
+
 // Speech is sound; an answer in pieces, or in a form of text of its own, is no JSON either.
 bool answers_bytes(const swy::Request& request) {
   if (request.task() == "audio.speech" || json::is_true(request.value("stream"))) return true;
@@ -121,7 +124,7 @@ class FormWriter {
 
 // In the terms of the record: tokens, or seconds of sound; empty where neither was counted. Details
 // are called input_tokens_details of pictures, and input_token_details of sound.
-std::string canonical_usage(std::string_view usage) {
+std::string canonical_usage(std::string_view usage, bool speech = false) {
   const auto in = json::to_integer(json::find(usage, "input_tokens"));
   const auto read = json::to_integer(json::find(usage, "output_tokens"));
   const std::string_view seconds = json::find(usage, "seconds");
@@ -146,8 +149,22 @@ std::string canonical_usage(std::string_view usage) {
     put("image_tokens", "image_tokens");
     writer.close_object();
   }
+  if (speech && read) {  // what is read aloud is sound
+    writer.key("completion_tokens_details").open_object();
+    writer.key("audio_tokens").integer(*read).close_object();
+  }
   writer.close_object();
   return out;
+}
+
+// The usage of the last event that has one; empty where none has. Within a text its quotes would be
+// escaped.
+std::string_view last_usage(std::string_view events) {
+  constexpr std::string_view kMark = R"("usage":)";
+  const std::size_t at = events.rfind(kMark);
+  if (at == std::string_view::npos) return {};
+  const std::string_view usage = json::Cursor(events.substr(at + kMark.size())).value();
+  return json::type_of(usage) == 'o' ? usage : std::string_view();
 }
 
 // Pictures are counted where tokens are not.
@@ -219,6 +236,7 @@ swy::Next MediaOperation::start(swy::Out& out) {
 
 swy::Next MediaOperation::on_head(const swy::Event& event, swy::Out& out) {
   status_ = event.status();
+  in_events_ = event.header("content-type").starts_with("text/event-stream");
   const std::string limits = read_limits(event.headers());
   if (!limits.empty()) out.limits(limits);
   if (status_ >= 300) {
@@ -240,6 +258,7 @@ swy::Next MediaOperation::on_data(std::string_view data, swy::Out& out) {
   if (status_ >= 300) return refuse(data, out);
   if (!relays_) return on_whole(data, out);
   any_ = true;
+  keep_tail(data);
   out.emit(SWY_EMIT_RAW, data);
   return swy::Next::feed();
 }
@@ -273,14 +292,36 @@ swy::Next MediaOperation::on_end(swy::Out& out) {
     return swy::Next::fail({SWY_CLS_BAD_ANSWER, "the upstream's answer is empty", status_});
   }
   if (!any_) out.emit(SWY_EMIT_RAW, {});
-  // Speech is told nothing of by its upstream; it is sold by the character.
-  const swy_member* const spoken =
-      request_.task() == "audio.speech" ? request_.find("input") : nullptr;
+  count_relayed(out);
+  return swy::Next::done();
+}
+
+// Only events end with their usage.
+void MediaOperation::keep_tail(std::string_view data) {
+  if (!in_events_) return;
+  if (data.size() >= kTailBytes) {
+    tail_ = data.substr(data.size() - kTailBytes);
+    return;
+  }
+  if (tail_.size() + data.size() > 2 * kTailBytes) tail_.erase(0, tail_.size() - kTailBytes);
+  tail_ += data;
+}
+
+// Speech that comes as mere sound is told nothing of by its upstream; it is sold by the character.
+void MediaOperation::count_relayed(swy::Out& out) const {
+  const bool speech = request_.task() == "audio.speech";
+  std::string counted = canonical_usage(last_usage(tail_), speech);
+  const swy_member* const spoken = speech ? request_.find("input") : nullptr;
   if (spoken != nullptr && spoken->type == 's') {
     const std::size_t count = json::count_characters(json::inside(request_.value(*spoken)));
-    out.usage(R"({"characters":)" + std::to_string(count) + "}");
+    if (counted.empty()) {
+      counted = "{";
+    } else {
+      counted.back() = ',';
+    }
+    counted += R"("characters":)" + std::to_string(count) + "}";
   }
-  return swy::Next::done();
+  if (!counted.empty()) out.usage(counted);
 }
 
 swy::Next MediaOperation::refuse(std::string_view body, swy::Out& out) {

@@ -26,12 +26,15 @@ class MediaOperation {
   swy::Next on_data(std::string_view data, swy::Out& out);
   swy::Next on_whole(std::string_view body, swy::Out& out);
   swy::Next on_end(swy::Out& out);
+  void keep_tail(std::string_view data);
+  void count_relayed(swy::Out& out) const;
   swy::Next refuse(std::string_view body, swy::Out& out);
 
   const Settings* settings_;
   swy::Request request_;
   bool relays_;  // the answer's bytes pass as they are
-  bool any_ = false;
+  bool any_ = false, in_events_ = false;
+  std::string tail_;  // the end of an answer in events, where its usage is
   unsigned status_ = 0;
   std::uint32_t retry_after_ms_ = 0;
 };

@@ -32,7 +32,11 @@ struct Fixture {
     receipt.account = "a";
     receipt.currency = "USD";
     book(*books, receipt, "r1");
-    routes = admin::ledger_routes(*books, scratch.path());
+    routes = admin::ledger_routes(*books, scratch.path(), [](const std::string& account) {
+      std::vector<std::string> family{account};
+      if (account == "a") family.push_back("a1");
+      return Result<std::vector<std::string>>(std::move(family));
+    });
   }
   Answer get(const std::string& what, std::map<std::string, std::string> query = {},
              const std::string& own_account = "") {
@@ -119,13 +123,18 @@ TEST_CASE("admin ledger: what is asked wrongly is a 400 with a stable code", "[u
   CHECK(f.get("entries", {{"account", "a"}, {"name", "house:cash"}}).status == 400);
 }
 
-TEST_CASE("admin ledger: a caller of one account sees that one alone", "[unit][admin]") {
+TEST_CASE("admin ledger: a caller of one account sees that one and those below it",
+          "[unit][admin]") {
   Fixture f;
   CHECK(f.json("balances", {}, "a")["data"].Size() == 1);
   CHECK(f.json("entries", {}, "a")["data"].Size() == 1);
   CHECK(f.json("receipts", {}, "b")["data"].Size() == 0);
   for (const char* list : {"balances", "entries", "receipts"}) {
     CHECK(f.get(list, {{"account", "b"}}, "a").status == 403);
+  }
+  for (const char* list : {"balances", "entries"}) {
+    CHECK(f.get(list, {{"account", "a1"}}, "a").status == 200);
+    CHECK(f.get(list, {{"account", "a1"}, {"name", "account:b"}}, "a").status == 403);
   }
   CHECK(f.get("balances", {{"name", "account:b"}}, "a").status == 403);
   CHECK(f.get("entries", {{"name", "house:cash"}}, "a").status == 403);

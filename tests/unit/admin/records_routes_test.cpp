@@ -27,10 +27,15 @@ Result<std::optional<store::BodyRow>> kept(const std::string& record_id, const s
   return std::optional(store::BodyRow{"priced", "k", "asked", "\xff\xfe", 0, true});
 }
 
+Result<std::vector<std::string>> family(const std::string& account) {
+  if (account == "parent") return std::vector<std::string>{"acme", "parent"};
+  return std::vector<std::string>{account};
+}
+
 // The routes over three records of two accounts.
 struct World {
   Scratch scratch;
-  std::vector<Route> routes = records_routes(scratch.path(), kept);
+  std::vector<Route> routes = records_routes(scratch.path(), kept, family);
 
   World() {
     store::Records records(scratch.path(), {});
@@ -104,7 +109,7 @@ TEST_CASE("admin: a token of one account sees nothing of another", "[unit][admin
       other.query["account"] = accounts;
       const auto refusal = world.ask(path, other, 400);
       CHECK(refusal["error"]["message"].GetString() ==
-            std::string("account: this token sees acme alone."));
+            std::string("account: this token sees acme and the accounts below it."));
     }
   }
   Request usage = of_account("acme");
@@ -114,6 +119,24 @@ TEST_CASE("admin: a token of one account sees nothing of another", "[unit][admin
   CHECK(sums["data"][0]["account"].GetString() == std::string("acme"));
   CHECK(sums["data"][0]["requests"].GetInt() == 1);
   CHECK(sums["data"][0]["charge"][0]["amount"].GetString() == std::string("-12.500000001"));
+}
+
+TEST_CASE("admin: a token of a parent sees what is below it, and nothing else",
+          "[unit][admin][records]") {
+  const World world;
+  CHECK(world.ask("/admin/v1/records", of_account("parent"))["data"].Size() == 1);
+  Request below = of_account("parent");
+  below.params["id"] = "priced";
+  world.ask("/admin/v1/records/{id}", below);
+  below.params["id"] = "theirs";
+  world.ask("/admin/v1/records/{id}", below, 404);
+  Request usage = of_account("parent");
+  usage.query = {{"from", "2026-11-21"}, {"to", "2026-11-22"}, {"account", "acme"}};
+  const auto sums = world.ask("/admin/v1/usage", usage);
+  REQUIRE(sums["data"].Size() == 1);
+  CHECK(sums["data"][0]["requests"].GetInt() == 1);
+  usage.query["account"] = "acme,other";
+  world.ask("/admin/v1/usage", usage, 400);
 }
 
 TEST_CASE("admin: what a request said is shown where it was kept", "[unit][admin][records]") {

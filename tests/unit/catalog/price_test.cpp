@@ -289,6 +289,17 @@ TEST_CASE("prices: pictures, seconds, searches and calls are told by the piece",
   CHECK(told(book.rate(kM, quantities_of(used), context_of(used))) == "2.956 EUR");
 }
 
+TEST_CASE("prices: speech is sold by its characters or by the tokens of its sound",
+          "[unit][catalog][prices]") {
+  const Used spoken{{Meter::kInput, 10}, {Meter::kCharacter, 1000}, {Meter::kAudioOut, 500}};
+  const auto cost = [&](const char* price) {
+    return told(book_of(price).rate(kM, quantities_of(spoken), context_of(spoken)));
+  };
+  CHECK(cost(R"({"input":"0","character":"15"})") == "0.015 EUR");  // 1,000 * 15 / 1,000,000
+  CHECK(cost(R"({"input":"0","character":"0","audio_out":"12"})") == "0.006 EUR");
+  CHECK(cost(R"({"input":"0","audio_out":"12"})") == "unknown");
+}
+
 // ---- whose price ----
 
 TEST_CASE("prices: the operator's price goes before the list, and its own provider's before any",

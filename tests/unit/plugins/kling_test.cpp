@@ -76,6 +76,16 @@ TEST_CASE("kling: what was submitted is kept before it is told", "[unit][kling]"
   REQUIRE(stage.drive.next.act == SWY_ACT_DONE);
   REQUIRE(stage.recorder.kept == R"({"path":"text2video","id":"84011"})");
   REQUIRE(stage.job() == R"({"status":"queued","progress":0})");
+  // It is paid by its seconds: five where nobody says.
+  const auto seconds_of = [](const std::string& body) {
+    Stage film("videos", body);
+    film.drive.start();
+    film.drive.answer(200, task("submitted"));
+    return film.recorder.last(SWY_EMIT_USAGE);
+  };
+  CHECK(seconds_of(R"({"prompt":"x"})") == R"({"seconds":5})");
+  CHECK(seconds_of(R"({"prompt":"x","seconds":"10"})") == R"({"seconds":10})");
+  CHECK(seconds_of(R"({"prompt":"x","duration":10})") == R"({"seconds":10})");
 }
 
 TEST_CASE("kling: a picture to begin with is an address, base64 or an upload", "[unit][kling]") {

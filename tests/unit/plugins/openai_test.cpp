@@ -685,7 +685,11 @@ TEST_CASE("openai: pictures, sound and speech are counted in what they are sold 
     Ran ran;
     swy::Out out = ran.recorder.out();
     operation.step(FakeEvent(SWY_EV_START).get(), out);
-    operation.step(FakeEvent(SWY_EV_HEAD).status(200).get(), out);
+    const bool in_events = answer.starts_with("data: ");
+    FakeEvent head(SWY_EV_HEAD);
+    head.status(200).headers(
+        {{"content-type", in_events ? "text/event-stream" : "application/json"}});
+    operation.step(head.get(), out);
     ran.last = operation.step(FakeEvent(SWY_EV_DATA, answer).get(), out);
     if (ran.last.act == SWY_ACT_FEED) ran.last = operation.step(FakeEvent(SWY_EV_END).get(), out);
     CHECK(ran.last.act == SWY_ACT_DONE);
@@ -704,6 +708,15 @@ TEST_CASE("openai: pictures, sound and speech are counted in what they are sold 
   CHECK(usage_of("audio.transcriptions", R"({"file":"x"})",
                  R"({"text":"hi","usage":{"type":"duration","seconds":12.5}})") ==
         R"({"seconds":12.5})");
+  // Speech in events tells of its sound at its end, wherever it is cut; what it says is no report.
+  const std::string events = "data: {\"type\":\"speech.audio.delta\",\"audio\":\"" +
+                             std::string(9000, 'A') +
+                             "\",\"x\":\"\\\"usage\\\":{\\\"output_tokens\\\":9}\"}\n\n"
+                             "data: {\"type\":\"speech.audio.done\",\"usage\":{\"input_tokens\":14,"
+                             "\"output_tokens\":101,\"total_tokens\":115}}\n\n";
+  CHECK(usage_of("audio.speech", R"({"input":"hi","stream_format":"sse"})", events) ==
+        R"({"prompt_tokens":14,"completion_tokens":101,)"
+        R"("completion_tokens_details":{"audio_tokens":101},"characters":2})");
   // Characters, not bytes.
   CHECK(usage_of("audio.speech", R"({"input":"h\u00e9 \u4f60!"})", "sound") ==
         R"({"characters":5})");

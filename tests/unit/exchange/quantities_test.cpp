@@ -1,0 +1,79 @@
+#include "core/exchange/quantities.hpp"
+
+#include <catch2/catch.hpp>
+
+#include "core/base/json_scan.hpp"
+
+namespace switchyard::exchange {
+namespace {
+
+using catalog::at;
+using catalog::Meter;
+using catalog::Quantities;
+
+// A request of a task with this body.
+struct Asked {
+  Asked(const char* task, std::string text) : body(std::move(text)) {
+    REQUIRE(index.scan(body));
+    request.task = task;
+    request.body = body;
+    request.members = index.members();
+  }
+  std::string body;
+  JsonIndex index;
+  Request request;
+};
+
+std::uint64_t seconds_of(const std::string& body) {
+  const Asked film("videos", body);
+  const Quantities held = upper_bounds(film.request, 0, 0);
+  const Quantities paid = billed(film.request, observe::Usage());
+  CHECK(at(held, Meter::kSecond) == at(paid, Meter::kSecond));
+  return at(paid, Meter::kSecond);
+}
+
+TEST_CASE("exchange: a film is paid by its seconds, however the request writes them",
+          "[unit][exchange]") {
+  CHECK(seconds_of(R"({"seconds":8})") == 8);
+  CHECK(seconds_of(R"({"seconds":"8"})") == 8);
+  CHECK(seconds_of(R"({"duration":"10"})") == 10);
+  // Nobody says: it is not for nothing.
+  CHECK(seconds_of(R"({"prompt":"x"})") == 5);
+  CHECK(seconds_of(R"({"seconds":"many"})") == 5);
+  CHECK(seconds_of(R"({"seconds":999999999999})") == 3600);
+}
+
+TEST_CASE("exchange: what nobody reported is what the request says", "[unit][exchange]") {
+  const Asked speech("audio.speech", R"({"input":"h\u00e9!"})");
+  const observe::Usage spoken = asked_usage(speech.request, {});
+  CHECK(spoken.characters == 3);
+  CHECK_FALSE(spoken.reported);
+  observe::Usage told;
+  told.characters = 2;
+  CHECK(asked_usage(speech.request, told).characters == 2);
+  const Asked pictures("images.generations", R"({"n":3})");
+  CHECK(asked_usage(pictures.request, {}).images == 3);
+}
+
+TEST_CASE("exchange: what speech may come to covers a price by tokens", "[unit][exchange]") {
+  const Asked speech("audio.speech", R"({"input":"0123456789"})");
+  const Quantities most = upper_bounds(speech.request, 8, 0);
+  CHECK(at(most, Meter::kCharacter) == 10);
+  CHECK(at(most, Meter::kAudioOut) == 40);
+}
+
+TEST_CASE("exchange: a session is held for what it came to and a slice ahead", "[unit][exchange]") {
+  const Asked session("realtime", "{}");
+  observe::Usage usage;
+  usage.tok_in = 1000;
+  usage.tok_out = 500;
+  usage.tok_audio_out = 200;
+  const Quantities before = ahead_of(session.request, {}), after = ahead_of(session.request, usage);
+  CHECK(at(after, Meter::kInput) == at(before, Meter::kInput) + 1000);
+  CHECK(at(after, Meter::kOutput) == at(before, Meter::kOutput) + 300);
+  CHECK(at(after, Meter::kAudioOut) == at(before, Meter::kAudioOut) + 200);
+  CHECK(at(after, Meter::kCall) == 1);
+}
+
+}  // namespace
+}  // namespace switchyard::exchange
