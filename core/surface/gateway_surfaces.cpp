@@ -8,6 +8,7 @@
 #include "core/surface/endpoints.hpp"
 #include "core/surface/gateway_call.hpp"
 #include "core/surface/openai_error.hpp"
+#include "core/surface/stored_responses.hpp"
 #include "core/surface/surface.hpp"
 
 namespace switchyard::surface {
@@ -75,8 +76,8 @@ Task<> Gateway::serve_surface(Call& call, const Surface& surface) {
     }
   }
 
-  if (ask.what == Ask::What::kNotStored) {
-    co_await refuse(call, surface.not_stored());
+  if (ask.what == Ask::What::kStored) {
+    co_await serve_stored(call);
   } else if (ask.what == Ask::What::kModels || ask.what == Ask::What::kModel) {
     co_await list_models(call, surface, ask);
   } else {
@@ -113,7 +114,7 @@ Task<> Gateway::list_models(Call& call, const Surface& surface, const Ask& ask) 
   co_await answer(call, 200, std::move(body));
 }
 
-Task<> Gateway::serve_canonical(Call& call, const Surface& surface, const Ask& ask) {
+Task<> Gateway::serve_canonical(Call& call, const Surface& surface, Ask ask) {
   observe::Record& record = *call.record;
   std::string_view text;
   const bool read = co_await read_text(call, text);
@@ -125,6 +126,13 @@ Task<> Gateway::serve_canonical(Call& call, const Surface& surface, const Ask& a
   if (twice) {
     co_await refuse(call, std::move(*twice));
     co_return;
+  }
+
+  std::unique_ptr<StoredTurn> turn;
+  if (surface.stores()) {
+    const bool taken = co_await take_stored(call, ask, given, text, turn);
+    if (!taken) co_return;
+    if (turn) ask.stored = &turn->as;
   }
 
   Canonical canonical;
@@ -209,6 +217,12 @@ Task<> Gateway::serve_canonical(Call& call, const Surface& surface, const Ask& a
   }
   DialectWriter writer(context_.loop, call.http, call.headers, canonical.stream, surface,
                        std::move(canonical.answer), record.id);
+  if (turn && !turn->as.id.empty()) {
+    auto store = [this, &call, &turn](std::string response) {
+      return store_response(call, *turn, std::move(response));
+    };
+    writer.store_with(std::move(store));
+  }
   std::optional<Gauge> open;
   if (canonical.stream) open.emplace(context_.metrics.open_streams);
   co_await exchange::run(context_, call.snapshot(), request, writer);

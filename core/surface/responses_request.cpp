@@ -68,12 +68,13 @@ std::string_view string_of(std::string_view object, std::string_view name) {
 
 class Translation {
  public:
-  Translation(const JsonIndex& body, Canonical& to, std::string& echo)
-      : body_(body), to_(to), echo_(echo), json_(to.body) {}
+  Translation(const JsonIndex& body, const StoredAs* stored, Canonical& to, std::string& echo)
+      : body_(body), stored_(stored), to_(to), echo_(echo), json_(to.body) {}
 
   void write();
 
  private:
+  bool is_stored() const { return stored_ != nullptr && !stored_->id.empty(); }
   std::string_view value(std::string_view name) const {
     const swy_member* const member = body_.find(name);
     return member == nullptr ? std::string_view() : body_.value(*member);
@@ -83,7 +84,7 @@ class Translation {
   void missing(const Place& place);
   void invalid(const Place& place, std::string_view expected);
   bool check();
-  void refuse_stored();
+  void refuse_unoffered();
   void note_rest();
   void write_echo();
 
@@ -107,6 +108,7 @@ class Translation {
   void write_include();
 
   const JsonIndex& body_;
+  const StoredAs* const stored_;
   Canonical& to_;
   std::string& echo_;
   json::Writer json_;
@@ -145,15 +147,21 @@ bool Translation::check() {
   for (const std::string_view name : {"model", "input"}) {
     if (!has(name)) missing(Place{nullptr, name});
   }
-  refuse_stored();
+  refuse_unoffered();
   return !to_.refusal;
 }
 
-void Translation::refuse_stored() {
-  for (const std::string_view name : {"previous_response_id", "conversation"}) {
-    if (has(name) && !to_.refusal) to_.refusal = not_stored(std::string(name));
+void Translation::refuse_unoffered() {
+  if (has("conversation")) {
+    refuse(Place{nullptr, "conversation"}, "unsupported_parameter",
+           "Unsupported parameter: 'conversation'. Go on from an answer with "
+           "'previous_response_id', or send the whole conversation in 'input'.");
   }
-  if (json::is_true(value("background")) && !to_.refusal) to_.refusal = not_stored("background");
+  if (json::is_true(value("background"))) {
+    refuse(Place{nullptr, "background"}, "unsupported_parameter",
+           "Unsupported parameter: 'background'. This gateway runs a response while its client "
+           "waits: leave 'background' out, and send 'stream': true where it takes long.");
+  }
   if (has("prompt")) {
     refuse(
         Place{nullptr, "prompt"}, "unsupported_parameter",
@@ -200,7 +208,7 @@ void Translation::note_rest() {
     if (!read && !nothing) to_.losses.add(name);
   }
   // It is the default, and asks for something only where it is said.
-  if (json::is_true(value("store"))) to_.losses.add("store");
+  if (json::is_true(value("store")) && !is_stored()) to_.losses.add("store");
 }
 
 void Translation::write_echo() {
@@ -222,10 +230,13 @@ void Translation::write_echo() {
   put("reasoning", R"({"effort":null,"summary":null})");
   put("text", R"({"format":{"type":"text"}})");
   put("service_tier", "\"default\"");
-  for (const std::string_view name : {"max_tool_calls", "previous_response_id"}) {
-    writer.key(name).null();
+  writer.key("max_tool_calls").null().key("previous_response_id");
+  if (stored_ != nullptr && !stored_->previous.empty()) {
+    writer.text(stored_->previous);
+  } else {
+    writer.null();
   }
-  writer.key("background").boolean(false).key("store").boolean(false);
+  writer.key("background").boolean(false).key("store").boolean(is_stored());
   writer.key("truncation").text("disabled");
   echo_ += ',';
 }
@@ -266,8 +277,9 @@ void Translation::take_item(std::string_view item, const Place& place) {
     return take_output(item, place);
   }
   if (type == "item_reference") {
-    if (!to_.refusal) to_.refusal = not_stored(path_of(place));
-    return;
+    return refuse(place, "unsupported_parameter",
+                  "Unsupported item: 'item_reference'. Send the item itself, or go on from an "
+                  "answer with 'previous_response_id'.");
   }
   to_.losses.add(place);
 }
@@ -641,17 +653,10 @@ void Translation::write_include() {
 
 }  // namespace
 
-Canonical from_responses(const JsonIndex& body, std::string& echo) {
+Canonical from_responses(const JsonIndex& body, const StoredAs* stored, std::string& echo) {
   Canonical canonical;
-  Translation(body, canonical, echo).write();
+  Translation(body, stored, canonical, echo).write();
   return canonical;
-}
-
-exchange::Failure not_stored(std::string param) {
-  return bad_request(400, "not_stored",
-                     "This gateway does not store responses. Send the whole conversation in "
-                     "'input', with the output items of earlier answers, and 'store': false.",
-                     std::move(param));
 }
 
 }  // namespace switchyard::surface
