@@ -19,6 +19,7 @@ struct Dialect {
   std::string base_url;    // the provider's own; empty: each instance says it
   std::string key_env;     // where its key usually is
   bool needs_key = false;  // the provider answers nobody without one
+  bool responses = false;  // at base_url OpenAI's Responses API is spoken too
 };
 
 // Dialect files by name. Looked for in DIR/dialects of the configuration, then of the data

@@ -108,6 +108,8 @@ class Gateway : public net::HttpHandler {
   net::Task<bool> find_response(Call& call, const std::string& id,
                                 std::optional<store::BodyRow>& row);
   net::Task<> forget_response(Call& call, const std::string& id);
+  static void keep_native(const Call& call, const Surface& surface, const Canonical& canonical,
+                          routing::Route& route);
   static void keep_counting(const Call& call, const Surface& surface, const Canonical& canonical,
                             routing::Route& route);
   net::Task<> list_models(Call& call, const Surface& surface, const Ask& ask);

@@ -89,25 +89,24 @@ Task<bool> Gateway::take_stored(Call& call, const Ask& ask, JsonIndex& given,
 
   turn = std::make_unique<StoredTurn>();
   if (keeps) turn->as.id = "resp_" + new_request_id().substr(4);
-  if (!goes_on) {
-    turn->input = join_input({}, {}, given.value(*input));
-    co_return true;
-  }
-  turn->as.previous = json_unescape(given.value(*previous));
   Row row;
-  const bool found = co_await find_response(call, turn->as.previous, row);
-  if (!found) co_return false;
-  if (!row) {
-    co_await refuse(call, no_such_previous(turn->as.previous));
-    co_return false;
+  if (goes_on) {
+    turn->as.previous = json_unescape(given.value(*previous));
+    const bool found = co_await find_response(call, turn->as.previous, row);
+    if (!found) co_return false;
+    if (!row) {
+      co_await refuse(call, no_such_previous(turn->as.previous));
+      co_return false;
+    }
   }
   auto join = [&] {
+    if (!row) row.emplace();
     turn->input = join_input(row->request, row->answer, given.value(*input));
-    turn->body = with_input(given, turn->input);
+    turn->body = with_input(given, turn->input, keeps);
   };
   co_await net::offload(compute_, std::move(join));
   const std::uint64_t most = body_bytes_max(call);
-  if (turn->body.size() > most) {
+  if (goes_on && turn->body.size() > most) {
     auto failure = bad_request(413, "request_too_large",
                                "With what came before it the request is longer than the limit of " +
                                    std::to_string(most) + " bytes.",

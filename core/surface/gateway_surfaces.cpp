@@ -85,13 +85,21 @@ Task<> Gateway::serve_surface(Call& call, const Surface& surface) {
   }
 }
 
-// Only those that count by themselves, and in the client's own dialect.
-void Gateway::keep_counting(const Call& call, const Surface& surface, const Canonical& canonical,
-                            routing::Route& route) {
+// Only those that take the client's own dialect.
+void Gateway::keep_native(const Call& call, const Surface& surface, const Canonical& canonical,
+                          routing::Route& route) {
   std::erase_if(route.targets, [&](const routing::Target& target) {
     const auto& instance = call.snapshot().providers[target.provider].instance;
-    return canonical.foreign || !instance || !instance->caps().has_task(kCountTask) ||
-           !instance->caps().takes_dialect(surface.dialect());
+    return canonical.foreign || !instance || !instance->caps().takes_dialect(surface.dialect());
+  });
+}
+
+// Only those that count by themselves, and in that dialect.
+void Gateway::keep_counting(const Call& call, const Surface& surface, const Canonical& canonical,
+                            routing::Route& route) {
+  keep_native(call, surface, canonical, route);
+  std::erase_if(route.targets, [&](const routing::Target& target) {
+    return !call.snapshot().providers[target.provider].instance->caps().has_task(kCountTask);
   });
 }
 
@@ -168,6 +176,13 @@ Task<> Gateway::serve_canonical(Call& call, const Surface& surface, Ask ask) {
   if (unroutable) {
     co_await refuse(call, std::move(*unroutable));
     co_return;
+  }
+  if (canonical.only_native) {
+    keep_native(call, surface, canonical, route);
+    if (route.targets.empty()) {
+      co_await refuse(call, std::move(*canonical.only_native));
+      co_return;
+    }
   }
   const bool counts = ask.what == Ask::What::kCount;
   if (counts) keep_counting(call, surface, canonical, route);

@@ -77,6 +77,15 @@ void ResponsesAnswer::native(std::string_view piece, std::string& out) {
   if (!stored_as_.empty() && (type == "response.completed" || type == "response.incomplete")) {
     stored_ = json::find(piece, "response");
   }
+  // Where the stream breaks off, its last events follow these.
+  const auto number = json::to_integer(json::find(piece, "sequence_number"));
+  if (number) sequence_ = static_cast<std::uint64_t>(*number) + 1;
+  if (type == "response.created") {
+    const std::string_view response = json::find(piece, "response");
+    id_ = json::inside(json::find(response, "id"));
+    model_ = json::inside(json::find(response, "model"));
+    created_ = json::find(response, "created_at");
+  }
   out.append("event: ").append(type);
   out.append("\ndata: ").append(piece).append("\n\n");
 }

@@ -81,6 +81,8 @@ class Translation {
   }
   bool has(std::string_view name) const { return !json::is_null(value(name)); }
   void refuse(const Place& place, std::string_view code, std::string message);
+  // The same where no provider of the dialect serves the request.
+  void keep_native(const Place& place, std::string message);
   void missing(const Place& place);
   void invalid(const Place& place, std::string_view expected);
   bool check();
@@ -125,6 +127,11 @@ void Translation::refuse(const Place& place, std::string_view code, std::string 
   }
 }
 
+void Translation::keep_native(const Place& place, std::string message) {
+  if (to_.only_native) return;
+  to_.only_native = bad_request(400, "unsupported_parameter", std::move(message), path_of(place));
+}
+
 void Translation::missing(const Place& place) {
   refuse(place, "missing_required_parameter",
          "Missing required parameter: '" + path_of(place) + "'.");
@@ -163,8 +170,8 @@ void Translation::refuse_unoffered() {
            "waits: leave 'background' out, and send 'stream': true where it takes long.");
   }
   if (has("prompt")) {
-    refuse(
-        Place{nullptr, "prompt"}, "unsupported_parameter",
+    keep_native(
+        Place{nullptr, "prompt"},
         "Unsupported parameter: 'prompt'. Send the prompt's text in 'instructions' and 'input'.");
   }
 }
@@ -327,6 +334,9 @@ void Translation::take_message(std::string_view item, const Place& place) {
 }
 
 void Translation::take_reasoning(std::string_view item) {
+  // Of a conversation that was stored here nobody knows who has the rest of it.
+  const bool bare = json::is_null(json::find(item, "encrypted_content"));
+  if (bare && stored_ != nullptr && !stored_->previous.empty()) to_.foreign = true;
   if (!turn_content_.empty() && turn_calls_.empty()) flush_turn();
   const std::string_view sealed = string_of(item, "encrypted_content");
   const auto own = carried(json::to_text(sealed).value_or(""));
@@ -518,9 +528,10 @@ void Translation::write_tool(std::string_view tool, const Place& place) {
   }
   const bool custom = type == "custom";
   if (type != "function" && !custom) {
-    return refuse(Place{&place, "type"}, "unsupported_parameter",
-                  "Unsupported tool: '" + std::string(type) +
-                      "'. This gateway passes on 'function', 'custom' and 'web_search'.");
+    return keep_native(Place{&place, "type"},
+                       "Unsupported tool: '" + std::string(type) +
+                           "'. The model that is asked takes 'function', 'custom' and "
+                           "'web_search'.");
   }
   if (string_of(tool, "name").empty()) return missing(Place{&place, "name"});
   json_.open_object().key("type").text(type).key(type).open_object();

@@ -14,6 +14,7 @@ namespace json = swy::json;
 namespace {
 
 constexpr std::string_view kBelow = "/v1/responses/";
+constexpr std::string_view kSealed = R"("reasoning.encrypted_content")";
 
 std::string_view inner(std::string_view array) {
   return array.size() < 2 ? std::string_view() : array.substr(1, array.size() - 2);
@@ -124,14 +125,22 @@ std::string join_input(std::string_view before, std::string_view response, std::
   return out + "]";
 }
 
-std::string with_input(const JsonIndex& body, std::string_view input) {
-  std::string out;
+std::string with_input(const JsonIndex& body, std::string_view input, bool to_store) {
+  std::string out, include = "[";
   json::Writer writer(out);
   writer.open_object();
   for (const swy_member& member : body.members()) {
     const std::string_view name = view(member.name);
-    if (name == "input" || name == "previous_response_id") continue;
-    writer.key(name).raw(body.value(member));
+    const std::string_view value = body.value(member);
+    const bool list = to_store && name == "include" && member.type == 'a';
+    if (list && value.find(kSealed) == std::string_view::npos) append_items(include, inner(value));
+    if (list && value.find(kSealed) != std::string_view::npos) to_store = false;
+    const bool own = name == "input" || name == "previous_response_id" || (list && to_store);
+    if (!own) writer.key(name).raw(value);
+  }
+  if (to_store) {
+    append_items(include, kSealed);
+    writer.key("include").raw(include + "]");
   }
   writer.key("input").raw(input).close_object();
   return out;

@@ -25,14 +25,15 @@ StoredCall read_stored_call(const net::RequestHead& head);
 struct StoredTurn {
   StoredAs as;
   std::string input;  // all of it: an array of items
-  std::string body;   // the client's with this as its input; empty: it goes on with nothing
+  std::string body;   // the client's with this as its input
 };
 
 // A body's `input` behind what was asked and answered before: an array of items. `before` is an
 // array, `response` a response, or both are empty.
 std::string join_input(std::string_view before, std::string_view response, std::string_view input);
-// The body with `input` in the place of its own, without `previous_response_id`.
-std::string with_input(const JsonIndex& body, std::string_view input);
+// The body with `input` in the place of its own, without `previous_response_id`. One that is to be
+// stored asks for its reasoning sealed, so that what is stored is all there is.
+std::string with_input(const JsonIndex& body, std::string_view input, bool to_store);
 
 // The page of `input` that ?after=ID&limit=N&order=asc|desc asks for, the newest item first where
 // it does not say.

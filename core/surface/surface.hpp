@@ -74,6 +74,8 @@ struct Canonical {
   // it.
   bool foreign = false;
   std::optional<exchange::Failure> refusal;
+  // Why only a provider of the dialect can serve it; the body is without what no other can be told.
+  std::optional<exchange::Failure> only_native;
   std::unique_ptr<Answer> answer;
 };
 

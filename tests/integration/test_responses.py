@@ -2,9 +2,10 @@
 
 import json
 import pathlib
+import random
 import unittest
 
-from stage import PATIENT, TIMEOUTS, Stage  # first: it says where the others are
+from stage import PATIENT, TIMEOUTS, Stage, provider  # first: it says where the others are
 import client
 import vendors
 from upstream import ANSWER, Upstream
@@ -188,6 +189,149 @@ class Stored(unittest.TestCase):
             stage.gateway.start()
             again = client.call(stage.gateway.url, "GET", f"/v1/responses/{said['id']}", None, key)
             self.assertEqual(again.json(), said)
+
+
+USAGE = {"input_tokens": 11, "input_tokens_details": {"cached_tokens": 4}, "output_tokens": 5,
+         "output_tokens_details": {"reasoning_tokens": 2}, "total_tokens": 16}
+
+
+def response(status="completed", **more):
+    return {"id": "resp_up", "object": "response", "created_at": 1795132800, "status": status, "model": "native-2026",
+            "error": None, "output": [{"id": "msg_up", "type": "message", "role": "assistant", "status": status,
+                                       "content": [{"type": "output_text", "text": ANSWER, "annotations": []}]}],
+            "usage": USAGE, "own_to_the_vendor": {"a": [1.0, 1e3]}, **more}
+
+
+def native_events(last="response.completed"):
+    status = last.removeprefix("response.")
+    yield {"type": "response.created", "sequence_number": 0, "response": {"id": "resp_up", "model": "n", "created_at": 1}}
+    yield {"type": "response.output_text.delta", "sequence_number": 1, "item_id": "msg_up", "output_index": 0,
+           "content_index": 0, "delta": ANSWER, "obfuscation": "x1"}
+    if last:
+        yield {"type": last, "sequence_number": 2, "response": response(status)}
+
+
+def native(exchange):
+    """A script of an upstream that speaks Responses and nothing else."""
+    request = exchange.request
+    if request.target == "/v1/responses/input_tokens":
+        return exchange.answer(body={"object": "response.input_tokens", "input_tokens": 77})
+    if request.target != "/v1/responses":
+        return exchange.answer(404, {"error": {"message": f"no {request.target}", "type": "invalid_request_error"}})
+    fault = request.json().get("user")
+    if fault == "refused":
+        return exchange.answer(400, {"error": {"message": "Bad 'input'.", "type": "invalid_request_error",
+                                               "param": "input", "code": "invalid_value"}})
+    if not request.streams:
+        return exchange.answer(body=json.dumps(response("failed" if fault == "failed" else "completed", error=(
+            {"code": "server_error", "message": "down"} if fault == "failed" else None)), indent=1))
+    exchange.start_stream()
+    events = list(native_events("" if fault == "cut" else "response.incomplete" if fault == "long"
+                                else "response.completed"))
+    if fault == "failed":
+        events = [events[0], {"type": "response.failed", "sequence_number": 1, "response": response(
+            "failed", error={"code": "server_error", "message": "down"})}]
+    for event in events:
+        exchange.chunk(f"event: {event['type']}\ndata: {json.dumps(event)}\n\n")
+    exchange.last_chunk()
+    return True
+
+
+class Native(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.vendor = Upstream()
+        cls.addClassCleanup(cls.vendor.close)
+        for name in ("native", "other"):
+            cls.vendor.add(name, native)
+        speaks = {**provider(cls.vendor.url), "settings": {"responses": True}, "timeouts": PATIENT["timeouts"]}
+        cls.stage = Stage(up=PATIENT, providers={"vendor": speaks},
+                          models={"both": ["up/good", "vendor/native"],
+                                  "once": {"candidates": ["vendor/native"], "retry": {"attempts_max": 1}}})
+        cls.addClassCleanup(cls.stage.close)
+        token = (pathlib.Path(cls.stage.gateway.state) / "admin.token").read_text().strip()
+        cls.key = client.call(cls.stage.gateway.admin_url, "POST", "/admin/v1/keys",
+                              {"name": "app", "stores_bodies": True}, token).json()["key"]
+
+    def ask(self, body, status=200, key=None, **more):
+        body = body if isinstance(body, str) else json.dumps({"model": "vendor/native", "input": "Hi", **body})
+        answer = self.stage.call("POST", "/v1/responses", body, key or self.stage.key, **more)
+        self.assertEqual(answer.status, status, answer.text)
+        return answer
+
+    def test_a_request_passes_byte_for_byte_but_for_the_models_name(self):
+        draw = random.Random(7)
+
+        def value(depth=0):
+            kind = draw.randrange(7 if depth < 4 else 5)
+            if kind < 5:
+                return ["null", "true", "1.50", "12345678901234567890", '"\\u00e9 \\/ \u00fc"'][kind]
+            if kind == 5:
+                return "[ " + " , ".join(value(depth + 1) for _ in range(draw.randrange(3))) + "]"
+            return "{" + ",".join(f'"k{n}" :{value(depth + 1)}' for n in range(draw.randrange(3))) + " }"
+        for _ in range(40):
+            members = [f'"own_{n}": {value()}' for n in range(draw.randrange(6))]
+            members += ['"input" : [{"role":"user","content":"Hi", "x":1.0}]', '"model":  "vendor/native"']
+            draw.shuffle(members)
+            sent = "{ " + " ,\n".join(members) + " }"
+            self.ask(sent)
+            self.assertEqual(self.vendor.requests[-1].body.decode(), sent.replace("vendor/native", "native"))
+
+    def test_a_whole_answer_comes_as_it_was_and_its_usage_is_known(self):
+        answer = self.ask({})
+        self.assertEqual(answer.text, json.dumps(response(), indent=1))
+        self.assertIsNone(answer.header("x-switchyard-dropped"))
+        self.assertEqual(self.stage.record(answer)("tokens_in", "tokens_out", "estimated", "finish"),
+                         (11, 5, False, "stop"))
+
+    def test_a_stream_comes_as_it_was(self):
+        answer = self.ask({"stream": True})
+        self.assertEqual(answer.text, "".join(f"event: {event['type']}\ndata: {json.dumps(event)}\n\n"
+                                              for event in native_events()))
+        self.assertEqual(self.stage.record(answer)("tokens_in", "tokens_out", "estimated"), (11, 5, False))
+        long = self.ask({"stream": True, "user": "long"})
+        self.assertIn("response.incomplete", long.text)
+
+    def test_what_only_the_vendor_knows_passes_to_it_and_to_nobody_else(self):
+        for more in ({"tools": [{"type": "file_search", "vector_store_ids": ["vs_1"]}]}, {"prompt": {"id": "pmpt_1"}}):
+            self.ask(more)
+            self.ask({"model": "both", **more})  # the other candidate is left out
+            refused = self.ask({"model": "up/good", **more}, 400)
+            self.assertEqual(refused.error["code"], "unsupported_parameter")
+
+    def test_faults_are_told_in_the_dialect(self):
+        refused = self.ask({"user": "refused"}, 400).error
+        self.assertEqual((refused["message"], refused["param"]), ("Bad 'input'.", "input"))
+        self.assertEqual(self.ask({"model": "once", "user": "failed"}, 502).error["code"], "upstream_error")
+        cut = self.ask({"model": "once", "user": "cut", "stream": True})
+        events = [json.loads(line[6:]) for line in cut.text.split("\n") if line.startswith("data: ")]
+        self.assertEqual([event["type"] for event in events[-2:]], ["error", "response.failed"])
+        self.assertEqual([event["sequence_number"] for event in events], [0, 1, 2, 3])
+        self.assertEqual(events[-1]["response"]["id"], "resp_up")
+
+    def test_tokens_are_counted_there(self):
+        answer = self.stage.call("POST", "/v1/responses/input_tokens", {"model": "vendor/native", "input": "x"})
+        self.assertEqual(answer.json()["input_tokens"], 77)
+        self.assertIsNone(answer.header("x-switchyard-estimated"))
+
+    def test_what_is_stored_goes_on_anywhere(self):
+        for stream in (False, True):
+            first = self.ask({"stream": stream}, key=self.key)
+            sent = self.vendor.requests[-1].json()
+            self.assertEqual(sent["include"], ["reasoning.encrypted_content"])
+            stored = self.stage.call("GET", "/v1/responses/resp_up", None, self.key)
+            self.assertEqual(stored.json(), response())
+            self.ask({"model": "up/good", "input": "And?", "previous_response_id": "resp_up"}, key=self.key)
+            self.assertEqual([message["role"] for message in self.stage.upstream.requests[-1].json()["messages"]],
+                             ["user", "assistant", "user"])
+            self.ask({"input": "And?", "previous_response_id": "resp_up"}, key=self.key)
+            sent = self.vendor.requests[-1].json()
+            self.assertNotIn("previous_response_id", sent)
+            self.assertEqual([item["role"] for item in sent["input"]], ["user", "assistant", "user"])
+
+    def test_another_server_of_the_dialect_is_spoken_to_in_chat(self):
+        self.stage.call("POST", "/v1/responses", {"model": "up/good", "input": "x"})
+        self.assertEqual(self.stage.upstream.requests[-1].target, "/v1/chat/completions")
 
 
 if __name__ == "__main__":
