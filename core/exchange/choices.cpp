@@ -133,19 +133,10 @@ Task<Attempt::Outcome> Choices::run() {
     });
   }
   while (running_ > 0) co_await ended_.wait();
-  if (broken_) std::rethrow_exception(broken_);
 
   note_records();
-  for (const auto& choice : choices_) {
-    if (choice->place.lane == nullptr) continue;
-    const bool ok = choice->outcome == Attempt::Outcome::kDone;
-    const Observation observation(choice->request, target_, false, begun_ns);
-    const std::uint64_t now_ns = mono_ns();
-    // One that was broken off for another's fault says nothing of the target.
-    const bool left = !ok && (failed_ || writer_.gone());
-    choice->place.lane->end(choice->place, observation.end(*choice->attempt, ok, left, now_ns),
-                            now_ns);
-  }
+  leave_places(begun_ns);
+  if (broken_) std::rethrow_exception(broken_);
   if (writer_.gone()) co_return Attempt::Outcome::kClientGone;
   if (failed_) co_return Attempt::Outcome::kFailed;
   if (request_.stream) {
@@ -208,6 +199,19 @@ bool Choices::take_places() {
     return false;
   }
   return true;
+}
+
+void Choices::leave_places(std::uint64_t begun_ns) {
+  for (const auto& choice : choices_) {
+    if (choice->place.lane == nullptr) continue;
+    const bool ok = choice->outcome == Attempt::Outcome::kDone;
+    const Observation observation(choice->request, target_, false, begun_ns);
+    const std::uint64_t now_ns = mono_ns();
+    // One that was broken off for another's fault says nothing of the target.
+    const bool left = !ok && (failed_ || broken_ || writer_.gone());
+    choice->place.lane->end(choice->place, observation.end(*choice->attempt, ok, left, now_ns),
+                            now_ns);
+  }
 }
 
 Task<> Choices::run_one(Choice& choice) {

@@ -41,6 +41,7 @@ class Choices {
 
   net::Task<bool> prepare();
   bool take_places();
+  void leave_places(std::uint64_t begun_ns);
   net::Task<> run_one(Choice& choice);
   void fail(AttemptFault fault);
   void note_records();
