@@ -2,9 +2,11 @@
 
 #include <algorithm>
 #include <unordered_map>
+#include <unordered_set>
 
 #include "core/surface/carried.hpp"
 #include "core/surface/openai_error.hpp"
+#include "core/surface/request_members.hpp"
 
 namespace switchyard::surface {
 
@@ -12,11 +14,6 @@ namespace json = swy::json;
 using swy::Place;
 
 namespace {
-
-struct MemberRule {
-  std::string_view name, types;  // of json::type_of(); 'b' stands for a boolean
-  const char* expected;
-};
 
 constexpr MemberRule kRules[] = {
     {"model", "s", "a string"},
@@ -43,23 +40,6 @@ constexpr MemberRule kRules[] = {
 constexpr std::string_view kSame[] = {"temperature",          "top_p",       "parallel_tool_calls",
                                       "safety_identifier",    "user",        "prompt_cache_key",
                                       "prompt_cache_options", "service_tier"};
-
-bool any_of(std::string_view text, std::initializer_list<std::string_view> names) {
-  return std::find(names.begin(), names.end(), text) != names.end();
-}
-
-char kind_of(std::string_view value) {
-  const char type = json::type_of(value);
-  return type == 't' || type == 'f' ? 'b' : type;
-}
-
-// A path as OpenAI's errors have it: input[0].content.
-std::string path_of(const Place& place) {
-  std::string out = place.up == nullptr ? std::string() : path_of(*place.up);
-  if (place.index >= 0) return out + "[" + std::to_string(place.index) + "]";
-  if (!out.empty() && !place.name.empty()) out += '.';
-  return out + std::string(place.name);
-}
 
 std::string_view string_of(std::string_view object, std::string_view name) {
   const std::string_view value = json::find(object, name);
@@ -118,6 +98,7 @@ class Translation {
   std::string turn_content_, turn_calls_, turn_details_, turn_reasoning_;
   bool turn_open_ = false;
   std::unordered_map<std::string, std::string> extras_;  // of calls, by their ids
+  std::unordered_set<std::string> calls_;                // the ids of all
   std::string web_search_;                               // options, or empty
 };
 
@@ -146,13 +127,19 @@ bool Translation::check() {
   for (const MemberRule& rule : kRules) {
     const std::string_view given = value(rule.name);
     if (json::is_null(given)) continue;
-    if (rule.types.find(kind_of(given)) == std::string_view::npos) {
+    if (!rule.allows(given)) {
       refuse(Place{nullptr, rule.name}, "invalid_type",
              "Invalid type for '" + std::string(rule.name) + "': expected " + rule.expected + ".");
     }
   }
   for (const std::string_view name : {"model", "input"}) {
-    if (!has(name)) missing(Place{nullptr, name});
+    const bool none = !has(name) || (value(name) == "[]" && !has("instructions"));
+    if (none) missing(Place{nullptr, name});
+  }
+  for (const std::string_view name : {"max_output_tokens", "top_logprobs"}) {
+    const std::int64_t least = name == "max_output_tokens" ? 1 : 0;
+    if (!has(name) || json::to_integer(value(name)).value_or(-1) >= least) continue;
+    invalid(Place{nullptr, name}, "an integer of " + std::to_string(least) + " or more");
   }
   refuse_unoffered();
   return !to_.refusal;
@@ -381,6 +368,7 @@ void Translation::take_call(std::string_view item, const Place& place, bool cust
   if (id.empty()) return missing(Place{&place, "call_id"});
   if (name.empty()) return missing(Place{&place, "name"});
   turn_open_ = true;
+  calls_.insert(json::unescape(id));
   if (!turn_calls_.empty()) turn_calls_ += ',';
   json::Writer call(turn_calls_);
   call.open_object().key("id").raw(id).key("type").text(custom ? "custom" : "function");
@@ -395,6 +383,10 @@ void Translation::take_output(std::string_view item, const Place& place) {
   const std::string_view id = string_of(item, "call_id");
   const std::string_view output = json::find(item, "output");
   if (id.empty()) return missing(Place{&place, "call_id"});
+  if (!calls_.contains(json::unescape(id))) {
+    return refuse(Place{&place, "call_id"}, "invalid_value",
+                  "No call before it has the id '" + json::unescape(id) + "'.");
+  }
   flush_turn();
   json_.open_object().key("role").text("tool").key("tool_call_id").raw(id).key("content");
   const Place inner{&place, "output"};
@@ -568,6 +560,13 @@ void Translation::write_choice() {
   if (!has("tool_choice")) return;
   const Place place{nullptr, "tool_choice"};
   const std::string_view choice = value("tool_choice");
+  const bool forced = !any_of(json::inside(choice), {"auto", "none"});
+  // A stored prompt may have tools.
+  if (forced && !has("prompt") && (!has("tools") || value("tools") == "[]")) {
+    return refuse(
+        place, "invalid_value",
+        "Invalid value for 'tool_choice': a tool is only called where there are 'tools'.");
+  }
   if (json::type_of(choice) == 's') {
     if (!any_of(json::inside(choice), {"auto", "none", "required"})) {
       return invalid(place, "'auto', 'none', 'required' or an object");

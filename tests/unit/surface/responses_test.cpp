@@ -130,8 +130,9 @@ TEST_CASE("surface: a Responses request that can't be is refused with the parame
       {R"({"model":"m","input":[{"role":"user","content":[{"type":"input_image"}]}]})",
        "input[0].content[0].image_url"},
       {R"({"model":"m","input":[{"type":"function_call","name":"f"}]})", "input[0].call_id"},
-      {R"({"model":"m","input":[{"type":"function_call_output","call_id":"a"}]})",
-       "input[0].output"},
+      {R"({"model":"m","input":[{"type":"function_call","call_id":"a","name":"f"},)"
+       R"({"type":"function_call_output","call_id":"a"}]})",
+       "input[1].output"},
       {R"({"model":"m","input":[{"type":"item_reference","id":"a"}]})", "input[0]"},
       {R"({"model":"m","input":"a","previous_response_id":7})", "previous_response_id"},
       {R"({"model":"m","input":"a","conversation":"c"})", "conversation"},
@@ -139,7 +140,14 @@ TEST_CASE("surface: a Responses request that can't be is refused with the parame
       {R"({"model":"m","input":"a","prompt":{"id":"p"}})", "prompt"},
       {R"({"model":"m","input":"a","tools":[{"type":"file_search"}]})", "tools[0].type"},
       {R"({"model":"m","input":"a","tools":[{"type":"function"}]})", "tools[0].name"},
-      {R"({"model":"m","input":"a","tool_choice":"x"})", "tool_choice"},
+      {R"({"model":"m","input":"a","tools":[{"type":"function","name":"f"}],"tool_choice":"x"})",
+       "tool_choice"},
+      {R"({"model":"m","input":"a","tool_choice":"required"})", "tool_choice"},
+      {R"({"model":"m","input":[]})", "input"},
+      {R"({"model":"m","input":"a","max_output_tokens":0})", "max_output_tokens"},
+      {R"({"model":"m","input":"a","top_logprobs":1.5})", "top_logprobs"},
+      {R"({"model":"m","input":[{"type":"function_call_output","call_id":"a","output":"1"}]})",
+       "input[0].call_id"},
       {R"({"model":"m","input":"a","text":{"format":{"type":"x"}}})", "text.format.type"},
       {R"({"model":"m","input":"a","text":{"format":{"type":"json_schema","name":"n"}}})",
        "text.format.schema"},
@@ -156,7 +164,7 @@ TEST_CASE("surface: a Responses request that can't be is refused with the parame
 
 TEST_CASE("surface: a stored response tells its own id, and what it goes on with") {
   JsonIndex index;
-  const std::string body = R"({"model":"m","input":[],"store":true})";
+  const std::string body = R"({"model":"m","input":"a","store":true})";
   REQUIRE(index.scan(body));
   const StoredAs stored{"resp_own", "resp_before"};
   Ask ask;
