@@ -31,11 +31,15 @@ Result<void> check(const fs::path& schema_file, const Json& dialect) {
   return {};
 }
 
+bool is_true(const Json& value, std::string_view name) {
+  const Json* found = member(value, name);
+  return found != nullptr && found->IsBool() && found->GetBool();
+}
+
 // An address of the dialect's own with a key of its own is a vendor's, unless the file says that
 // the key is optional.
 bool needs_key(const Json& dialect) {
-  const Json* optional = member(dialect, "key_optional");
-  if (optional != nullptr && optional->IsBool() && optional->GetBool()) return false;
+  if (is_true(dialect, "key_optional")) return false;
   return member(dialect, "base_url") != nullptr && member(dialect, "key_env") != nullptr;
 }
 
@@ -118,7 +122,8 @@ Result<Dialect> Dialects::read(const std::string& name) const {
                  text_member(*document, "base_url"),
                  text_member(*document, "key_env"),
                  needs_key(*document),
-                 balance_of(*document)};
+                 balance_of(*document),
+                 is_true(*document, "responses")};
 }
 
 }  // namespace switchyard::config

@@ -20,6 +20,7 @@ struct Dialect {
   std::string key_env;     // where its key usually is
   bool needs_key = false;  // the provider answers nobody without one
   BalanceSource balance = {};
+  bool responses = false;  // at base_url OpenAI's Responses API is spoken too
 };
 
 // Dialect files by name. Looked for in DIR/dialects of the configuration, then of the data

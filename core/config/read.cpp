@@ -372,8 +372,14 @@ class Reader {
     }
     json.Key("base_url");
     json.String(provider.base_url);
-    json.Key("settings");
     const Json* settings = member(value, "settings");
+    if (provider.plugin == "openai") {
+      const Json* said = settings != nullptr ? member(*settings, "responses") : nullptr;
+      const bool own_address = member(value, "base_url") == nullptr;
+      json.Key("responses");
+      json.Bool(said != nullptr ? said->IsTrue() : dialect.responses && own_address);
+    }
+    json.Key("settings");
     if (settings != nullptr && settings->IsObject()) {
       settings->Accept(json);
     } else {

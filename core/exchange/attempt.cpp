@@ -6,6 +6,7 @@
 
 #include "core/base/clock.hpp"
 #include "core/base/secret.hpp"
+#include "core/exchange/choices.hpp"
 #include "core/exchange/loss.hpp"
 #include "core/exchange/payment.hpp"
 #include "core/exchange/quantities.hpp"
@@ -103,7 +104,30 @@ Attempt::~Attempt() {
   operation_.reset();
 }
 
+bool Attempt::lacks_choices() const {
+  return fault_.cls == SWY_CLS_NOT_OFFERED && *fault_.code == '\0' && !sent_ &&
+         native_ == nullptr && request_.task == "chat" && answers_asked(request_) > 1;
+}
+
+Task<Attempt::Outcome> Attempt::run_choices(const Snapshot& snapshot, std::uint32_t credential) {
+  choices_ = std::make_unique<Choices>(context_, snapshot, request_, target_, credential, lane_,
+                                       writer_, payment_);
+  const Outcome outcome = co_await choices_->run();
+  co_return outcome;
+}
+
+const AttemptFault& Attempt::fault() const { return choices_ ? choices_->fault() : fault_; }
+
+unsigned Attempt::calls() const { return choices_ ? choices_->calls() : calls_; }
+
+bool Attempt::delivered() const {
+  return choices_ ? choices_->delivered() : usage_.reported || bytes_out_ > 0;
+}
+
+bool Attempt::exhausted() const { return choices_ ? choices_->exhausted() : exhausted_; }
+
 observe::Usage Attempt::usage() const {
+  if (choices_) return choices_->usage();
   if (usage_.reported) {
     observe::Usage billed = usage_;
     // What was reported on the way is not the whole of an answer that broke off later; each piece
@@ -126,11 +150,13 @@ observe::Usage Attempt::usage() const {
 }
 
 void Attempt::time_out(const char* what) {
+  if (choices_) return choices_->time_out(what);
   timed_out_ = what;
   abort();
 }
 
 void Attempt::client_left() {
+  if (choices_) return choices_->client_left();
   // Before the request went out there is nothing to be charged for. What was begun once for all is
   // seen through, so that it is known.
   if (!sent_ || !(slot_.config->drain_on_disconnect || once())) return abort();

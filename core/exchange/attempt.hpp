@@ -15,6 +15,7 @@ class Lane;
 
 namespace switchyard::exchange {
 
+class Choices;
 class Payment;
 
 // What the alias or feature that was asked for says of attempts; null: nothing.
@@ -34,13 +35,17 @@ class Attempt : public plugin::OperationSink {
   ~Attempt() override;
 
   net::Task<Outcome> run();
+  // It failed because the provider gives one answer where several were asked for; and gets them by
+  // as many calls.
+  bool lacks_choices() const;
+  net::Task<Outcome> run_choices(const Snapshot& snapshot, std::uint32_t credential);
 
-  const AttemptFault& fault() const { return fault_; }
-  unsigned calls() const { return calls_; }
+  const AttemptFault& fault() const;
+  unsigned calls() const;
   // The upstream has worked for this request, as far as can be seen.
-  bool delivered() const { return usage_.reported || bytes_out_ > 0; }
+  bool delivered() const;
   // The answer ended early: nobody pays for more of it.
-  bool exhausted() const { return exhausted_; }
+  bool exhausted() const;
   // Usage that the upstream reported, or estimated from what was relayed.
   observe::Usage usage() const;
 
@@ -176,6 +181,7 @@ class Attempt : public plugin::OperationSink {
   // Since the content deadline was armed: a piece came, or the client was waited for.
   bool content_came_ = false, flushing_ = false;
   std::unique_ptr<Rare> rare_;
+  std::unique_ptr<Choices> choices_;  // in its place, once run_choices() began
 };
 
 }  // namespace switchyard::exchange

@@ -54,7 +54,7 @@ Task<Attempt::Next> Attempt::feed_whole(bool error_answer) {
   }
   if (next.act == SWY_ACT_FEED) next = step(SWY_EV_END);
   done_ = next.act == SWY_ACT_DONE && answered();
-  if (done_ && whole_) {
+  if (done_ && whole_ && !request_.is_part) {
     payment_.settle(usage(), draining_ ? "client_left" : "completed");
     if (payment_.must_wait()) co_await payment_.durable();
   }

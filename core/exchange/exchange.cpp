@@ -173,7 +173,10 @@ Task<> run(LoopContext& context, const Snapshot& snapshot, const Request& reques
     });
     total.expires_after(total_time(snapshot, request, slot, begun_ns));
     writer.on_gone([&attempt] { attempt.client_left(); });
-    const Attempt::Outcome outcome = co_await attempt.run();
+    Attempt::Outcome outcome = co_await attempt.run();
+    if (attempt.lacks_choices()) {
+      outcome = co_await attempt.run_choices(snapshot, step->credential);
+    }
     writer.on_gone(nullptr);
     total.disarm();
     record.attempts += attempt.calls();

@@ -196,6 +196,7 @@ struct Request {
   std::uint64_t deadline_ns = 0;
   bool until_content = false;
   std::string_view session_id;  // as the client names it, so that its requests stay together
+  bool is_part = false;         // one of several calls that make up the answer (choices.hpp)
   bool explain = false;  // the answer's head tells of the choice, and the record has it whole
 };
 

@@ -130,7 +130,9 @@ catalog::PriceContext Payment::price_context(std::uint64_t prompt_tokens,
 
 std::optional<Nano> Payment::worst_case(const routing::Target& target, std::uint64_t tokens_out) {
   const std::uint64_t prompt = prompt_bound(request_);
-  return bound_of(target, upper_bounds(request_, prompt, tokens_out), prompt);
+  catalog::Quantities most = upper_bounds(request_, prompt, tokens_out);
+  for (const Meter each : {Meter::kInput, Meter::kCall}) at(most, each) *= calls_;
+  return bound_of(target, most, prompt);
 }
 
 std::optional<Nano> Payment::bound_of(const routing::Target& target,
@@ -143,7 +145,9 @@ std::optional<Nano> Payment::bound_of(const routing::Target& target,
   return exchanged ? std::optional<Nano>(exchanged->amount) : std::nullopt;
 }
 
-std::optional<AttemptFault> Payment::reserve(const routing::Target& target) {
+std::optional<AttemptFault> Payment::reserve(const routing::Target& target, std::uint64_t calls) {
+  calls_ = calls;
+  parts_.clear();
   if (payer_ == nullptr) return std::nullopt;
   target_ = &target;
   // Then it doesn't matter what the request may come to.
@@ -219,7 +223,9 @@ void Payment::add_cost(const observe::Usage& usage, bool used, const char* outco
 void Payment::attempt_failed(const AttemptFault& fault, const observe::Usage& usage) {
   if (payer_ == nullptr || !fault.sent) return;
   // Upstreams bill for what they answered, not for what they refused.
-  add_cost(usage, usage.reported || usage.tok_out > 0, class_name(fault.cls));
+  for (const observe::Usage& part : parts_of(usage)) {
+    add_cost(part, part.reported || part.tok_out > 0, class_name(fault.cls));
+  }
 }
 
 std::optional<Nano> Payment::charge_of(const observe::Usage& usage,
@@ -233,11 +239,12 @@ std::optional<Nano> Payment::charge_of(const observe::Usage& usage,
   settlement.price_version = price_version_;
   settlement.currency = payer_->currency;
   if (rated->currency == payer_->currency) return rated->total;
+  const Nano before = settlement.exchanged ? settlement.exchanged->amount : 0;
   auto exchanged = in_own_currency(rated->total, rated->currency);
   if (!exchanged) return std::nullopt;
   price_currency_ = rated->currency;
   rate_version_ = std::move(exchanged->version);
-  settlement.exchanged = {price_currency_, rated->total, rate_version_};
+  settlement.exchanged = {price_currency_, before + rated->total, rate_version_};
   return exchanged->amount;
 }
 
@@ -279,10 +286,17 @@ void Payment::settle(const observe::Usage& usage, const char* ended) {
   if (request_.limited != nullptr)
     request_.limited->settle(usage.tok_in + usage.tok_out, mono_ns());
   if (!hold_) return;
-  add_cost(usage, true, ended);
-  const catalog::Quantities quantities = billed(request_, usage);
   account::Settlement settlement;
-  settlement.charge = charge_of(usage, quantities, settlement);
+  catalog::Quantities quantities{};
+  settlement.charge = 0;
+  for (const observe::Usage& part : parts_of(usage)) {
+    add_cost(part, true, ended);
+    const catalog::Quantities used = billed(request_, part);
+    for (std::size_t i = 0; i < used.size(); ++i) quantities[i] += used[i];
+    const auto charge = charge_of(part, used, settlement);
+    if (settlement.charge && charge) settlement.charge = add_nano(*settlement.charge, *charge);
+    if (!charge) settlement.charge.reset();
+  }
   settlement.quantities = quantities;
   settlement.estimated = !usage.reported;
   fill_names(settlement, ended);

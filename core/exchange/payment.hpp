@@ -27,8 +27,11 @@ class Payment {
   net::Task<> prepare();
   bool prepared() const { return payer_ == nullptr || cell_count_ > 0; }
   // Before an attempt: holds what it may come to at this target, beyond what is held already. The
-  // fault where that can't be had; another target may be cheaper.
-  std::optional<AttemptFault> reserve(const routing::Target& target);
+  // fault where that can't be had; another target may be cheaper. `calls`: by which the answers
+  // that were asked for are got there, each of which reads the whole prompt.
+  std::optional<AttemptFault> reserve(const routing::Target& target, std::uint64_t calls = 1);
+  // What each of several calls used: they are rated one by one, and booked as one.
+  void set_parts(std::vector<observe::Usage> parts) { parts_ = std::move(parts); }
   // While a stream runs: false where nobody pays for an answer of so many tokens.
   bool covers(std::uint64_t tokens_out) { return tokens_out <= tokens_held_ || extend(tokens_out); }
   // While a session runs: false where nobody pays for what it came to and a slice ahead of that.
@@ -53,6 +56,9 @@ class Payment {
   bool extend(std::uint64_t tokens_out);
   std::optional<AttemptFault> take(Nano amount);
   void add_cost(const observe::Usage& usage, bool used, const char* outcome);
+  std::span<const observe::Usage> parts_of(const observe::Usage& usage) const {
+    return parts_.empty() ? std::span(&usage, 1) : std::span<const observe::Usage>(parts_);
+  }
   std::optional<Nano> charge_of(const observe::Usage& usage, const catalog::Quantities& quantities,
                                 account::Settlement& settlement);
   void fill_names(account::Settlement& settlement, const char* ended) const;
@@ -78,6 +84,8 @@ class Payment {
   std::size_t cell_count_ = 0;
   account::Hold hold_;
   bool settled_ = false;
+  std::uint64_t calls_ = 1;
+  std::vector<observe::Usage> parts_;  // empty: there is one call
   // Texts that cost lines point to.
   struct Cost {
     std::string provider, model, currency, price_version, outcome;

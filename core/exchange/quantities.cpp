@@ -50,10 +50,6 @@ std::uint64_t film_seconds(const Request& request) {
   return kUsual;
 }
 
-std::uint64_t answers(const Request& request) {
-  return std::max<std::uint64_t>(count(request, "n"), 1);
-}
-
 // Characters of a JSON text; an escape counts as one.
 std::uint64_t characters(std::string_view text) {
   std::uint64_t total = 0;
@@ -71,7 +67,7 @@ std::uint64_t characters(std::string_view text) {
 // What no usage report tells.
 void add_request(const Request& request, Quantities& quantities) {
   at(quantities, Meter::kCall) = 1;
-  if (request.task.starts_with("images.")) at(quantities, Meter::kImage) = answers(request);
+  if (request.task.starts_with("images.")) at(quantities, Meter::kImage) = answers_asked(request);
   if (request.task == "audio.speech") {
     at(quantities, Meter::kCharacter) = characters(text_member(request, "input"));
   }
@@ -104,6 +100,10 @@ std::string_view text_member(const Request& request, std::string_view name) {
   return member(request, name, 's');
 }
 
+std::uint64_t answers_asked(const Request& request) {
+  return std::max<std::uint64_t>(count(request, "n"), 1);
+}
+
 bool makes_text(std::string_view task) { return task == "chat" || task == "completions"; }
 
 std::uint64_t tokens_max(const Request& request) {
@@ -122,7 +122,7 @@ TokensAsked tokens_asked(const Request& request) {
   asked.limited = most > 0;
   // Bounded first: what a client writes there may be anything.
   asked.answer = std::min(asked.limited ? most : kAssumed, kMost) *
-                 std::min<std::uint64_t>(answers(request), 1000);
+                 std::min<std::uint64_t>(answers_asked(request), 1000);
   return asked;
 }
 
@@ -130,7 +130,7 @@ Quantities upper_bounds(const Request& request, std::uint64_t prompt_tokens,
                         std::uint64_t answer_tokens) {
   Quantities most{};
   at(most, Meter::kInput) = prompt_tokens;
-  if (makes_text(request.task)) at(most, Meter::kOutput) = answer_tokens * answers(request);
+  if (makes_text(request.task)) at(most, Meter::kOutput) = answer_tokens * answers_asked(request);
   add_request(request, most);
   if (request.session != nullptr) add_session_slice(most);
   // Where speech is sold by its tokens.

@@ -25,6 +25,9 @@ std::uint64_t prompt_tokens(const catalog::Quantities& quantities);
 // A text among the body's members as it stands there, escapes and all; empty where there is none.
 std::string_view text_member(const Request& request, std::string_view name);
 
+// How many answers it asks for.
+std::uint64_t answers_asked(const Request& request);
+
 bool makes_text(std::string_view task);
 
 // About how many tokens a request may come to; pictures and sound in it are not counted.

@@ -75,7 +75,6 @@ void BodyKeeper::run() {
   }
 }
 
-// Null where there is no file and none is to be made.
 Result<store::Bodies*> BodyKeeper::open(bool make) {
   const std::lock_guard lock(open_mutex_);
   std::error_code ignored;

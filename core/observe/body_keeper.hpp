@@ -1,5 +1,5 @@
 // Keeps what requests and answers said, of keys that have it kept, on a thread of its own. No
-// logger and no plugin ever sees it.
+// logger and no plugin ever sees it. Responses that are stored lie in the same file.
 #pragma once
 
 #include <atomic>
@@ -36,11 +36,12 @@ class BodyKeeper {
   // What is kept of a record; nothing: nothing is. Blocking. [any thread, not a loop]
   Result<std::optional<store::BodyRow>> find(const std::string& record_id,
                                              const std::string& key_id);
+  // The file; null where there is none and none is to be made. Blocking. [any thread, not a loop]
+  Result<store::Bodies*> open(bool make);
   std::uint64_t dropped() const { return dropped_.load(std::memory_order_relaxed); }
 
  private:
   void run();
-  Result<store::Bodies*> open(bool make);
   void write(const std::vector<store::BodyRow>& rows);
   void tidy();
   Result<void> forget_gone(store::Bodies& bodies);

@@ -1,6 +1,7 @@
 #include "core/plugin/provider.hpp"
 
 #include <rapidjson/document.h>
+#include <rapidjson/pointer.h>
 
 #include <algorithm>
 #include <utility>
@@ -178,7 +179,17 @@ Result<ProviderCaps> parse_provider_caps(std::string_view json) {
   if (tasks->empty()) return Error{"caps.tasks: expected at least one task"};
   Result<std::vector<std::string>> dialects = strings(caps, "dialects");
   if (!dialects) return std::move(dialects).error();
-  return ProviderCaps{.tasks = std::move(*tasks), .dialects = std::move(*dialects)};
+  ProviderCaps read{.tasks = std::move(*tasks), .dialects = std::move(*dialects)};
+  const auto conditions = caps.FindMember("dialects_if");
+  if (conditions == caps.MemberEnd()) return read;
+  if (!conditions->value.IsObject()) return Error{"caps.dialects_if: expected an object"};
+  for (const auto& [dialect, pointer] : conditions->value.GetObject()) {
+    if (!pointer.IsString() || !rapidjson::Pointer(pointer.GetString()).IsValid()) {
+      return Error{"caps.dialects_if: expected JSON pointers"};
+    }
+    read.dialects_if.emplace_back(dialect.GetString(), pointer.GetString());
+  }
+  return read;
 }
 
 Result<std::unique_ptr<ProviderInstance>> ProviderInstance::open(const Libraries& libraries,
@@ -194,6 +205,14 @@ Result<std::unique_ptr<ProviderInstance>> ProviderInstance::open(const Libraries
   if (!caps) return std::move(caps).error();
   if (const std::string wrong = configuration_fault(*found.kind, config_json); !wrong.empty()) {
     return Error{"provider \"" + instance_id + "\": " + wrong};
+  }
+
+  rapidjson::Document config;
+  config.Parse(config_json.data(), config_json.size());
+  for (auto& [dialect, pointer] : caps->dialects_if) {
+    const rapidjson::Value* const said =
+        config.HasParseError() ? nullptr : rapidjson::Pointer(pointer.c_str()).Get(config);
+    if (said != nullptr && said->IsTrue()) caps->dialects.push_back(dialect);
   }
 
   std::unique_ptr<ProviderInstance> instance(new ProviderInstance);

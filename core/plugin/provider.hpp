@@ -46,6 +46,8 @@ class OperationSink {
 // Facts of a provider kind, parsed from its caps.
 struct ProviderCaps {
   std::vector<std::string> tasks, dialects;
+  // Dialects that an instance takes where its configuration says true at this JSON pointer.
+  std::vector<std::pair<std::string, std::string>> dialects_if;
   bool has_task(std::string_view task) const;
   bool takes_dialect(std::string_view dialect) const;
 };

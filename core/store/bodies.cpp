@@ -19,6 +19,9 @@ constexpr const char* kMigrations[] = {R"sql(
   CREATE INDEX bodies_by_record ON bodies (record_id);
   CREATE INDEX bodies_by_key ON bodies (key_id);
   CREATE INDEX bodies_by_time ON bodies (at_unix_s, size);
+)sql",
+                                       R"sql(
+  ALTER TABLE bodies ADD COLUMN account_id TEXT NOT NULL DEFAULT '';
 )sql"};
 
 constexpr std::int64_t kRemovedAtOnce = 500;
@@ -51,10 +54,11 @@ Result<void> Bodies::insert(const BodyRow& row) {
   const auto answer = sealer->seal(row.answer, about("answer", row.record_id));
   if (!answer) return answer.error();
   const auto insert = database_->prepare(
-      "INSERT INTO bodies (at_unix_s, size, key_id, record_id, cut, request, answer)"
-      " VALUES (?, ?, ?, ?, ?, ?, ?)");
+      "INSERT INTO bodies (at_unix_s, size, key_id, record_id, cut, request, answer, account_id)"
+      " VALUES (?, ?, ?, ?, ?, ?, ?, ?)");
   insert->bind(row.at_unix_s).bind(request->size() + answer->size()).bind(row.key_id);
   insert->bind(row.record_id).bind(row.cut).bind_blob(*request).bind_blob(*answer);
+  insert->bind(row.account_id);
   return insert->run();
 }
 
@@ -71,23 +75,49 @@ Result<std::optional<BodyRow>> Bodies::find(const std::string& record_id,
                                             const std::string& key_id) {
   const auto held = database_->lock();
   const auto select = database_->prepare(
-      "SELECT at_unix_s, cut, request, answer FROM bodies WHERE record_id = ? AND key_id = ?"
-      " ORDER BY seq DESC LIMIT 1");
-  const auto row = select->bind(record_id).bind(key_id).step();
+      "SELECT key_id, at_unix_s, cut, request, answer, account_id FROM bodies"
+      " WHERE record_id = ? AND key_id = ? AND account_id = '' ORDER BY seq DESC LIMIT 1");
+  return open_row(select->bind(record_id).bind(key_id), record_id);
+}
+
+Result<std::optional<BodyRow>> Bodies::find_response(const std::string& id,
+                                                     const std::string& account_id) {
+  const auto held = database_->lock();
+  const auto select = database_->prepare(
+      "SELECT key_id, at_unix_s, cut, request, answer, account_id FROM bodies"
+      " WHERE record_id = ? AND account_id = ? AND account_id <> '' ORDER BY seq DESC LIMIT 1");
+  return open_row(select->bind(id).bind(account_id), id);
+}
+
+Result<bool> Bodies::forget_response(const std::string& id, const std::string& account_id) {
+  const auto held = database_->lock();
+  const auto remove = database_->prepare(
+      "DELETE FROM bodies WHERE record_id = ? AND account_id = ? AND account_id <> ''");
+  if (auto removed = remove->bind(id).bind(account_id).run(); !removed) return removed.error();
+  return database_->changed() > 0;
+}
+
+Result<std::optional<BodyRow>> Bodies::open_row(Statement& select, const std::string& record_id) {
+  const auto row = select.step();
   if (!row) return row.error();
   if (!*row) return std::optional<BodyRow>();
-  const auto sealer = sealer_of(secret_, key_id);
+  BodyRow found;
+  found.record_id = record_id;
+  found.key_id = select.text(0);
+  found.at_unix_s = static_cast<std::uint64_t>(select.number(1));
+  found.cut = select.number(2) != 0;
+  found.account_id = select.text(5);
+  const auto sealer = sealer_of(secret_, found.key_id);
   if (!sealer) return sealer.error();
-  auto request = sealer->open(select->blob(2), about("request", record_id));
-  auto answer = sealer->open(select->blob(3), about("answer", record_id));
+  auto request = sealer->open(select.blob(3), about("request", record_id));
+  auto answer = sealer->open(select.blob(4), about("answer", record_id));
   if (!request || !answer) {
     return database_->error(
         "the bodies of " + record_id +
         " can't be opened: they are damaged, or were kept under another pepper");
   }
-  BodyRow found{record_id, key_id, std::move(*request), std::move(*answer)};
-  found.at_unix_s = static_cast<std::uint64_t>(select->number(0));
-  found.cut = select->number(1) != 0;
+  found.request = std::move(*request);
+  found.answer = std::move(*answer);
   return std::optional<BodyRow>(std::move(found));
 }
 

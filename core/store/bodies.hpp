@@ -1,5 +1,6 @@
-// What requests and their answers said, of keys that have it kept: sealed, in a file of its own,
-// until it is too old, its key is gone, or there is too much of it.
+// What requests and their answers said, of keys that have it kept, and the responses that these
+// stored: sealed, in a file of its own, until it is too old, its key is gone, or there is too much
+// of it.
 #pragma once
 
 #include <chrono>
@@ -21,6 +22,9 @@ struct BodyRow {
   std::string record_id, key_id, request, answer;
   std::uint64_t at_unix_s = 0;
   bool cut = false;  // one of them was longer than what is kept
+  // Of a stored response, whose id is then `record_id`: who may ask for it. `request` is what it
+  // was asked with, `answer` the response. Empty: a record's bodies, for operators.
+  std::string account_id;
 };
 
 struct BodyLimits {
@@ -41,6 +45,10 @@ class Bodies {
   Result<void> write(std::span<const BodyRow> rows);  // all or none
   // The newest of this record and key.
   Result<std::optional<BodyRow>> find(const std::string& record_id, const std::string& key_id);
+  // A stored response of this account, and its end; false: there is none.
+  Result<std::optional<BodyRow>> find_response(const std::string& id,
+                                               const std::string& account_id);
+  Result<bool> forget_response(const std::string& id, const std::string& account_id);
 
   // Removes what is older than it may be, and the oldest while there is too much.
   Result<void> tidy(const BodyLimits& limits, std::uint64_t now_unix_s);
@@ -52,6 +60,7 @@ class Bodies {
   Bodies(std::unique_ptr<Database> database, Secret secret)
       : database_(std::move(database)), secret_(std::move(secret)) {}
   Result<void> insert(const BodyRow& row);
+  Result<std::optional<BodyRow>> open_row(Statement& select, const std::string& record_id);
 
   std::unique_ptr<Database> database_;
   Secret secret_;

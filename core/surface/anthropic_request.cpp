@@ -7,6 +7,7 @@
 #include "core/base/base64.hpp"
 #include "core/surface/carried.hpp"
 #include "core/surface/openai_error.hpp"
+#include "core/surface/request_members.hpp"
 
 namespace switchyard::surface {
 
@@ -14,12 +15,6 @@ namespace json = swy::json;
 using swy::Place;
 
 namespace {
-
-struct MemberRule {
-  std::string_view name, types;  // of json::type_of(); 'b' stands for a boolean
-  const char* expected;
-  bool required = false;
-};
 
 constexpr MemberRule kRules[] = {
     {"model", "s", "a string", true},
@@ -37,15 +32,6 @@ constexpr MemberRule kRules[] = {
     {"top_p", "n", "a number"},
     {"top_k", "n", "an integer"},
 };
-
-bool any_of(std::string_view text, std::initializer_list<std::string_view> names) {
-  return std::find(names.begin(), names.end(), text) != names.end();
-}
-
-char kind_of(std::string_view value) {
-  const char type = json::type_of(value);
-  return type == 't' || type == 'f' ? 'b' : type;
-}
 
 // One block of a message's content.
 struct Block {
@@ -167,7 +153,7 @@ bool Translation::check() {
     const Place place{nullptr, rule.name};
     if (json::is_null(given)) {
       if (rule.required && !(count_ && rule.name == "max_tokens")) refuse(place, "Field required");
-    } else if (rule.types.find(kind_of(given)) == std::string_view::npos) {
+    } else if (!rule.allows(given)) {
       refuse(place, std::string("Input should be ") + rule.expected);
     }
   }
@@ -587,6 +573,9 @@ void Translation::write_choice() {
   if (!has("tool_choice")) return;
   const Place place{nullptr, "tool_choice"};
   const std::string_view choice = value("tool_choice");
+  if (!has("tools") || value("tools") == "[]") {
+    return refuse(place, "tool_choice may only be specified while providing tools");
+  }
   const std::string_view type = json::inside(json::find(choice, "type"));
   if (type == "auto" || type == "none") {
     json_.key("tool_choice").text(type);

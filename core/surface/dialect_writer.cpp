@@ -20,9 +20,9 @@ void DialectWriter::delta(std::string_view json, bool content) {
 }
 
 void DialectWriter::whole(std::string_view json) {
-  if (native_) return send_whole(json);
+  if (native_) return put_whole(json);
   body_.clear();
-  if (answer_->whole(json, body_)) return send_whole(body_);
+  if (answer_->whole(json, body_)) return put_whole(body_);
   exchange::Failure failure;
   failure.status = 502;
   failure.type = "upstream_error";
@@ -32,9 +32,25 @@ void DialectWriter::whole(std::string_view json) {
   fail(failure);
 }
 
+void DialectWriter::put_whole(std::string_view json) {
+  if (store_) to_store_ = json;
+  send_whole(json);
+}
+
 void DialectWriter::end_stream(const observe::Usage& usage) {
   answer_->end(usage, events_);
+  if (store_) to_store_ = answer_->stored();
   finish_stream();
+}
+
+net::Task<bool> DialectWriter::flush() {
+  if (!to_store_.empty()) {
+    std::string response = std::move(to_store_);
+    to_store_.clear();
+    co_await store_(std::move(response));
+  }
+  const bool listening = co_await HttpWriter::flush();
+  co_return listening;
 }
 
 void DialectWriter::discard() {

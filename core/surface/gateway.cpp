@@ -133,8 +133,7 @@ void Gateway::finish(Call& call) {
 
 void Gateway::begin_keeping(Call& call) const {
   const config::Records& records = call.snapshot().config->records;
-  const bool kept = call.key != nullptr && call.key->stores_bodies && records.enabled;
-  if (!kept || body_keeper_ == nullptr) return;
+  if (!stores_bodies(call)) return;
   call.answer = std::make_unique<std::string>();
   call.http.copy_answer(*call.answer, records.body_size_max);
 }
@@ -390,11 +389,14 @@ Task<bool> Gateway::take_form(Call& call, const Endpoint& endpoint, std::string_
   co_return true;
 }
 
+std::uint64_t Gateway::body_bytes_max(const Call& call) {
+  if (call.key != nullptr && call.key->body_bytes_max > 0) return call.key->body_bytes_max;
+  return call.snapshot().config->limits.body_bytes_max;
+}
+
 Task<bool> Gateway::read_text(Call& call, std::string_view& text) {
   observe::Record& record = *call.record;
-  std::uint64_t bytes_max = call.snapshot().config->limits.body_bytes_max;
-  if (call.key != nullptr && call.key->body_bytes_max > 0) bytes_max = call.key->body_bytes_max;
-
+  const std::uint64_t bytes_max = body_bytes_max(call);
   const auto body = co_await call.http.read_body(bytes_max);
   record.body_ns = mono_ns();
   if (body) {

@@ -16,6 +16,7 @@
 #include "core/exchange/exchange.hpp"
 #include "core/net/server.hpp"
 #include "core/observe/record.hpp"
+#include "core/store/bodies.hpp"
 #include "core/store/store.hpp"
 #include "core/surface/redeem.hpp"
 #include "core/surface/webhooks.hpp"
@@ -38,6 +39,7 @@ class Overload;              // overload.hpp
 enum class SelfServiceKind;  // self_service.hpp
 class Repeats;               // repeats.hpp
 class Surface;               // surface.hpp
+struct StoredTurn;           // stored_responses.hpp
 struct VideoCall;            // videos.hpp
 
 // What a worker publishes to its loops, at once and as a whole.
@@ -92,7 +94,22 @@ class Gateway : public net::HttpHandler {
   net::Task<> serve_realtime(Call& call);
   net::Task<> serve_self(Call& call, SelfServiceKind kind);
   net::Task<> serve_surface(Call& call, const Surface& surface);
-  net::Task<> serve_canonical(Call& call, const Surface& surface, const Ask& ask);
+  net::Task<> serve_canonical(Call& call, const Surface& surface, Ask ask);
+  static std::uint64_t body_bytes_max(const Call& call);
+  // gateway_responses.cpp: what of a key's requests is stored, and what becomes of it.
+  bool stores_bodies(const Call& call) const;
+  net::Task<> serve_stored(Call& call);
+  // Puts what a request goes on with before it: `text` is then that of `turn`. False: it was
+  // refused.
+  net::Task<bool> take_stored(Call& call, const Ask& ask, JsonIndex& given, std::string_view& text,
+                              std::unique_ptr<StoredTurn>& turn);
+  net::Task<> store_response(Call& call, const StoredTurn& turn, std::string response);
+  // False: the store failed, which was said.
+  net::Task<bool> find_response(Call& call, const std::string& id,
+                                std::optional<store::BodyRow>& row);
+  net::Task<> forget_response(Call& call, const std::string& id);
+  static void keep_native(const Call& call, const Surface& surface, const Canonical& canonical,
+                          routing::Route& route);
   static void keep_counting(const Call& call, const Surface& surface, const Canonical& canonical,
                             routing::Route& route);
   net::Task<> list_models(Call& call, const Surface& surface, const Ask& ask);

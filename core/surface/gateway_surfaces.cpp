@@ -8,6 +8,7 @@
 #include "core/surface/endpoints.hpp"
 #include "core/surface/gateway_call.hpp"
 #include "core/surface/openai_error.hpp"
+#include "core/surface/stored_responses.hpp"
 #include "core/surface/surface.hpp"
 
 namespace switchyard::surface {
@@ -75,8 +76,8 @@ Task<> Gateway::serve_surface(Call& call, const Surface& surface) {
     }
   }
 
-  if (ask.what == Ask::What::kNotStored) {
-    co_await refuse(call, surface.not_stored());
+  if (ask.what == Ask::What::kStored) {
+    co_await serve_stored(call);
   } else if (ask.what == Ask::What::kModels || ask.what == Ask::What::kModel) {
     co_await list_models(call, surface, ask);
   } else {
@@ -84,13 +85,21 @@ Task<> Gateway::serve_surface(Call& call, const Surface& surface) {
   }
 }
 
-// Only those that count by themselves, and in the client's own dialect.
-void Gateway::keep_counting(const Call& call, const Surface& surface, const Canonical& canonical,
-                            routing::Route& route) {
+// Only those that take the client's own dialect.
+void Gateway::keep_native(const Call& call, const Surface& surface, const Canonical& canonical,
+                          routing::Route& route) {
   std::erase_if(route.targets, [&](const routing::Target& target) {
     const auto& instance = call.snapshot().providers[target.provider].instance;
-    return canonical.foreign || !instance || !instance->caps().has_task(kCountTask) ||
-           !instance->caps().takes_dialect(surface.dialect());
+    return canonical.foreign || !instance || !instance->caps().takes_dialect(surface.dialect());
+  });
+}
+
+// Only those that count by themselves, and in that dialect.
+void Gateway::keep_counting(const Call& call, const Surface& surface, const Canonical& canonical,
+                            routing::Route& route) {
+  keep_native(call, surface, canonical, route);
+  std::erase_if(route.targets, [&](const routing::Target& target) {
+    return !call.snapshot().providers[target.provider].instance->caps().has_task(kCountTask);
   });
 }
 
@@ -113,7 +122,7 @@ Task<> Gateway::list_models(Call& call, const Surface& surface, const Ask& ask) 
   co_await answer(call, 200, std::move(body));
 }
 
-Task<> Gateway::serve_canonical(Call& call, const Surface& surface, const Ask& ask) {
+Task<> Gateway::serve_canonical(Call& call, const Surface& surface, Ask ask) {
   observe::Record& record = *call.record;
   std::string_view text;
   const bool read = co_await read_text(call, text);
@@ -125,6 +134,13 @@ Task<> Gateway::serve_canonical(Call& call, const Surface& surface, const Ask& a
   if (twice) {
     co_await refuse(call, std::move(*twice));
     co_return;
+  }
+
+  std::unique_ptr<StoredTurn> turn;
+  if (surface.stores()) {
+    const bool taken = co_await take_stored(call, ask, given, text, turn);
+    if (!taken) co_return;
+    if (turn) ask.stored = &turn->as;
   }
 
   Canonical canonical;
@@ -160,6 +176,13 @@ Task<> Gateway::serve_canonical(Call& call, const Surface& surface, const Ask& a
   if (unroutable) {
     co_await refuse(call, std::move(*unroutable));
     co_return;
+  }
+  if (canonical.only_native) {
+    keep_native(call, surface, canonical, route);
+    if (route.targets.empty()) {
+      co_await refuse(call, std::move(*canonical.only_native));
+      co_return;
+    }
   }
   const bool counts = ask.what == Ask::What::kCount;
   if (counts) keep_counting(call, surface, canonical, route);
@@ -209,6 +232,12 @@ Task<> Gateway::serve_canonical(Call& call, const Surface& surface, const Ask& a
   }
   DialectWriter writer(context_.loop, call.http, call.headers, canonical.stream, surface,
                        std::move(canonical.answer), record.id);
+  if (turn && !turn->as.id.empty()) {
+    auto store = [this, &call, &turn](std::string response) {
+      return store_response(call, *turn, std::move(response));
+    };
+    writer.store_with(std::move(store));
+  }
   std::optional<Gauge> open;
   if (canonical.stream) open.emplace(context_.metrics.open_streams);
   co_await exchange::run(context_, call.snapshot(), request, writer);

@@ -5,6 +5,7 @@
 
 #include "core/surface/carried.hpp"
 #include "core/surface/openai_error.hpp"
+#include "core/surface/request_members.hpp"
 
 namespace switchyard::surface {
 
@@ -12,10 +13,6 @@ namespace json = swy::json;
 using swy::Place;
 
 namespace {
-
-bool any_of(std::string_view text, std::initializer_list<std::string_view> names) {
-  return std::find(names.begin(), names.end(), text) != names.end();
-}
 
 char lowered(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; }
 
@@ -49,14 +46,6 @@ std::string_view field(std::string_view object, std::string_view camel) {
 std::string_view string_of(std::string_view object, std::string_view camel) {
   const std::string_view value = field(object, camel);
   return json::type_of(value) == 's' ? value : std::string_view();
-}
-
-// A path as Google's errors have it: contents[0].parts[1].text.
-std::string path_of(const Place& place) {
-  std::string out = place.up == nullptr ? std::string() : path_of(*place.up);
-  if (place.index >= 0) return out + "[" + std::to_string(place.index) + "]";
-  if (!out.empty() && !place.name.empty()) out += '.';
-  return out + std::string(place.name);
 }
 
 std::string in_lower_case(std::string_view text) {

@@ -55,6 +55,7 @@ void ResponsesAnswer::reset() {
   sequence_ = 0;
   items_.clear();
   finish_.clear();
+  stored_.clear();
 }
 
 // ---- events ----
@@ -72,7 +73,20 @@ void ResponsesAnswer::begin_at(std::string& out, std::string_view type, std::siz
 
 void ResponsesAnswer::native(std::string_view piece, std::string& out) {
   native_ = true;
-  out.append("event: ").append(json::inside(json::find(piece, "type")));
+  const std::string_view type = json::inside(json::find(piece, "type"));
+  if (!stored_as_.empty() && (type == "response.completed" || type == "response.incomplete")) {
+    stored_ = json::find(piece, "response");
+  }
+  // Where the stream breaks off, its last events follow these.
+  const auto number = json::to_integer(json::find(piece, "sequence_number"));
+  if (number) sequence_ = static_cast<std::uint64_t>(*number) + 1;
+  if (type == "response.created") {
+    const std::string_view response = json::find(piece, "response");
+    id_ = json::inside(json::find(response, "id"));
+    model_ = json::inside(json::find(response, "model"));
+    created_ = json::find(response, "created_at");
+  }
+  out.append("event: ").append(type);
   out.append("\ndata: ").append(piece).append("\n\n");
 }
 
@@ -80,14 +94,18 @@ void ResponsesAnswer::delta(std::string_view text, std::string& out) {
   if (!chunk_.read(text)) return;
   if (!started_) {
     started_ = true;
-    id_ = mended(chunk_.id);
-    model_ = mended(chunk_.model);
-    if (!chunk_.created.empty()) created_ = chunk_.created;
+    take_identity();
     put_response("response.created", "in_progress", "null", out);
     put_response("response.in_progress", "in_progress", "null", out);
   }
   counts_.read(chunk_.usage);
   if (const ChatChoice* const choice = chunk_.first()) take(*choice, out);
+}
+
+void ResponsesAnswer::take_identity() {
+  id_ = stored_as_.empty() ? "resp_" + mended(chunk_.id) : stored_as_;
+  model_ = mended(chunk_.model);
+  if (!chunk_.created.empty()) created_ = chunk_.created;
 }
 
 void ResponsesAnswer::take(const ChatChoice& choice, std::string& out) {
@@ -120,6 +138,7 @@ void ResponsesAnswer::end(const observe::Usage& usage, std::string& out) {
   for (std::size_t i = 0; i < items_.size(); ++i) close_item(i, out);
   const std::string_view status = final_status();
   put_response("response." + std::string(status), status, "null", out);
+  if (!stored_as_.empty()) write_response(stored_, status, "null");
 }
 
 void ResponsesAnswer::fail(const exchange::Failure& failure, std::string& out) {
@@ -147,7 +166,7 @@ std::string ResponsesAnswer::id_of(std::size_t at) const {
                    : item.kind == Kind::kReasoning ? "rs_"
                    : item.custom                   ? "ctc_"
                                                    : "fc_";
-  return id + id_ + "_" + std::to_string(at);
+  return id + id_.substr(id_.find('_') + 1) + "_" + std::to_string(at);
 }
 
 std::string ResponsesAnswer::text_part_of(const Item& item) {
@@ -459,7 +478,7 @@ void ResponsesAnswer::add_call(std::string_view entry, std::string& out) {
 void ResponsesAnswer::write_response(std::string& out, std::string_view status,
                                      std::string_view error) const {
   const bool over = status != "in_progress";
-  out += R"({"id":"resp_)" + id_ + R"(","object":"response","created_at":)" + created_;
+  out += R"({"id":")" + id_ + R"(","object":"response","created_at":)" + created_;
   put_inside(out, "status", status);
   put_raw(out, "error", error);
   put_raw(out, "incomplete_details",
@@ -493,9 +512,7 @@ bool ResponsesAnswer::whole(std::string_view answer, std::string& out) {
   const ChatChoice* choice = nullptr;
   if (!chunk_.read(answer) || (choice = chunk_.first()) == nullptr) return false;
   silent_ = true;
-  id_ = mended(chunk_.id);
-  model_ = mended(chunk_.model);
-  if (!chunk_.created.empty()) created_ = chunk_.created;
+  take_identity();
   counts_.read(chunk_.usage);
   take(*choice, out);
   for (std::size_t i = 0; i < items_.size(); ++i) close_item(i, out);

@@ -16,13 +16,16 @@ namespace switchyard::surface {
 class ResponsesAnswer : public Answer {
  public:
   // echo: members of the answer that repeat the request, each with a comma behind it.
-  explicit ResponsesAnswer(std::string echo) : echo_(std::move(echo)) {}
+  // stored_as: the id by which the answer is stored; empty: it is not.
+  explicit ResponsesAnswer(std::string echo, std::string stored_as = {})
+      : echo_(std::move(echo)), stored_as_(std::move(stored_as)) {}
 
   void delta(std::string_view chunk, std::string& out) override;
   void native(std::string_view piece, std::string& out) override;
   void end(const observe::Usage& usage, std::string& out) override;
   void fail(const exchange::Failure& failure, std::string& out) override;
   bool whole(std::string_view answer, std::string& out) override;
+  std::string_view stored() const override { return stored_; }
   void reset() override;
 
  private:
@@ -68,11 +71,13 @@ class ResponsesAnswer : public Answer {
   static std::string refusal_part_of(const Item& item);
   static std::string sealed_of(const Item& item);
   void write_response(std::string& out, std::string_view status, std::string_view error) const;
+  void take_identity();
   void put_response(std::string_view type, std::string_view status, std::string_view error,
                     std::string& out);
   std::string_view final_status() const;
 
-  const std::string echo_;
+  const std::string echo_, stored_as_;
+  std::string stored_;
   ChatChunk chunk_;
   ChatCounts counts_;
   std::string id_, model_, created_ = "0";

@@ -2,9 +2,11 @@
 
 #include <algorithm>
 #include <unordered_map>
+#include <unordered_set>
 
 #include "core/surface/carried.hpp"
 #include "core/surface/openai_error.hpp"
+#include "core/surface/request_members.hpp"
 
 namespace switchyard::surface {
 
@@ -12,11 +14,6 @@ namespace json = swy::json;
 using swy::Place;
 
 namespace {
-
-struct MemberRule {
-  std::string_view name, types;  // of json::type_of(); 'b' stands for a boolean
-  const char* expected;
-};
 
 constexpr MemberRule kRules[] = {
     {"model", "s", "a string"},
@@ -44,23 +41,6 @@ constexpr std::string_view kSame[] = {"temperature",          "top_p",       "pa
                                       "safety_identifier",    "user",        "prompt_cache_key",
                                       "prompt_cache_options", "service_tier"};
 
-bool any_of(std::string_view text, std::initializer_list<std::string_view> names) {
-  return std::find(names.begin(), names.end(), text) != names.end();
-}
-
-char kind_of(std::string_view value) {
-  const char type = json::type_of(value);
-  return type == 't' || type == 'f' ? 'b' : type;
-}
-
-// A path as OpenAI's errors have it: input[0].content.
-std::string path_of(const Place& place) {
-  std::string out = place.up == nullptr ? std::string() : path_of(*place.up);
-  if (place.index >= 0) return out + "[" + std::to_string(place.index) + "]";
-  if (!out.empty() && !place.name.empty()) out += '.';
-  return out + std::string(place.name);
-}
-
 std::string_view string_of(std::string_view object, std::string_view name) {
   const std::string_view value = json::find(object, name);
   return json::type_of(value) == 's' ? value : std::string_view();
@@ -68,22 +48,25 @@ std::string_view string_of(std::string_view object, std::string_view name) {
 
 class Translation {
  public:
-  Translation(const JsonIndex& body, Canonical& to, std::string& echo)
-      : body_(body), to_(to), echo_(echo), json_(to.body) {}
+  Translation(const JsonIndex& body, const StoredAs* stored, Canonical& to, std::string& echo)
+      : body_(body), stored_(stored), to_(to), echo_(echo), json_(to.body) {}
 
   void write();
 
  private:
+  bool is_stored() const { return stored_ != nullptr && !stored_->id.empty(); }
   std::string_view value(std::string_view name) const {
     const swy_member* const member = body_.find(name);
     return member == nullptr ? std::string_view() : body_.value(*member);
   }
   bool has(std::string_view name) const { return !json::is_null(value(name)); }
   void refuse(const Place& place, std::string_view code, std::string message);
+  // The same where no provider of the dialect serves the request.
+  void keep_native(const Place& place, std::string message);
   void missing(const Place& place);
   void invalid(const Place& place, std::string_view expected);
   bool check();
-  void refuse_stored();
+  void refuse_unoffered();
   void note_rest();
   void write_echo();
 
@@ -107,6 +90,7 @@ class Translation {
   void write_include();
 
   const JsonIndex& body_;
+  const StoredAs* const stored_;
   Canonical& to_;
   std::string& echo_;
   json::Writer json_;
@@ -114,6 +98,7 @@ class Translation {
   std::string turn_content_, turn_calls_, turn_details_, turn_reasoning_;
   bool turn_open_ = false;
   std::unordered_map<std::string, std::string> extras_;  // of calls, by their ids
+  std::unordered_set<std::string> calls_;                // the ids of all
   std::string web_search_;                               // options, or empty
 };
 
@@ -121,6 +106,11 @@ void Translation::refuse(const Place& place, std::string_view code, std::string 
   if (!to_.refusal) {
     to_.refusal = bad_request(400, std::string(code), std::move(message), path_of(place));
   }
+}
+
+void Translation::keep_native(const Place& place, std::string message) {
+  if (to_.only_native) return;
+  to_.only_native = bad_request(400, "unsupported_parameter", std::move(message), path_of(place));
 }
 
 void Translation::missing(const Place& place) {
@@ -137,26 +127,38 @@ bool Translation::check() {
   for (const MemberRule& rule : kRules) {
     const std::string_view given = value(rule.name);
     if (json::is_null(given)) continue;
-    if (rule.types.find(kind_of(given)) == std::string_view::npos) {
+    if (!rule.allows(given)) {
       refuse(Place{nullptr, rule.name}, "invalid_type",
              "Invalid type for '" + std::string(rule.name) + "': expected " + rule.expected + ".");
     }
   }
   for (const std::string_view name : {"model", "input"}) {
-    if (!has(name)) missing(Place{nullptr, name});
+    const bool none = !has(name) || (value(name) == "[]" && !has("instructions"));
+    if (none) missing(Place{nullptr, name});
   }
-  refuse_stored();
+  for (const std::string_view name : {"max_output_tokens", "top_logprobs"}) {
+    const std::int64_t least = name == "max_output_tokens" ? 1 : 0;
+    if (!has(name) || json::to_integer(value(name)).value_or(-1) >= least) continue;
+    invalid(Place{nullptr, name}, "an integer of " + std::to_string(least) + " or more");
+  }
+  refuse_unoffered();
   return !to_.refusal;
 }
 
-void Translation::refuse_stored() {
-  for (const std::string_view name : {"previous_response_id", "conversation"}) {
-    if (has(name) && !to_.refusal) to_.refusal = not_stored(std::string(name));
+void Translation::refuse_unoffered() {
+  if (has("conversation")) {
+    refuse(Place{nullptr, "conversation"}, "unsupported_parameter",
+           "Unsupported parameter: 'conversation'. Go on from an answer with "
+           "'previous_response_id', or send the whole conversation in 'input'.");
   }
-  if (json::is_true(value("background")) && !to_.refusal) to_.refusal = not_stored("background");
+  if (json::is_true(value("background"))) {
+    refuse(Place{nullptr, "background"}, "unsupported_parameter",
+           "Unsupported parameter: 'background'. This gateway runs a response while its client "
+           "waits: leave 'background' out, and send 'stream': true where it takes long.");
+  }
   if (has("prompt")) {
-    refuse(
-        Place{nullptr, "prompt"}, "unsupported_parameter",
+    keep_native(
+        Place{nullptr, "prompt"},
         "Unsupported parameter: 'prompt'. Send the prompt's text in 'instructions' and 'input'.");
   }
 }
@@ -200,7 +202,7 @@ void Translation::note_rest() {
     if (!read && !nothing) to_.losses.add(name);
   }
   // It is the default, and asks for something only where it is said.
-  if (json::is_true(value("store"))) to_.losses.add("store");
+  if (json::is_true(value("store")) && !is_stored()) to_.losses.add("store");
 }
 
 void Translation::write_echo() {
@@ -222,10 +224,13 @@ void Translation::write_echo() {
   put("reasoning", R"({"effort":null,"summary":null})");
   put("text", R"({"format":{"type":"text"}})");
   put("service_tier", "\"default\"");
-  for (const std::string_view name : {"max_tool_calls", "previous_response_id"}) {
-    writer.key(name).null();
+  writer.key("max_tool_calls").null().key("previous_response_id");
+  if (stored_ != nullptr && !stored_->previous.empty()) {
+    writer.text(stored_->previous);
+  } else {
+    writer.null();
   }
-  writer.key("background").boolean(false).key("store").boolean(false);
+  writer.key("background").boolean(false).key("store").boolean(is_stored());
   writer.key("truncation").text("disabled");
   echo_ += ',';
 }
@@ -266,8 +271,9 @@ void Translation::take_item(std::string_view item, const Place& place) {
     return take_output(item, place);
   }
   if (type == "item_reference") {
-    if (!to_.refusal) to_.refusal = not_stored(path_of(place));
-    return;
+    return refuse(place, "unsupported_parameter",
+                  "Unsupported item: 'item_reference'. Send the item itself, or go on from an "
+                  "answer with 'previous_response_id'.");
   }
   to_.losses.add(place);
 }
@@ -315,6 +321,9 @@ void Translation::take_message(std::string_view item, const Place& place) {
 }
 
 void Translation::take_reasoning(std::string_view item) {
+  // Of a conversation that was stored here nobody knows who has the rest of it.
+  const bool bare = json::is_null(json::find(item, "encrypted_content"));
+  if (bare && stored_ != nullptr && !stored_->previous.empty()) to_.foreign = true;
   if (!turn_content_.empty() && turn_calls_.empty()) flush_turn();
   const std::string_view sealed = string_of(item, "encrypted_content");
   const auto own = carried(json::to_text(sealed).value_or(""));
@@ -359,6 +368,7 @@ void Translation::take_call(std::string_view item, const Place& place, bool cust
   if (id.empty()) return missing(Place{&place, "call_id"});
   if (name.empty()) return missing(Place{&place, "name"});
   turn_open_ = true;
+  calls_.insert(json::unescape(id));
   if (!turn_calls_.empty()) turn_calls_ += ',';
   json::Writer call(turn_calls_);
   call.open_object().key("id").raw(id).key("type").text(custom ? "custom" : "function");
@@ -373,6 +383,10 @@ void Translation::take_output(std::string_view item, const Place& place) {
   const std::string_view id = string_of(item, "call_id");
   const std::string_view output = json::find(item, "output");
   if (id.empty()) return missing(Place{&place, "call_id"});
+  if (!calls_.contains(json::unescape(id))) {
+    return refuse(Place{&place, "call_id"}, "invalid_value",
+                  "No call before it has the id '" + json::unescape(id) + "'.");
+  }
   flush_turn();
   json_.open_object().key("role").text("tool").key("tool_call_id").raw(id).key("content");
   const Place inner{&place, "output"};
@@ -506,9 +520,10 @@ void Translation::write_tool(std::string_view tool, const Place& place) {
   }
   const bool custom = type == "custom";
   if (type != "function" && !custom) {
-    return refuse(Place{&place, "type"}, "unsupported_parameter",
-                  "Unsupported tool: '" + std::string(type) +
-                      "'. This gateway passes on 'function', 'custom' and 'web_search'.");
+    return keep_native(Place{&place, "type"},
+                       "Unsupported tool: '" + std::string(type) +
+                           "'. The model that is asked takes 'function', 'custom' and "
+                           "'web_search'.");
   }
   if (string_of(tool, "name").empty()) return missing(Place{&place, "name"});
   json_.open_object().key("type").text(type).key(type).open_object();
@@ -545,6 +560,13 @@ void Translation::write_choice() {
   if (!has("tool_choice")) return;
   const Place place{nullptr, "tool_choice"};
   const std::string_view choice = value("tool_choice");
+  const bool forced = !any_of(json::inside(choice), {"auto", "none"});
+  // A stored prompt may have tools.
+  if (forced && !has("prompt") && (!has("tools") || value("tools") == "[]")) {
+    return refuse(
+        place, "invalid_value",
+        "Invalid value for 'tool_choice': a tool is only called where there are 'tools'.");
+  }
   if (json::type_of(choice) == 's') {
     if (!any_of(json::inside(choice), {"auto", "none", "required"})) {
       return invalid(place, "'auto', 'none', 'required' or an object");
@@ -641,17 +663,10 @@ void Translation::write_include() {
 
 }  // namespace
 
-Canonical from_responses(const JsonIndex& body, std::string& echo) {
+Canonical from_responses(const JsonIndex& body, const StoredAs* stored, std::string& echo) {
   Canonical canonical;
-  Translation(body, canonical, echo).write();
+  Translation(body, stored, canonical, echo).write();
   return canonical;
-}
-
-exchange::Failure not_stored(std::string param) {
-  return bad_request(400, "not_stored",
-                     "This gateway does not store responses. Send the whole conversation in "
-                     "'input', with the output items of earlier answers, and 'store': false.",
-                     std::move(param));
 }
 
 }  // namespace switchyard::surface

@@ -8,10 +8,8 @@
 namespace switchyard::surface {
 
 // `echo` gets the members of the answer that repeat the request, each with a comma behind it. The
-// answer is left out.
-Canonical from_responses(const JsonIndex& body, std::string& echo);
-
-// The refusal of what only a gateway that stores answers can do.
-exchange::Failure not_stored(std::string param);
+// answer is left out. `stored` may be null. What goes on with a stored response has its input
+// before it already, and no `previous_response_id`.
+Canonical from_responses(const JsonIndex& body, const StoredAs* stored, std::string& echo);
 
 }  // namespace switchyard::surface

@@ -4,6 +4,7 @@
 #include "core/surface/openai_error.hpp"
 #include "core/surface/responses_answer.hpp"
 #include "core/surface/responses_request.hpp"
+#include "core/surface/stored_responses.hpp"
 
 namespace switchyard::surface {
 namespace {
@@ -23,9 +24,9 @@ Ask ResponsesSurface::ask(const net::RequestHead& head) const {
     ask.what = Ask::What::kTask;
   } else if (head.path == "/v1/responses/input_tokens") {
     ask.what = Ask::What::kCount;
-  } else if (head.path != "/v1/responses/") {
-    ask.what = Ask::What::kNotStored;
-    ask.allowed = "GET, POST, DELETE";
+  } else if (const StoredCall call = read_stored_call(head); !call.allowed.empty()) {
+    ask.what = Ask::What::kStored;
+    ask.allowed = call.allowed;
   }
   return ask;
 }
@@ -34,14 +35,11 @@ std::string ResponsesSurface::key(const net::RequestHead& head) const {
   return std::string(bearer(head.find("authorization")));
 }
 
-exchange::Failure ResponsesSurface::not_stored() const {
-  return surface::not_stored("response_id");
-}
-
-Canonical ResponsesSurface::to_canonical(const Ask& /*ask*/, const JsonIndex& body) const {
+Canonical ResponsesSurface::to_canonical(const Ask& ask, const JsonIndex& body) const {
   std::string echo;
-  Canonical canonical = from_responses(body, echo);
-  canonical.answer = std::make_unique<ResponsesAnswer>(std::move(echo));
+  Canonical canonical = from_responses(body, ask.stored, echo);
+  const std::string id = ask.stored != nullptr ? ask.stored->id : std::string();
+  canonical.answer = std::make_unique<ResponsesAnswer>(std::move(echo), id);
   return canonical;
 }
 

@@ -1,5 +1,4 @@
-// OpenAI's Responses API. Nothing is stored: what needs that is refused, and said how to do
-// without.
+// OpenAI's Responses API. What keys have stored of it is gateway_responses.cpp's.
 #pragma once
 
 #include "core/surface/surface.hpp"
@@ -13,7 +12,7 @@ class ResponsesSurface : public Surface {
   Ask ask(const net::RequestHead& head) const override;
   std::string key(const net::RequestHead& head) const override;
   std::string_view key_hint() const override { return "Authorization: Bearer sy-..."; }
-  exchange::Failure not_stored() const override;
+  bool stores() const override { return true; }
   Canonical to_canonical(const Ask& ask, const JsonIndex& body) const override;
   std::string error(const exchange::Failure& failure, std::string_view request_id) const override;
   std::string token_count(std::uint64_t tokens) const override;

@@ -16,15 +16,21 @@
 
 namespace switchyard::surface {
 
+// How a response is to be stored, and what it goes on with.
+struct StoredAs {
+  std::string id;        // empty: it is not stored
+  std::string previous;  // the one that it goes on with; empty: none
+};
+
 // What the line and the head of a request ask for.
 struct Ask {
   enum class What {
-    kUnknown,    // no such path
-    kTask,       // an answer of a provider
-    kCount,      // how many tokens the body has
-    kModels,     // the list
-    kModel,      // one of it
-    kNotStored,  // what only a gateway that stores answers could give
+    kUnknown,  // no such path
+    kTask,     // an answer of a provider
+    kCount,    // how many tokens the body has
+    kModels,   // the list
+    kModel,    // one of it
+    kStored,   // about an answer that is stored
   };
   What what = What::kUnknown;
   std::string_view task;              // kTask, kCount: as providers know it
@@ -32,6 +38,7 @@ struct Ask {
   std::string model;                  // where the path names it
   bool stream = false;                // where the path or the query says so
   unsigned form = 0;                  // for the surface itself
+  const StoredAs* stored = nullptr;   // null: the answer is not, and goes on with nothing
 };
 
 // Canonical answers of one request in its dialect. No sockets and no clock.
@@ -48,6 +55,8 @@ class Answer {
   virtual void fail(const exchange::Failure& failure, std::string& out) = 0;
   // False: this is no answer.
   virtual bool whole(std::string_view answer, std::string& out) = 0;
+  // A stream's answer as one object, once it came to its end and where it is stored.
+  virtual std::string_view stored() const { return {}; }
   // What came so far is taken back.
   virtual void reset() = 0;
   virtual std::string_view stream_type() const { return "text/event-stream"; }
@@ -65,6 +74,8 @@ struct Canonical {
   // it.
   bool foreign = false;
   std::optional<exchange::Failure> refusal;
+  // Why only a provider of the dialect can serve it; the body is without what no other can be told.
+  std::optional<exchange::Failure> only_native;
   std::unique_ptr<Answer> answer;
 };
 
@@ -97,8 +108,8 @@ class Surface {
                              std::span<const ListedModel> /*models*/) const {
     return {};
   }
-  // What kNotStored is answered with.
-  virtual exchange::Failure not_stored() const { return {}; }
+  // Its answers may be stored, and gone on with by their ids.
+  virtual bool stores() const { return false; }
   virtual std::string token_count(std::uint64_t tokens) const = 0;
 };
 

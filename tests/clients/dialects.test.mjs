@@ -194,6 +194,22 @@ test("responses: a picture, and a structured answer", async () => {
   assert.deepEqual(JSON.parse(answer.output_text), { city: "Oslo" });
 });
 
+test("responses: stored, gone on with, listed and removed", async () => {
+  const storing = new OpenAI({ baseURL: `${url}/v1`, apiKey: process.env.STORING_KEY });
+  const body = { model: "up/book", input: "hello" };
+  const first = await storing.responses.create(body);
+  const again = await storing.responses.retrieve(first.id);
+  assert.deepEqual([again.id, again.output_text], [first.id, ANSWER]);
+  const stream = storing.responses.stream({ ...body, previous_response_id: first.id });
+  const second = await stream.finalResponse();
+  assert.equal(second.previous_response_id, first.id);
+  const roles = [];
+  for await (const item of storing.responses.inputItems.list(second.id, { limit: 2 })) roles.push(item.role);
+  assert.deepEqual(roles, ["user", "assistant", "user"]);
+  await storing.responses.delete(first.id);
+  await assert.rejects(storing.responses.retrieve(first.id), OpenAI.NotFoundError);
+});
+
 test("responses: errors, abort, and what would have to be stored", async () => {
   const create = (more) => openai.responses.create({ model: "up/book", input: "hello", ...more });
   await assert.rejects(create({ model: "nonesuch" }), OpenAI.NotFoundError);

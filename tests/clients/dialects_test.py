@@ -9,6 +9,7 @@ import openai
 
 URL = os.environ["GATEWAY_URL"]
 KEY = os.environ["GATEWAY_KEY"]
+STORING_KEY = os.environ["STORING_KEY"]
 ANSWER = "Hello from the upstream."
 PICTURE = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJ"
 SCHEMA = {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"],
@@ -139,6 +140,28 @@ class Responses(unittest.TestCase):
         self.assertEqual(caught.exception.param, "previous_response_id")
         with self.assertRaises(openai.BadRequestError):
             self.client.responses.retrieve("resp_1")
+
+    def test_stored_responses_over_two_turns_of_calls(self):
+        for model in MODELS:
+            with self.subTest(model=model), openai.OpenAI(base_url=URL + "/v1", api_key=STORING_KEY) as storing:
+                body = {"model": model, "reasoning": {"effort": "low", "summary": "auto"},
+                        "tools": [{"type": "function", "name": "weather", "parameters": SCHEMA, "strict": False}]}
+                first = storing.responses.create(input="The weather?", **body)
+                self.assertEqual(storing.responses.retrieve(first.id), first)
+                results = [{"type": "function_call_output", "call_id": item.call_id, "output": "rain"}
+                           for item in first.output if item.type == "function_call"]
+                with storing.responses.stream(input=results, previous_response_id=first.id, **body) as stream:
+                    second = stream.get_final_response()
+                self.assertIn("after 2 results", second.output_text)
+                items = list(storing.responses.input_items.list(second.id, order="asc", limit=2))
+                self.assertEqual(items[0].content[0].text, "The weather?")
+                self.assertEqual([item.call_id for item in items[-2:]], [result["call_id"] for result in results])
+                self.assertEqual(len({item.id for item in items}), len(items))
+                storing.responses.delete(first.id)
+                with self.assertRaises(openai.NotFoundError):
+                    storing.responses.retrieve(first.id)
+                with self.assertRaises(openai.BadRequestError):
+                    storing.responses.cancel(second.id)
 
 
 if __name__ == "__main__":

@@ -21,6 +21,7 @@ sys.path.insert(0, str(HERE.parent / "support"))
 sys.path.insert(0, str(HERE.parent / "integration"))
 
 from stage import Stage, UPSTREAM_KEY, provider  # noqa: E402
+import client  # noqa: E402
 import upstream  # noqa: E402
 import vendors  # noqa: E402
 import websocket  # noqa: E402
@@ -224,6 +225,13 @@ def check_upstream(stage):
     return faults
 
 
+def storing_key(stage):
+    """A key that has its responses stored."""
+    token = (pathlib.Path(stage.gateway.state) / "admin.token").read_text().strip()
+    fields = {"name": "storing", "stores_bodies": True}
+    return client.call(stage.gateway.admin_url, "POST", "/admin/v1/keys", fields, token).json()["key"]
+
+
 def run_sdk(commands, directory, aimock):
     vendor = upstream.Upstream()
     vendors.add(vendor)
@@ -248,7 +256,7 @@ def run_sdk(commands, directory, aimock):
     with Stage(providers=providers, up=up) as stage:
         stage.upstream.add("realtime", realtime)
         stage.upstream.add("book", book)
-        env = {**os.environ, "GATEWAY_URL": stage.url, "GATEWAY_KEY": stage.key,
+        env = {**os.environ, "GATEWAY_URL": stage.url, "GATEWAY_KEY": stage.key, "STORING_KEY": storing_key(stage),
                "WITH_AIMOCK": "1" if aimock else ""}
         env.pop("OPENAI_API_KEY", None)
         code = 0

@@ -68,7 +68,8 @@ class CohereBehindTheGateway(unittest.TestCase):
         self.assertEqual(json.loads(said["content"]), {"city": "Oslo"})
 
     def test_what_is_not_offered_is_refused_before_anything_is_sent(self):
-        answer = self.stage.chat("cohere/command-a", n=2)
+        answer = self.stage.chat("cohere/command-a", messages=[{"role": "user", "content": [
+            {"type": "input_audio", "input_audio": {"data": "UklGRg==", "format": "wav"}}]}])
         self.assertEqual((answer.status, answer.json()["error"]["code"]), (400, "not_offered"))
         self.assertEqual(self.cohere.requests, [])
 

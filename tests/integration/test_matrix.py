@@ -14,6 +14,7 @@ import vendors
 import vendors_signed
 from providers.azure import Azure, AzureClassic
 from providers.cohere import Cohere
+from providers.dashscope import DashScope
 from providers.deepseek import DeepSeek
 from providers.doubao import Doubao
 from providers.glm import Glm
@@ -31,6 +32,7 @@ from providers.spark import Spark
 from providers.stepfun import StepFun
 from providers.together import Together
 from providers.wenxin import Wenxin
+from providers.wenxinworkshop import API_KEY, WenxinWorkshop
 from upstream import Upstream
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
@@ -42,20 +44,21 @@ DIALECTS = {"openai": OpenAI, "azure": Azure, "azure-classic": AzureClassic, "gr
             "groq": Groq, "together": Together, "vllm": Vllm, "llamacpp": LlamaCpp, "ollama": Ollama}
 GROUPS = [("OpenAI, its hosts, and other vendors' APIs", ["openai", "azure", "azure-classic", "anthropic", "gemini",
                                                           "bedrock", "cohere", "mistral", "grok"]),
-          ("China", ["deepseek", "qwen", "doubao", "moonshot", "glm", "minimax", "wenxin", "spark", "hunyuan",
-                     "stepfun"]),
+          ("China", ["deepseek", "qwen", "dashscope", "doubao", "moonshot", "glm", "minimax", "wenxin",
+                     "wenxinworkshop", "spark", "hunyuan", "stepfun"]),
           ("Hosts of open models, and servers of one's own", ["openrouter", "groq", "together", "vllm", "llamacpp",
                                                               "ollama"])]
 PICTURE = "iVBORw0KGgo="  # a.png
 QUESTION = [{"role": "user", "content": "Say it as JSON."}]
-MARKS = {"same": "=", "form": "form", "weaker": "weaker", "dropped": "–", "refused": "no"}
+MARKS = {"same": "=", "form": "form", "weaker": "weaker", "dropped": "–", "calls": "calls", "refused": "no"}
 HEAD = """# What each provider takes
 
 Made by `tests/integration/test_matrix.py --write` from what it saw: each cell is a request that went through the gateway
 to an upstream that refuses what its vendor would refuse. `tests/matrix.json` holds what has to come out.
 
 `=` arrives as it was sent · `form` arrives in that API's own form · `weaker` arrives as less than was asked for, and the
-client is told · `–` left out, and the client is told · `no` refused, so that another target may serve.
+client is told · `–` left out, and the client is told · `calls` got by as many calls · `no` refused, so that another
+target may serve.
 """
 
 
@@ -82,6 +85,8 @@ class Cell:
         self.kind, self.body, self.lost = "same", {}, []
         if member in row.get("refused", []):
             self.kind = "refused"
+        elif member in row.get("calls", []):
+            self.kind, self.body = "calls", {pointer[1:].replace("/", "."): None}
         elif member in row.get("dropped", []):
             self.kind, self.lost = "dropped", [pointer]
             self.body = {pointer[1:].replace("/", "."): None}
@@ -105,7 +110,8 @@ class Matrix(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
         cls.families = {name: family() for name, family in DIALECTS.items()}
-        cls.families["cohere"] = Cohere()
+        cls.families["cohere"], cls.families["dashscope"] = Cohere(), DashScope()
+        cls.families["wenxinworkshop"] = WenxinWorkshop()
         cls.families["bedrock"] = vendors_signed.Bedrock()
         for family in cls.families.values():
             cls.addClassCleanup(family.close)
@@ -121,7 +127,11 @@ class Matrix(unittest.TestCase):
                   "origins": [cls.pictures.origin]}
         providers = {name: {"plugin": "openai", "dialect": name, "base_url": cls.families[name].url, **common}
                      for name in DIALECTS}
-        providers["cohere"] = {"plugin": "cohere", "base_url": cls.families["cohere"].url, **common}
+        for name in ("cohere", "dashscope"):
+            providers[name] = {"plugin": name, "base_url": cls.families[name].url, **common}
+        providers["wenxinworkshop"] = {
+            "plugin": "wenxinworkshop", "base_url": cls.families["wenxinworkshop"].url, **common,
+            "credentials": [{"key": "${TEST_UPSTREAM_KEY}", "parts": {"api_key": API_KEY}}]}
         providers["anthropic"] = {"plugin": "anthropic", "base_url": cls.vendor.origin + "/v1", **common}
         providers["gemini"] = {"plugin": "gemini", "base_url": cls.vendor.origin + "/v1beta", **common}
         providers["bedrock"] = {
@@ -150,7 +160,10 @@ class Matrix(unittest.TestCase):
             return None, ["a credential went to the pictures"]
         if answer.status != 200:
             return None, [f"{answer.status} {answer.text} {getattr(upstream, 'refused', '')}"]
-        faults = cell.faults(json.loads(upstream.requests[-1].body))
+        faults = [fault for request in upstream.requests for fault in cell.faults(json.loads(request.body))]
+        calls = cell.sent["n"] if cell.kind == "calls" else 1
+        if len(upstream.requests) != calls:
+            faults.append(f"{len(upstream.requests)} calls, expected {calls}")
         lost = [urllib.parse.unquote(each) for each in (answer.header("x-switchyard-dropped") or "").split(", ") if each]
         if lost != cell.lost:
             faults.append(f"lost: {lost}, expected {cell.lost}")
@@ -159,7 +172,7 @@ class Matrix(unittest.TestCase):
     def test_every_cell(self):
         self.assertEqual({name for _, names in GROUPS for name in names}, set(MATRIX["providers"]))
         for provider, row in MATRIX["providers"].items():
-            named = [*row.get("dropped", []), *row.get("refused", []), *row.get("forms", {})]
+            named = [*row.get("dropped", []), *row.get("refused", []), *row.get("calls", []), *row.get("forms", {})]
             self.assertEqual((sorted(set(named)), set(named) - set(MATRIX["members"])), (sorted(named), set()), provider)
             for member in MATRIX["members"]:
                 with self.subTest(provider, member=member):

@@ -133,7 +133,7 @@ class Providers(unittest.TestCase):
 
     def test_what_is_not_offered_is_refused_before_anything_is_sent(self):
         before = len(self.vendor.requests)
-        answer = self.stage.chat(MODELS["anthropic"], n=2)
+        answer = self.stage.chat(MODELS["anthropic"], modalities=["text", "audio"])
         self.assertEqual((answer.status, answer.json()["error"]["code"]), (400, "not_offered"))
         self.assertEqual(len(self.vendor.requests), before)
 

@@ -250,7 +250,7 @@ class Responses(Surfaces):
         self.assertEqual(last, whole)
 
     def test_what_would_have_to_be_stored_is_refused_with_advice(self):
-        cases = [self.ask(400, previous_response_id="resp_1"), self.ask(400, background=True),
+        cases = [self.ask(400, previous_response_id="resp_1"),
                  self.stage.call("GET", "/v1/responses/resp_1"),
                  self.stage.call("DELETE", "/v1/responses/resp_1"),
                  self.stage.call("POST", "/v1/responses/resp_1/cancel", {})]

@@ -4,8 +4,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
-#include <switchyard/chat_readers.hpp>
-#include <vector>
+#include <switchyard/lists.hpp>
 
 namespace cohere {
 
@@ -16,26 +15,23 @@ class Embeddings {
  public:
   explicit Embeddings(const swy::Request& request);
 
-  const std::optional<swy::Refusal>& refusal() const { return refusal_; }
+  const std::optional<swy::Refusal>& refusal() const { return texts_.refusal(); }
   const swy::Losses& losses() const { return losses_; }
   // The body of the next batch, good until the next call.
   const std::string& next_body();
   // Takes a batch's answer; false where it is none of one.
   bool take(std::string_view answer);
-  bool complete() const { return done_ == texts_.size(); }
-  std::string answer() const;
-  std::string usage() const;
+  bool complete() const { return texts_.complete(); }
+  std::string answer() const { return texts_.answer(); }
+  std::string usage() const { return texts_.usage(); }
 
  private:
   bool base64() const;
 
   const swy::Request request_;
+  swy::EmbeddingTexts texts_;
   swy::Losses losses_;
-  std::optional<swy::Refusal> refusal_;
-  std::vector<std::string_view> texts_;  // JSON strings
-  std::size_t done_ = 0, sent_ = 0;
-  std::string body_, data_;
-  std::int64_t tokens_ = 0;
+  std::string body_;
 };
 
 // The body for rerank; documents become strings.

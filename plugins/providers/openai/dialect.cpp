@@ -77,7 +77,7 @@ class Reader {
       } else if (name == "retry_after_headers") {
         dialect.retry_after_headers = strings(value, at);
       } else if (name != "description" && name != "base_url" && name != "key_env" &&
-                 name != "key_optional" && name != "balance") {
+                 name != "key_optional" && name != "balance" && name != "responses") {
         fault(at, "unknown member");
       }
     });

@@ -20,7 +20,9 @@ extern "C" {
  *   "tasks":    array of the tasks it does, named in CANONICAL.md section 2: "chat", "embeddings",
  *               "audio.transcriptions", "videos", "realtime", ...
  *   "dialects": array of the client dialects it takes natively, such as "openai"; "canonical" is
- *               always understood. */
+ *               always understood.
+ *   "dialects_if": object of dialects that an instance takes only where its configuration has true
+ *               at a JSON pointer: {"openai-responses": "/responses"}. May be absent. */
 
 /* An upload that the host holds; the plugin names ranges of it in gather lists. The body of a
  * request says where each stands: {"$blob": id}. Blob 0 is the body itself and is not listed. */

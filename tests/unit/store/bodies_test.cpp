@@ -46,6 +46,23 @@ TEST_CASE("store: bodies are found by record and key, and can't be read in their
   }
 }
 
+TEST_CASE("store: a stored response is its account's, and no record's bodies",
+          "[unit][store][bodies]") {
+  World world;
+  BodyRow stored = row("resp_1", "k1");
+  stored.account_id = "one";
+  REQUIRE(world.bodies->write(std::vector{stored, row("r1", "k1")}));
+  CHECK((*world.bodies->find_response("resp_1", "one"))->answer == "answered to resp_1");
+  CHECK_FALSE(*world.bodies->find_response("resp_1", "two"));
+  CHECK_FALSE(*world.bodies->find_response("r1", ""));
+  CHECK(world.request("resp_1", "k1").empty());
+  CHECK_FALSE(*world.bodies->forget_response("resp_1", "two"));
+  CHECK_FALSE(*world.bodies->forget_response("r1", ""));
+  CHECK(*world.bodies->forget_response("resp_1", "one"));
+  CHECK_FALSE(*world.bodies->find_response("resp_1", "one"));
+  CHECK(world.request("r1", "k1") == "asked by r1");
+}
+
 TEST_CASE("store: bodies that were kept under another pepper are not read",
           "[unit][store][bodies]") {
   World world;

@@ -130,16 +130,24 @@ TEST_CASE("surface: a Responses request that can't be is refused with the parame
       {R"({"model":"m","input":[{"role":"user","content":[{"type":"input_image"}]}]})",
        "input[0].content[0].image_url"},
       {R"({"model":"m","input":[{"type":"function_call","name":"f"}]})", "input[0].call_id"},
-      {R"({"model":"m","input":[{"type":"function_call_output","call_id":"a"}]})",
-       "input[0].output"},
+      {R"({"model":"m","input":[{"type":"function_call","call_id":"a","name":"f"},)"
+       R"({"type":"function_call_output","call_id":"a"}]})",
+       "input[1].output"},
       {R"({"model":"m","input":[{"type":"item_reference","id":"a"}]})", "input[0]"},
-      {R"({"model":"m","input":"a","previous_response_id":"resp_1"})", "previous_response_id"},
+      {R"({"model":"m","input":"a","previous_response_id":7})", "previous_response_id"},
       {R"({"model":"m","input":"a","conversation":"c"})", "conversation"},
       {R"({"model":"m","input":"a","background":true})", "background"},
       {R"({"model":"m","input":"a","prompt":{"id":"p"}})", "prompt"},
       {R"({"model":"m","input":"a","tools":[{"type":"file_search"}]})", "tools[0].type"},
       {R"({"model":"m","input":"a","tools":[{"type":"function"}]})", "tools[0].name"},
-      {R"({"model":"m","input":"a","tool_choice":"x"})", "tool_choice"},
+      {R"({"model":"m","input":"a","tools":[{"type":"function","name":"f"}],"tool_choice":"x"})",
+       "tool_choice"},
+      {R"({"model":"m","input":"a","tool_choice":"required"})", "tool_choice"},
+      {R"({"model":"m","input":[]})", "input"},
+      {R"({"model":"m","input":"a","max_output_tokens":0})", "max_output_tokens"},
+      {R"({"model":"m","input":"a","top_logprobs":1.5})", "top_logprobs"},
+      {R"({"model":"m","input":[{"type":"function_call_output","call_id":"a","output":"1"}]})",
+       "input[0].call_id"},
       {R"({"model":"m","input":"a","text":{"format":{"type":"x"}}})", "text.format.type"},
       {R"({"model":"m","input":"a","text":{"format":{"type":"json_schema","name":"n"}}})",
        "text.format.schema"},
@@ -147,12 +155,37 @@ TEST_CASE("surface: a Responses request that can't be is refused with the parame
   for (const auto& [body, param] : cases) {
     CAPTURE(body);
     const Canonical canonical = translate(body);
-    REQUIRE(canonical.refusal);
-    CHECK(canonical.refusal->status == 400);
-    CHECK(canonical.refusal->param == param);
+    const auto& refusal = canonical.refusal ? canonical.refusal : canonical.only_native;
+    REQUIRE(refusal);
+    CHECK(refusal->status == 400);
+    CHECK(refusal->param == param);
   }
-  CHECK(translate(R"({"model":"m","input":"a","previous_response_id":"resp_1"})")
-            .refusal->message.find("'store': false") != std::string::npos);
+}
+
+TEST_CASE("surface: a stored response tells its own id, and what it goes on with") {
+  JsonIndex index;
+  const std::string body = R"({"model":"m","input":"a","store":true})";
+  REQUIRE(index.scan(body));
+  const StoredAs stored{"resp_own", "resp_before"};
+  Ask ask;
+  ask.what = Ask::What::kTask;
+  ask.stored = &stored;
+  const Canonical canonical = kSurface.to_canonical(ask, index);
+  CHECK(canonical.losses.array() == "");
+  std::string out;
+  for (const char* id : {"a", "b"}) {
+    canonical.answer->delta(R"({"id":")" + std::string(id) +
+                                R"(","created":1,"model":"m","choices":[)"
+                                R"({"index":0,"delta":{"content":"Hi"},"finish_reason":"stop"}]})",
+                            out);
+  }
+  canonical.answer->end({7, 3, 0, 0, true}, out);
+  const std::string last = events_of(out).back().data;
+  CHECK(json::find(last, "response") == canonical.answer->stored());
+  CHECK(json::find_path(last, "response.id") == R"("resp_own")");
+  CHECK(json::find_path(last, "response.previous_response_id") == R"("resp_before")");
+  CHECK(json::find_path(last, "response.store") == "true");
+  CHECK(json::find_path(last, "response.output.0.id") == R"("msg_own_0")");
 }
 
 TEST_CASE("surface: what of a Responses request is not canonical is a loss") {
