@@ -122,6 +122,9 @@ std::string after(const AttemptPolicy& attempts) {
   add("first byte in ", attempts.first_byte);
   add("first token in ", attempts.first_token);
   add("whole in ", attempts.total);
+  if (attempts.hedge.percent > 0) {
+    text += ", hedged for " + std::to_string(attempts.hedge.percent) + " % of the cost";
+  }
   const bool same =
       attempts.attempts_max == usual.attempts_max && text.find(',') == std::string::npos;
   return same ? std::string() : text;

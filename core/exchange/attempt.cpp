@@ -126,6 +126,11 @@ void Attempt::time_out(const char* what) {
   abort();
 }
 
+void Attempt::outrun() {
+  outrun_ = true;
+  abort();
+}
+
 void Attempt::client_left() {
   // Before the request went out there is nothing to be charged for. What was begun once for all is
   // seen through, so that it is known.
@@ -505,7 +510,7 @@ Task<Attempt::Outcome> Attempt::run() {
 }
 
 Task<> Attempt::cancel() {
-  if (ended_ || timed_out_ != nullptr) co_return;
+  if (ended_ || outrun_ || timed_out_ != nullptr) co_return;
   connection_.reset();
   cancelling_ = true;
   Next next = step(SWY_EV_CANCEL);

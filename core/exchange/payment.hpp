@@ -29,10 +29,19 @@ class Payment {
   // Before an attempt: holds what it may come to at this target, beyond what is held already. The
   // fault where that can't be had; another target may be cheaper.
   std::optional<AttemptFault> reserve(const routing::Target& target);
+  // Of several attempts that run at once, all reserved for: the one whose answer is paid for.
+  void stand_for(const routing::Target& target) { target_ = &target; }
+  // What the request costs at a target, in percent of what it does at another, 100 at least;
+  // nothing where that is not known.
+  std::optional<std::uint32_t> cost_percent(const routing::Target& target,
+                                            const routing::Target& other) const;
   // While a stream runs: false where nobody pays for an answer of so many tokens.
   bool covers(std::uint64_t tokens_out) { return tokens_out <= tokens_held_ || extend(tokens_out); }
-  // What became of the attempt at the target that was reserved for last, and what it used.
-  void attempt_failed(const AttemptFault& fault, const observe::Usage& usage);
+  // What became of an attempt, and what it used.
+  void attempt_failed(const routing::Target& target, const AttemptFault& fault,
+                      const observe::Usage& usage);
+  // An attempt at which the request was sent was given up for another one.
+  void attempt_outrun(const routing::Target& target, const observe::Usage& usage);
   // Books charge and cost of an answer; before its last byte leaves. The first call counts.
   void settle(const observe::Usage& usage, const char* ended);
   // No answer came: what was held goes back, what attempts cost is booked.
@@ -47,7 +56,9 @@ class Payment {
   std::optional<Nano> worst_case(const routing::Target& target, std::uint64_t tokens_out);
   bool extend(std::uint64_t tokens_out);
   std::optional<AttemptFault> take(Nano amount);
-  void add_cost(const observe::Usage& usage, bool used, const char* outcome);
+  void add_cost(const routing::Target& target, const observe::Usage& usage, bool used,
+                const char* outcome);
+  std::optional<catalog::Rated> guessed_cost(const routing::Target& target) const;
   std::optional<Nano> charge_of(const observe::Usage& usage, const catalog::Quantities& quantities,
                                 account::Settlement& settlement);
   void fill_names(account::Settlement& settlement, const char* ended) const;

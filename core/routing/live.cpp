@@ -176,6 +176,7 @@ void Lane::judge(const Call& call, const Outcome& outcome, std::uint64_t now_ns)
   told.tok_out = outcome.tok_out;
   stats.add(told, now_ns);
   note_access(outcome, now_ns);
+  if (outcome.outrun) return judge_outrun(call, outcome, now_ns);
   if (outcome.cls == SWY_CLS_RATE_LIMIT || outcome.cls == SWY_CLS_AUTH ||
       outcome.cls == SWY_CLS_QUOTA) {
     return breaker.cancel(call.pass);  // the target is well, but takes nothing from us
@@ -198,6 +199,15 @@ void Lane::note_access(const Outcome& outcome, std::uint64_t now_ns) {
       } else {
         refused = access_->refuse(outcome.cls, now_ns + kRefusedNs, now_ns);
       }
+// Neither a success nor a failure, but at least as slow as it was when it was given up.
+void Lane::judge_outrun(const Call& call, const Outcome& outcome, std::uint64_t now_ns) {
+  stats.add_wait(outcome.ttft_us, now_ns);
+  Breaker::Result result;
+  result.took_us = outcome.ttft_us;
+  if (!breaker.is_slow(result)) return breaker.cancel(call.pass);
+  if (breaker.end(call.pass, result, now_ns)) log_change(now_ns);
+}
+
       break;
     case SWY_CLS_QUOTA:
       refused = access_->refuse(outcome.cls, now_ns + kQuotaNs, now_ns);

@@ -28,6 +28,8 @@ struct Outcome {
   std::uint32_t retry_after_ms = 0;
   // The client left, or its own deadline was over: it says nothing of the target.
   bool left = false;
+  // Another attempt beside it was first: it would have taken longer than ttft_us. `left` as well.
+  bool outrun = false;
 };
 
 // One credential of a provider at all its models. [any thread]
@@ -137,6 +139,7 @@ class Live {
     std::string provider, model;
     std::vector<std::shared_ptr<Access>> access;
     std::shared_ptr<Shared> shared;
+  void judge_outrun(const Call& call, const Outcome& outcome, std::uint64_t now_ns);
     config::UpstreamLimits limits;
     config::BreakerPolicy breaker;
     // Stands for many models that no list names: what is missing there says nothing.
