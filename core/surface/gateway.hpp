@@ -18,6 +18,7 @@
 #include "core/observe/record.hpp"
 #include "core/store/store.hpp"
 #include "core/surface/redeem.hpp"
+#include "core/surface/repeats.hpp"
 #include "core/surface/webhooks.hpp"
 
 namespace switchyard::observe {
@@ -36,7 +37,6 @@ struct Endpoint;             // endpoints.hpp
 struct Form;                 // form.hpp
 class Overload;              // overload.hpp
 enum class SelfServiceKind;  // self_service.hpp
-class Repeats;               // repeats.hpp
 class Surface;               // surface.hpp
 struct VideoCall;            // videos.hpp
 
@@ -151,6 +151,10 @@ class Gateway : public net::HttpHandler {
   void keep_bodies(const Call& call) const;
   std::string new_request_id();
 
+  // For those who ask for it again by its name.
+  void store_answer(const Call& call) const;
+  // What it was answered before.
+  net::Task<> answer_again(Call& call, const StoredAnswers::Answer& answer);
   exchange::LoopContext context_;
   net::asio::thread_pool& compute_;
   store::Store* store_;
