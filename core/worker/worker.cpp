@@ -636,7 +636,9 @@ void Worker::publish() {
     asio::post(runtime->loop.context(),
                [gateway = &runtime->gateway, shared] { gateway->publish(shared); });
   }
-  admin_state_->publish(snapshot_, loggers_, keys, prices_);
+  LoopRuntime& first = *loops_.front();
+  asio::post(first.loop.context(), [prober = &first.prober, shared] { prober->publish(shared); });
+  admin_state_->publish(snapshot_, loggers_, directory_->current(), prices_);
   admin_state_->publish_plugins(report_plugins(*libraries_));
 
   std::vector<ListenerSettings> settings;
