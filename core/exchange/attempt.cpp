@@ -675,6 +675,7 @@ Task<Attempt::Next> Attempt::run_session(Next next) {
   if (*fault_.code != '\0') {
     fault_.cls = next.fault.cls;
     fault_.message = next.fault.message;
+    fault_.bounded = true;
   }
   session_.reset();
   connection_.reset();
