@@ -270,6 +270,9 @@ std::string describe(const Config& config) {
     if (provider.breaker != BreakerPolicy()) {
       add_line(text, "  breaker", describe(provider.breaker));
     }
+    if (provider.probe.interval.count() > 0) {
+      add_line(text, "  probes", describe(provider.probe));
+    }
     if (!provider.headers.empty()) {
       add_line(text, "  headers", counted(provider.headers.size(), "field") + " added");
     }

@@ -112,6 +112,22 @@ class Lane {
 
   void learn(const LearnedLimits& said, std::uint64_t now_ns) { gate.learn(said, now_ns); }
 
+  // The gateway's own requests that were made to see how it fares.
+  class Probed {
+   public:
+    // Whether one is due, `interval_ns` after the last one began; it begins then.
+    bool begin(std::uint64_t now_ns, std::uint64_t interval_ns);
+    void end(bool ok, std::uint64_t now_unix_s);
+    // 0: there was none yet.
+    std::uint64_t at_unix_s() const { return at_unix_s_.load(std::memory_order_relaxed); }
+    bool ok() const { return ok_.load(std::memory_order_relaxed); }
+
+   private:
+    std::atomic<std::uint64_t> begun_ns_{0}, at_unix_s_{0};
+    std::atomic<bool> ok_{false};
+  };
+  Probed probed;
+
   const Access& access() const { return *access_; }
   // Of provider, credential and model: the same in every process.
   std::uint64_t id() const { return id_; }
@@ -123,6 +139,7 @@ class Lane {
  private:
   bool enter(std::uint64_t tokens, std::uint64_t now_ns);
   void judge(const Call& call, const Outcome& outcome, std::uint64_t now_ns);
+  void judge_outrun(const Call& call, const Outcome& outcome, std::uint64_t now_ns);
   void note_access(const Outcome& outcome, std::uint64_t now_ns);
   void log_change(std::uint64_t now_ns) const;
 
@@ -139,7 +156,6 @@ class Live {
     std::string provider, model;
     std::vector<std::shared_ptr<Access>> access;
     std::shared_ptr<Shared> shared;
-  void judge_outrun(const Call& call, const Outcome& outcome, std::uint64_t now_ns);
     config::UpstreamLimits limits;
     config::BreakerPolicy breaker;
     // Stands for many models that no list names: what is missing there says nothing.

@@ -59,6 +59,8 @@ class Gateway : public net::HttpHandler {
   // `store` holds the jobs; it is asked on the compute pool only.
   Gateway(exchange::LoopContext context, net::asio::thread_pool& compute, store::Store& store);
 
+  const exchange::LoopContext& context() const { return context_; }
+
   // Where key holders' questions are answered from; null, and such paths are not there.
   void set_self_service(account::SelfService* service) { self_service_ = service; }
 
@@ -149,12 +151,12 @@ class Gateway : public net::HttpHandler {
   // Has the answer copied where its key has bodies kept.
   void begin_keeping(Call& call) const;
   void keep_bodies(const Call& call) const;
-  std::string new_request_id();
-
   // For those who ask for it again by its name.
   void store_answer(const Call& call) const;
   // What it was answered before.
   net::Task<> answer_again(Call& call, const StoredAnswers::Answer& answer);
+  std::string new_request_id();
+
   exchange::LoopContext context_;
   net::asio::thread_pool& compute_;
   store::Store* store_;

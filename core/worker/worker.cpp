@@ -37,6 +37,7 @@
 #include "core/store/prices.hpp"
 #include "core/store/store.hpp"
 #include "core/surface/gateway.hpp"
+#include "core/surface/prober.hpp"
 #include "core/surface/repeats.hpp"
 #include "core/worker/acceptor.hpp"
 #include "core/worker/admin_backend.hpp"
@@ -68,6 +69,7 @@ struct LoopRuntime {
         pool(loop, resolver),
         gateway({loop, pool, metrics, &compute, &ledger, &ledger.add_loop(poster())}, compute,
                 store),
+        prober(gateway.context()),
         server(loop, gateway) {}
 
   std::function<void(std::function<void()>)> poster() {
@@ -78,6 +80,7 @@ struct LoopRuntime {
   observe::LoopMetrics& metrics;
   net::UpstreamPool pool;
   surface::Gateway gateway;
+  surface::Prober prober;
   net::HttpServer server;
   std::thread thread;
 };
@@ -1074,6 +1077,7 @@ void Worker::begin_drain(milliseconds deadline) {
       for (auto& runtime : loops_) {
         asio::post(runtime->loop.context(), [runtime = runtime.get()] {
           runtime->gateway.set_draining();
+          runtime->prober.stop();
           runtime->server.drain();
         });
       }
@@ -1099,7 +1103,9 @@ void Worker::poll_drain() {
 
 // A loop ends when its last connection has, so that no coroutine outlives what it uses.
 void stop_when_empty(LoopRuntime& runtime, std::shared_ptr<net::Timer> timer, unsigned tries) {
-  if (runtime.server.connections() == 0 || tries == 0) return runtime.loop.stop();
+  runtime.prober.stop();
+  const bool empty = runtime.server.connections() == 0 && runtime.prober.idle();
+  if (empty || tries == 0) return runtime.loop.stop();
   timer->expires_after(kDrainPoll);
   timer->async_wait(
       [&runtime, timer, tries](net::error_code) { stop_when_empty(runtime, timer, tries - 1); });
