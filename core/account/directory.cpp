@@ -127,7 +127,6 @@ class Shard {
 
   std::size_t enabled() const { return enabled_; }
 
- private:
   template <class Visit>
   void each(Visit visit) const {
     for (const DirectoryEntry& entry : slots_) {
@@ -135,6 +134,7 @@ class Shard {
     }
   }
 
+ private:
   std::vector<DirectoryEntry> slots_;  // a power of two of them
   std::size_t used_ = 0, enabled_ = 0;
 };
@@ -168,6 +168,19 @@ Found Directory::find(std::string_view text, std::uint64_t now_unix_s) const {
   } else if (!found.account->enabled()) {
     found.standing = Standing::kAccountDisabled;
   }
+  return found;
+}
+
+Found Directory::key(std::string_view id) const {
+  Found found;
+  const auto look = [&](const Shard& shard) {
+    shard.each([&](const DirectoryEntry& entry) {
+      if (entry.key->id == id) found.key = &*entry.key;
+    });
+  };
+  for (const auto& shard : shards_) look(*shard);
+  look(*configured_);
+  if (found.key != nullptr) found.account = accounts_->places[found.key->account].get();
   return found;
 }
 

@@ -91,6 +91,9 @@ class Directory {
 
   // The cost does not tell how close a guess was.
   Found find(std::string_view key, std::uint64_t now_unix_s) const;
+  // By its id, which takes as long as there are keys: for people who ask, not for requests. Its
+  // standing is not looked at; a null key: there is none.
+  Found key(std::string_view id) const;
   // nullptr: there is none.
   std::shared_ptr<const Account> account(const std::string& id) const;
   // Keys that are not disabled; of a key being rotated each form counts.

@@ -86,6 +86,7 @@ struct Provider {
   // Of one credential at one model, by the model's upstream name; "*": any other.
   std::map<std::string, UpstreamLimits> model_limits;
   BreakerPolicy breaker;
+  ProbePolicy probe;
   std::string region;                    // of its candidates that name none
   bool drain_on_disconnect = false;      // on_disconnect: cancel | drain
   std::optional<BalancePolicy> balance;  // what is left of the money at it is watched

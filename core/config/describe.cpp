@@ -122,6 +122,9 @@ std::string after(const AttemptPolicy& attempts) {
   add("first byte in ", attempts.first_byte);
   add("first token in ", attempts.first_token);
   add("whole in ", attempts.total);
+  if (attempts.hedge.percent > 0) {
+    text += ", hedged for " + std::to_string(attempts.hedge.percent) + " % of the cost";
+  }
   const bool same =
       attempts.attempts_max == usual.attempts_max && text.find(',') == std::string::npos;
   return same ? std::string() : text;
@@ -266,6 +269,9 @@ std::string describe(const Config& config) {
     }
     if (provider.breaker != BreakerPolicy()) {
       add_line(text, "  breaker", describe(provider.breaker));
+    }
+    if (provider.probe.interval.count() > 0) {
+      add_line(text, "  probes", describe(provider.probe));
     }
     if (!provider.headers.empty()) {
       add_line(text, "  headers", counted(provider.headers.size(), "field") + " added");

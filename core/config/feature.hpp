@@ -34,11 +34,18 @@ struct Fallback {
   std::vector<Candidate> to;  // in this order
 };
 
+// A second attempt beside a stream that is slow to begin.
+struct HedgePolicy {
+  std::uint32_t percent = 0;  // of what a target's attempts cost, at most; 0: there is none
+  std::chrono::milliseconds after_min{100};  // none begins sooner
+};
+
 // How attempts are made. A time of 0 leaves it to the provider's own.
 struct AttemptPolicy {
   std::uint32_t attempts_max = 3;
   std::uint32_t retry_budget_percent = 20;  // of requests
   std::chrono::milliseconds first_byte{0}, first_token{0}, total{0};
+  HedgePolicy hedge;
 };
 
 // Candidates come by priority and then as written. Without a strategy they are tried in this order.

@@ -266,6 +266,9 @@ class Reader {
     if (const Json* breaker = member(value, "breaker")) {
       provider.breaker = read_breaker(*breaker, child(pointer, "breaker"), faults_);
     }
+    if (const Json* probe = member(value, "probe")) {
+      provider.probe = read_probe(*probe, child(pointer, "probe"), provider.models, faults_);
+    }
     if (const Json* limits = member(value, "limits")) {
       provider.limits = read_upstream_limits(*limits);
     }

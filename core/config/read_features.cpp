@@ -318,6 +318,10 @@ class FeatureReader {
       read_number(*retry, "attempts_max", attempts.attempts_max);
       read_number(*retry, "budget_percent", attempts.retry_budget_percent);
     }
+    if (const Json* hedge = object_member(value, "hedge")) {
+      read_number(*hedge, "percent", attempts.hedge.percent);
+      read_duration(*hedge, "after_min", child(pointer, "hedge"), attempts.hedge.after_min);
+    }
   }
 
   void read_duration(const Json& value, std::string_view name, const std::string& pointer,

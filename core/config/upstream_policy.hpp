@@ -3,6 +3,8 @@
 
 #include <chrono>
 #include <cstdint>
+#include <string>
+#include <vector>
 
 namespace switchyard::config {
 
@@ -29,6 +31,14 @@ struct BreakerPolicy {
   std::chrono::milliseconds ramp{20'000};  // from a tenth of its calls to all of them
 
   bool operator==(const BreakerPolicy&) const = default;
+};
+
+// Small requests of the gateway's own that tell whether a target is well again.
+struct ProbePolicy {
+  std::chrono::milliseconds interval{0};  // between two at one credential; 0: none is made
+  std::vector<std::string> models;        // upstream names
+  std::string request;                    // a chat request's body, without its model
+  bool quiet = false;                     // also where nothing was asked for a minute
 };
 
 }  // namespace switchyard::config

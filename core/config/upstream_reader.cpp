@@ -1,5 +1,7 @@
 #include "core/config/upstream_reader.hpp"
 
+#include <algorithm>
+
 #include "core/config/address.hpp"
 
 namespace switchyard::config {
@@ -60,6 +62,50 @@ BreakerPolicy read_breaker(const Json& value, const std::string& pointer, Faults
   take_time("ramp", policy.ramp);
   if (policy.cool_down_max < policy.cool_down) policy.cool_down_max = policy.cool_down;
   return policy;
+}
+
+ProbePolicy read_probe(const Json& value, const std::string& pointer,
+                       const std::vector<std::string>& models, Faults& faults) {
+  constexpr std::chrono::seconds kIntervalMin{1};
+  ProbePolicy policy;
+  policy.interval = std::chrono::seconds(30);
+  policy.request = R"({"messages":[{"role":"user","content":"ping"}],"max_tokens":16})";
+  take(value, "quiet", policy.quiet);
+  if (const Json* interval = member(value, "interval"); interval && interval->IsString()) {
+    const auto parsed = parse_duration(text_of(*interval));
+    if (parsed && *parsed >= kIntervalMin) {
+      policy.interval = *parsed;
+    } else {
+      faults.push_back({child(pointer, "interval"), "expected 1s to 30 days"});
+    }
+  }
+  if (const Json* request = member(value, "request"); request && request->IsObject()) {
+    policy.request = to_json(*request);
+  }
+  const Json* named = member(value, "models");
+  if (named == nullptr || !named->IsArray()) return policy;
+  for (rapidjson::SizeType i = 0; i < named->Size(); ++i) {
+    if (!(*named)[i].IsString()) continue;
+    const std::string model(text_of((*named)[i]));
+    const bool served =
+        models.empty() || std::any_of(models.begin(), models.end(),
+                                      [&](auto& each) { return each == "*" || each == model; });
+    if (!served) {
+      faults.push_back({child(child(pointer, "models"), i),
+                        '"' + model + "\" is none of the provider's \"models\""});
+    }
+    policy.models.push_back(model);
+  }
+  return policy;
+}
+
+std::string describe(const ProbePolicy& policy) {
+  std::string text = "each " + seconds(policy.interval) + " while unwell";
+  if (policy.quiet) text += " or quiet";
+  for (std::size_t i = 0; i < policy.models.size(); ++i) {
+    text += (i == 0 ? ": " : ", ") + policy.models[i];
+  }
+  return text;
 }
 
 std::string describe(const UpstreamLimits& limits) {

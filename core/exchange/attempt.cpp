@@ -155,6 +155,11 @@ void Attempt::time_out(const char* what) {
   abort();
 }
 
+void Attempt::outrun() {
+  outrun_ = true;
+  abort();
+}
+
 void Attempt::client_left() {
   if (choices_) return choices_->client_left();
   // Before the request went out there is nothing to be charged for. What was begun once for all is
@@ -545,7 +550,7 @@ Task<Attempt::Outcome> Attempt::run() {
 }
 
 Task<> Attempt::cancel() {
-  if (ended_ || timed_out_ != nullptr) co_return;
+  if (ended_ || outrun_ || timed_out_ != nullptr) co_return;
   connection_.reset();
   cancelling_ = true;
   Next next = step(SWY_EV_CANCEL);
@@ -710,6 +715,7 @@ Task<Attempt::Next> Attempt::run_session(Next next) {
   if (*fault_.code != '\0') {
     fault_.cls = next.fault.cls;
     fault_.message = next.fault.message;
+    fault_.bounded = true;
   }
   session_.reset();
   connection_.reset();

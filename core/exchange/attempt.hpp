@@ -44,6 +44,7 @@ class Attempt : public plugin::OperationSink {
   unsigned calls() const;
   // The upstream has worked for this request, as far as can be seen.
   bool delivered() const;
+  bool sent() const { return sent_; }
   // The answer ended early: nobody pays for more of it.
   bool exhausted() const;
   // Usage that the upstream reported, or estimated from what was relayed.
@@ -52,6 +53,8 @@ class Attempt : public plugin::OperationSink {
   // The client left: makes what is pending fail; or goes on reading for the usage report, within
   // bounds, where the provider is configured so. On the loop.
   void client_left();
+  // The same because another attempt at the request was first. There is no last request then.
+  void outrun();
   // The same because a time is over; `what` is static: "the request took longer than ...".
   void time_out(const char* what);
 
@@ -169,9 +172,10 @@ class Attempt : public plugin::OperationSink {
   std::uint64_t bytes_out_ = 0, content_pieces_ = 0;
   unsigned calls_ = 0;
   bool aborted_ = false, emitted_ = false, whole_ = false, raw_ = false, done_ = false;
-  bool sent_ = false;                // a request other than a token's went out
-  bool ended_ = false;               // the operation: only op_free may follow
-  bool cancelling_ = false;          // its last request is under way
+  bool sent_ = false;        // a request other than a token's went out
+  bool ended_ = false;       // the operation: only op_free may follow
+  bool cancelling_ = false;  // its last request is under way
+  bool outrun_ = false;
   const char* timed_out_ = nullptr;  // which time is over
   net::Timer* timer_ = nullptr;
   std::optional<net::Cancel> cancel_{std::in_place};  // of a connect

@@ -174,8 +174,8 @@ routing::Outcome Observation::end(const Attempt& attempt, bool ok, bool left,
   outcome.tok_in = usage.tok_in;
   outcome.tok_out = usage.tok_out;
   outcome.retry_after_ms = ok ? 0 : attempt.fault().retry_after_ms;
-  // Nor does it where nobody paid for more of the answer.
-  outcome.left = left || (!ok && attempt.fault().unpaid);
+  // Nor does it where nobody paid for more of the answer, or a session came to its bounds.
+  outcome.left = left || (!ok && (attempt.fault().unpaid || attempt.fault().bounded));
   if (!chosen_ || outcome.left) return outcome;
   swy_outcome told{};
   told.size = sizeof told;

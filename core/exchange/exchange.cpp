@@ -6,12 +6,36 @@
 #include "core/exchange/choice.hpp"
 #include "core/exchange/failure.hpp"
 #include "core/exchange/payment.hpp"
+#include "core/exchange/race.hpp"
 #include "core/exchange/usage.hpp"
 #include "core/net/await.hpp"
 #include "core/observe/log.hpp"
 #include "core/routing/attempts.hpp"
 
 namespace switchyard::exchange {
+
+std::chrono::milliseconds total_time(const Snapshot& snapshot, const Request& request,
+                                     const ProviderSlot& slot, std::uint64_t now_ns) {
+  // A stream may run for long; an answer that comes whole has its total time.
+  const auto total = request.stream ? snapshot.config->limits.stream_max
+                                    : timeouts_of(*slot.config, policy_of(request)).total;
+  if (request.deadline_ns == 0 || request.until_content) return total;
+  const std::uint64_t left_ns = request.deadline_ns > now_ns ? request.deadline_ns - now_ns : 0;
+  return std::min(total, std::chrono::milliseconds(left_ns / 1'000'000 + 1));
+}
+
+void note_made(observe::Record& record, const Snapshot& snapshot, const Made& made,
+               const char* outcome) {
+  const ProviderSlot& slot = snapshot.providers[made.target->provider];
+  if (!record.fallback_path.empty()) record.fallback_path += " > ";
+  record.fallback_path += slot.config->id + "/" + made.target->model;
+  const auto& all = slot.config->credentials;
+  if (all.size() > 1 && made.credential < all.size()) {
+    record.fallback_path += '#' + all[made.credential].name;
+  }
+  record.fallback_path += std::string(":") + outcome;
+}
+
 namespace {
 
 using net::Task;
@@ -56,29 +80,8 @@ std::uint64_t random_seed() {
   return seeds();
 }
 
-// How long an attempt may take as a whole.
-std::chrono::milliseconds total_time(const Snapshot& snapshot, const Request& request,
-                                     const ProviderSlot& slot, std::uint64_t now_ns) {
-  // A stream may run for long; an answer that comes whole has its total time.
-  const auto total = request.stream ? snapshot.config->limits.stream_max
-                                    : timeouts_of(*slot.config, policy_of(request)).total;
-  if (request.deadline_ns == 0 || request.until_content) return total;
-  const std::uint64_t left_ns = request.deadline_ns > now_ns ? request.deadline_ns - now_ns : 0;
-  return std::min(total, std::chrono::milliseconds(left_ns / 1'000'000 + 1));
-}
-
 bool is_past(std::uint64_t deadline_ns, std::uint64_t now_ns) {
   return deadline_ns != 0 && now_ns >= deadline_ns;
-}
-
-// "up/m:ok"; where the provider has several credentials also which: "up/m#eu-1:ok".
-void note_attempt(observe::Record& record, const ProviderSlot& slot, const routing::Target& target,
-                  std::uint32_t credential, const char* outcome) {
-  if (!record.fallback_path.empty()) record.fallback_path += " > ";
-  record.fallback_path += slot.config->id + "/" + target.model;
-  const auto& all = slot.config->credentials;
-  if (all.size() > 1 && credential < all.size()) record.fallback_path += '#' + all[credential].name;
-  record.fallback_path += std::string(":") + outcome;
 }
 
 // Those that were not asked although they stood before one that is.
@@ -86,8 +89,7 @@ void note_passed(observe::Record& record, const Snapshot& snapshot, const routin
                  routing::Attempts& attempts) {
   for (const auto& [target, why] : attempts.take_passed()) {
     const routing::Target& each = route.targets[target];
-    note_attempt(record, snapshot.providers[each.provider], each, kNoCredential,
-                 routing::barred_name(why));
+    note_made(record, snapshot, {&each, kNoCredential}, routing::barred_name(why));
   }
 }
 
@@ -131,6 +133,7 @@ Task<> run(LoopContext& context, const Snapshot& snapshot, const Request& reques
            ClientWriter& writer) {
   observe::Record& record = *request.record;
   const bool chosen = choose(request);
+  const config::HedgePolicy* const hedge = hedge_policy(request);
   const std::vector<routing::Target>& targets = request.route->targets;
   record.planned_ns = mono_ns();
   record.route_reason = request.route->reason;
@@ -159,26 +162,35 @@ Task<> run(LoopContext& context, const Snapshot& snapshot, const Request& reques
     if (auto unpaid = payment.reserve(target)) {
       last = std::move(*unpaid);
       told = {last.cls, 0, true};
-      note_attempt(record, slot, target, step->credential, last.code);
+      note_made(record, snapshot, {&target, step->credential}, last.code);
       continue;
     }
     if (request.explain) writer.explained(explanation(request, snapshot, target));
     const std::uint64_t begun_ns = mono_ns();
-    Attempt attempt(context, snapshot, request, target, step->credential, attempts.lane(), writer,
-                    payment);
-    const Observation observation(request, target, chosen && target.on == routing::kOnAny,
-                                  begun_ns);
-    net::Deadline total(context.loop, [&attempt] {
-      attempt.time_out("the request took longer than its total time");
-    });
+    std::unique_ptr<Race> race;  // where a second attempt may run beside it
+    if (hedge != nullptr) {
+      race = std::make_unique<Race>(context, snapshot, request, *hedge, attempts, writer, payment);
+    }
+    Attempt first(context, snapshot, request, target, step->credential, attempts.lane(),
+                  race ? race->first_writer() : writer, payment);
+    const Observation first_seen(request, target, chosen && target.on == routing::kOnAny, begun_ns);
+    net::Deadline total(
+        context.loop, [&first] { first.time_out("the request took longer than its total time"); });
     total.expires_after(total_time(snapshot, request, slot, begun_ns));
-    writer.on_gone([&attempt] { attempt.client_left(); });
-    Attempt::Outcome outcome = co_await attempt.run();
-    if (attempt.lacks_choices()) {
-      outcome = co_await attempt.run_choices(snapshot, step->credential);
+    writer.on_gone([&first] { first.client_left(); });
+    Made made{&target, step->credential, &first, &first_seen};
+    Attempt::Outcome outcome{};
+    if (race) {
+      outcome = co_await race->run(made);
+    } else {
+      outcome = co_await first.run();
+    }
+    if (first.lacks_choices()) {
+      outcome = co_await first.run_choices(snapshot, step->credential);
     }
     writer.on_gone(nullptr);
     total.disarm();
+    const Attempt& attempt = *made.attempt;
     record.attempts += attempt.calls();
 
     if (outcome == Attempt::Outcome::kClientGone) {
@@ -186,7 +198,7 @@ Task<> run(LoopContext& context, const Snapshot& snapshot, const Request& reques
       if (attempt.delivered()) payment.settle(record.usage, "client_left");
       payment.release();
       const std::uint64_t left_ns = mono_ns();
-      attempts.done(observation.end(attempt, false, true, left_ns), left_ns);
+      attempts.done(made.observation->end(attempt, false, true, left_ns), left_ns);
       settle_gone(record, writer);
       co_return;
     }
@@ -194,9 +206,9 @@ Task<> run(LoopContext& context, const Snapshot& snapshot, const Request& reques
     const std::uint64_t ended_ns = mono_ns();
     const bool runs_on = request.until_content && writer.committed();
     const bool hurried = !ok && !runs_on && is_past(request.deadline_ns, ended_ns);
-    attempts.done(observation.end(attempt, ok, hurried, ended_ns), ended_ns);
+    attempts.done(made.observation->end(attempt, ok, hurried, ended_ns), ended_ns);
     if (ok) {
-      if (!record.fallback_path.empty()) note_attempt(record, slot, target, step->credential, "ok");
+      if (!record.fallback_path.empty()) note_made(record, snapshot, made, "ok");
       settle_ok(record, attempt);
       payment.settle(record.usage, attempt.exhausted() ? "balance_exhausted" : "completed");
       if (payment.must_wait()) co_await payment.durable();
@@ -209,13 +221,13 @@ Task<> run(LoopContext& context, const Snapshot& snapshot, const Request& reques
 
     last = attempt.fault();
     told = {last.cls, last.retry_after_ms, surely_not_begun(last)};
-    note_attempt(record, slot, target, step->credential, class_name(last.cls));
+    note_made(record, snapshot, made, class_name(last.cls));
     if (writer.committed()) {
       note_usage(record, attempt);
       payment.settle(record.usage, class_name(last.cls));
       break;
     }
-    payment.attempt_failed(last, attempt.usage());
+    payment.attempt_failed(*made.target, last, attempt.usage());
     writer.discard();
   }
   payment.release();

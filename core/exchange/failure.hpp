@@ -17,6 +17,7 @@ struct AttemptFault {
   std::string error_json;  // the upstream's own error object, or empty
   const char* code = "";   // set where the network failed: a stable code of ours
   bool unpaid = false;     // nobody pays for it: no upstream was asked
+  bool bounded = false;    // a bound of ours ended it, which says nothing of the target
   bool nothing_received = false;
   bool sent = false;  // a request went out, or may have
 };

@@ -202,8 +202,9 @@ bool Payment::extend(std::uint64_t tokens_out) {
   return true;
 }
 
-void Payment::add_cost(const observe::Usage& usage, bool used, const char* outcome) {
-  const catalog::Sold model = sold(*target_);
+void Payment::add_cost(const routing::Target& target, const observe::Usage& usage, bool used,
+                       const char* outcome) {
+  const catalog::Sold model = sold(target);
   Cost cost;
   cost.provider = model.provider;
   cost.model = model.model;
@@ -220,12 +221,38 @@ void Payment::add_cost(const observe::Usage& usage, bool used, const char* outco
   costs_.push_back(std::move(cost));
 }
 
-void Payment::attempt_failed(const AttemptFault& fault, const observe::Usage& usage) {
+void Payment::attempt_failed(const routing::Target& target, const AttemptFault& fault,
+                             const observe::Usage& usage) {
   if (payer_ == nullptr || !fault.sent) return;
   // Upstreams bill for what they answered, not for what they refused.
   for (const observe::Usage& part : parts_of(usage)) {
-    add_cost(part, part.reported || part.tok_out > 0, class_name(fault.cls));
+    add_cost(target, part, part.reported || part.tok_out > 0, class_name(fault.cls));
   }
+}
+
+void Payment::attempt_outrun(const routing::Target& target, const observe::Usage& usage) {
+  if (payer_ != nullptr) add_cost(target, usage, true, "outrun");
+}
+
+std::optional<catalog::Rated> Payment::guessed_cost(const routing::Target& target) const {
+  const TokensAsked asked = tokens_asked(request_);
+  catalog::Quantities guess{};
+  at(guess, Meter::kInput) = asked.prompt;
+  at(guess, Meter::kOutput) = asked.answer;
+  at(guess, Meter::kCall) = 1;
+  return request_.prices->book->rate(sold(target), guess, price_context(asked.prompt, nullptr));
+}
+
+std::optional<std::uint32_t> Payment::cost_percent(const routing::Target& target,
+                                                   const routing::Target& other) const {
+  if (payer_ == nullptr) return std::nullopt;
+  const auto one = guessed_cost(target), two = guessed_cost(other);
+  if (!one || !two || one->total < 0 || two->total <= 0) return std::nullopt;
+  const auto here = request_.prices->fx->exchange(one->total, one->currency, two->currency);
+  if (!here) return std::nullopt;
+  const double percent =
+      100.0 * static_cast<double>(here->amount) / static_cast<double>(two->total);
+  return static_cast<std::uint32_t>(std::clamp(percent, 100.0, 1e9));
 }
 
 std::optional<Nano> Payment::charge_of(const observe::Usage& usage,
@@ -290,7 +317,7 @@ void Payment::settle(const observe::Usage& usage, const char* ended) {
   catalog::Quantities quantities{};
   settlement.charge = 0;
   for (const observe::Usage& part : parts_of(usage)) {
-    add_cost(part, true, ended);
+    add_cost(*target_, part, true, ended);
     const catalog::Quantities used = billed(request_, part);
     for (std::size_t i = 0; i < used.size(); ++i) quantities[i] += used[i];
     const auto charge = charge_of(part, used, settlement);

@@ -32,12 +32,21 @@ class Payment {
   std::optional<AttemptFault> reserve(const routing::Target& target, std::uint64_t calls = 1);
   // What each of several calls used: they are rated one by one, and booked as one.
   void set_parts(std::vector<observe::Usage> parts) { parts_ = std::move(parts); }
+  // Of several attempts that run at once, all reserved for: the one whose answer is paid for.
+  void stand_for(const routing::Target& target) { target_ = &target; }
+  // What the request costs at a target, in percent of what it does at another, 100 at least;
+  // nothing where that is not known.
+  std::optional<std::uint32_t> cost_percent(const routing::Target& target,
+                                            const routing::Target& other) const;
   // While a stream runs: false where nobody pays for an answer of so many tokens.
   bool covers(std::uint64_t tokens_out) { return tokens_out <= tokens_held_ || extend(tokens_out); }
   // While a session runs: false where nobody pays for what it came to and a slice ahead of that.
   bool covers(const observe::Usage& so_far);
-  // What became of the attempt at the target that was reserved for last, and what it used.
-  void attempt_failed(const AttemptFault& fault, const observe::Usage& usage);
+  // What became of an attempt, and what it used.
+  void attempt_failed(const routing::Target& target, const AttemptFault& fault,
+                      const observe::Usage& usage);
+  // An attempt at which the request was sent was given up for another one.
+  void attempt_outrun(const routing::Target& target, const observe::Usage& usage);
   // Books charge and cost of an answer; before its last byte leaves. The first call counts.
   void settle(const observe::Usage& usage, const char* ended);
   // No answer came: what was held goes back, what attempts cost is booked.
@@ -55,10 +64,12 @@ class Payment {
                                std::uint64_t prompt) const;
   bool extend(std::uint64_t tokens_out);
   std::optional<AttemptFault> take(Nano amount);
-  void add_cost(const observe::Usage& usage, bool used, const char* outcome);
   std::span<const observe::Usage> parts_of(const observe::Usage& usage) const {
     return parts_.empty() ? std::span(&usage, 1) : std::span<const observe::Usage>(parts_);
   }
+  void add_cost(const routing::Target& target, const observe::Usage& usage, bool used,
+                const char* outcome);
+  std::optional<catalog::Rated> guessed_cost(const routing::Target& target) const;
   std::optional<Nano> charge_of(const observe::Usage& usage, const catalog::Quantities& quantities,
                                 account::Settlement& settlement);
   void fill_names(account::Settlement& settlement, const char* ended) const;

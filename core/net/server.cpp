@@ -351,7 +351,7 @@ void HttpExchange::start(unsigned status, std::string_view headers, std::uint64_
   finished_ = length == 0;
   length_left_ = length;
   append_status_line(status);
-  out_ += headers;
+  append_headers(headers);
   if (status != 204) {
     out_ += "content-length: ";
     append_number(out_, length);
@@ -369,9 +369,19 @@ void HttpExchange::start_stream(unsigned status, std::string_view headers) {
   chunked_ = head_.minor > 0;
   if (!chunked_) keep_alive_ = false;
   append_status_line(status);
-  out_ += headers;
+  append_headers(headers);
   if (chunked_) out_ += "transfer-encoding: chunked\r\n";
   end_head();
+}
+
+void HttpExchange::append_headers(std::string_view lines) {
+  out_ += lines;
+  if (copy_ == nullptr) return;
+  constexpr std::string_view kName = "content-type: ";
+  const std::size_t at = lines.starts_with(kName) ? 0 : lines.find("\r\ncontent-type: ");
+  if (at == std::string_view::npos) return copied_type_.clear();
+  lines.remove_prefix(at == 0 ? kName.size() : at + 2 + kName.size());
+  copied_type_ = lines.substr(0, lines.find('\r'));
 }
 
 void HttpExchange::end_head() {

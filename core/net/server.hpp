@@ -75,6 +75,8 @@ class HttpExchange {
     copy_ = &copy;
     copy_max_ = bytes_max + 1;
   }
+  // The content type of an answer that is copied, once its head is there.
+  const std::string& copied_type() const { return copied_type_; }
 
   bool started() const { return started_; }
   // The client closed or reset its connection, or does not read for too long.
@@ -121,6 +123,7 @@ class HttpExchange {
   // After the handler: true where the connection can take another request.
   Task<bool> finish_request();
   void append_status_line(unsigned status);
+  void append_headers(std::string_view lines);
   void copy(std::string_view bytes);
   void client_left();
   void clear_sent();
@@ -145,6 +148,7 @@ class HttpExchange {
 
   std::string* copy_ = nullptr;  // of the answer's body
   std::size_t copy_max_ = 0;
+  std::string copied_type_;
 
   std::string out_;
   std::string_view out_last_;

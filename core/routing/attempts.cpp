@@ -10,6 +10,8 @@ namespace {
 constexpr std::uint64_t kMsNs = 1'000'000;
 // A pause longer than this is better spent by the client, who is told how long.
 constexpr std::uint32_t kRetryAfterMaxMs = 5'000;
+// First tokens of the last minute that make a percentile.
+constexpr std::uint64_t kHedgeSamplesMin = 20;
 constexpr std::uint64_t kPauseNs = 200 * kMsNs, kPauseMaxNs = 5'000 * kMsNs;
 
 // The same target may do better after a pause.
@@ -231,9 +233,53 @@ void Attempts::done(const Outcome& outcome, std::uint64_t now_ns) {
 }
 
 void Attempts::give_up() {
-  if (!call_) return;
-  call_->lane->undo(*call_, now_ns_);
-  call_.reset();
+  for (std::optional<Lane::Call>* each : {&call_, &hedge_call_}) {
+    if (*each) (*each)->lane->undo(**each, now_ns_);
+    each->reset();
+  }
+}
+
+// ---- hedging ----
+
+std::optional<std::uint64_t> Attempts::slow_after_ns(std::uint64_t now_ns) const {
+  if (!call_) return std::nullopt;
+  const TargetStats::FirstToken seen = call_->lane->stats.first_token(now_ns);
+  if (seen.samples < kHedgeSamplesMin) return std::nullopt;
+  return std::uint64_t{seen.p95_us} * 1000;
+}
+
+std::optional<Attempts::Step> Attempts::hedge(std::uint32_t percent, const CostPercent& cost,
+                                              std::uint64_t now_ns) {
+  now_ns_ = now_ns;
+  if (!call_ || hedge_call_ || policy_.once || policy_.credential) return std::nullopt;
+  if (number_ >= std::min(policy_.attempts_max, kAttemptsMost)) return std::nullopt;
+  if (policy_.deadline_ns != 0 && now_ns >= policy_.deadline_ns) return std::nullopt;
+  const Lane::Call first = *call_;
+  const auto count = static_cast<std::uint32_t>(route_.targets.size());
+  for (std::uint32_t i = 0; i < count; ++i) {
+    if (route_.targets[i].on != kOnAny || tried(i)) continue;
+    const std::uint32_t costs = cost(i);
+    if (!first.lane->stats.may_hedge(percent, costs, now_ns)) continue;
+    call_.reset();
+    const auto step = take(i, false, false, now_ns);
+    hedge_call_ = std::exchange(call_, first);
+    if (!step) continue;
+    first.lane->stats.add_hedge(costs, now_ns);
+    return step;
+  }
+  return std::nullopt;
+}
+
+void Attempts::hedge_done(const Outcome& outcome, std::uint64_t now_ns) {
+  if (hedge_call_) hedge_call_->lane->end(*hedge_call_, outcome, now_ns);
+  hedge_call_.reset();
+  // The last one is who may be asked again.
+  std::swap(tried_[number_ - 1], tried_[number_ - 2]);
+}
+
+void Attempts::hedge_stands(const Outcome& outcome, std::uint64_t now_ns) {
+  done(outcome, now_ns);
+  call_ = std::exchange(hedge_call_, std::nullopt);
 }
 
 }  // namespace switchyard::routing

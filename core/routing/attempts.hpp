@@ -3,6 +3,7 @@
 
 #include <array>
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <span>
 #include <utility>
@@ -69,6 +70,20 @@ class Attempts {
   // That attempt was never made.
   void give_up();
 
+  // Hedging: a second attempt beside one that is slow to bring content.
+  // How long after its begin the attempt that runs is slow, by the 95th percentile of its own first
+  // tokens; nothing where too few were seen to tell.
+  std::optional<std::uint64_t> slow_after_ns(std::uint64_t now_ns) const;
+  // Another target that is ready, for an attempt beside the one that runs. What it may cost, in
+  // percent of the latter, is within `percent` of what that target's attempts cost.
+  using CostPercent = std::function<std::uint32_t(std::uint32_t target)>;
+  std::optional<Step> hedge(std::uint32_t percent, const CostPercent& cost, std::uint64_t now_ns);
+  // The attempt beside is over, the other one goes on.
+  void hedge_done(const Outcome& outcome, std::uint64_t now_ns);
+  // The other one is over; the attempt beside takes its place.
+  void hedge_stands(const Outcome& outcome, std::uint64_t now_ns);
+  Lane* hedge_lane() const { return hedge_call_ ? hedge_call_->lane : nullptr; }
+
   // Where next() found nobody at all: why, and for how long. kNot: the deadline is over.
   struct Nobody {
     Lane::Barred why = Lane::Barred::kNot;
@@ -109,7 +124,7 @@ class Attempts {
   std::uint64_t now_ns_ = 0;  // as next() was told last
   unsigned number_ = 0, retries_ = 0;
   std::array<Tried, kAttemptsMost> tried_{};  // the first number_ of them
-  std::optional<Lane::Call> call_;
+  std::optional<Lane::Call> call_, hedge_call_;
   std::vector<Passed> passed_;
   Nobody nobody_;
 };

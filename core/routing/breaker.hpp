@@ -48,6 +48,8 @@ class Breaker {
   Pass ask_anyway(std::uint64_t now_ns, std::uint32_t chance);
   // What came of it. True: the state is another for it.
   bool end(const Pass& pass, const Result& result, std::uint64_t now_ns);
+  // By the policy's word on what slow is.
+  bool is_slow(const Result& result) const;
   // It says nothing of the target: the fault was the request's own, or the client left.
   void cancel(const Pass& pass);
 
@@ -92,7 +94,6 @@ class Breaker {
   Sum sum(std::uint64_t now_ms) const;
   std::uint64_t slot_number(std::uint64_t now_ms) const;
   std::uint32_t ramp_share(const Word& word, std::uint64_t now_ms) const;
-  bool is_slow(const Result& result) const;
   std::uint64_t probes() const;
 
   const config::BreakerPolicy policy_;

@@ -90,6 +90,17 @@ bool Access::accept() {
 
 // ---- lanes ----
 
+bool Lane::Probed::begin(std::uint64_t now_ns, std::uint64_t interval_ns) {
+  std::uint64_t begun = begun_ns_.load(kRelaxed);
+  if (begun != 0 && now_ns < begun + interval_ns) return false;
+  return begun_ns_.compare_exchange_strong(begun, now_ns, kRelaxed);
+}
+
+void Lane::Probed::end(bool ok, std::uint64_t now_unix_s) {
+  ok_.store(ok, kRelaxed);
+  at_unix_s_.store(now_unix_s, kRelaxed);
+}
+
 Lane::Lane(const Live& live, std::shared_ptr<Access> access, const config::UpstreamLimits& limits,
            const config::BreakerPolicy& policy)
     : breaker(policy),
@@ -165,6 +176,7 @@ void Lane::undo(const Call& call, std::uint64_t now_ns) {
 void Lane::judge(const Call& call, const Outcome& outcome, std::uint64_t now_ns) {
   const bool ok = outcome.cls < 0;
   const bool missing = outcome.cls == SWY_CLS_NO_MODEL && live_.many();
+  if (outcome.outrun) return judge_outrun(call, outcome, now_ns);
   if (outcome.left || missing || (!ok && !is_target_fault(outcome.cls))) {
     return breaker.cancel(call.pass);
   }
@@ -184,6 +196,15 @@ void Lane::judge(const Call& call, const Outcome& outcome, std::uint64_t now_ns)
   result.failed = !ok;
   result.took_us = outcome.ttft_us > 0 ? outcome.ttft_us : outcome.latency_us;
   result.retry_after_ms = outcome.retry_after_ms;
+  if (breaker.end(call.pass, result, now_ns)) log_change(now_ns);
+}
+
+// Neither a success nor a failure, but at least as slow as it was when it was given up.
+void Lane::judge_outrun(const Call& call, const Outcome& outcome, std::uint64_t now_ns) {
+  stats.add_wait(outcome.ttft_us, now_ns);
+  Breaker::Result result;
+  result.took_us = outcome.ttft_us;
+  if (!breaker.is_slow(result)) return breaker.cancel(call.pass);
   if (breaker.end(call.pass, result, now_ns)) log_change(now_ns);
 }
 

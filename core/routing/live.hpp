@@ -28,6 +28,8 @@ struct Outcome {
   std::uint32_t retry_after_ms = 0;
   // The client left, or its own deadline was over: it says nothing of the target.
   bool left = false;
+  // Another attempt beside it was first: it would have taken longer than ttft_us. `left` as well.
+  bool outrun = false;
 };
 
 // One credential of a provider at all its models. [any thread]
@@ -110,6 +112,22 @@ class Lane {
 
   void learn(const LearnedLimits& said, std::uint64_t now_ns) { gate.learn(said, now_ns); }
 
+  // The gateway's own requests that were made to see how it fares.
+  class Probed {
+   public:
+    // Whether one is due, `interval_ns` after the last one began; it begins then.
+    bool begin(std::uint64_t now_ns, std::uint64_t interval_ns);
+    void end(bool ok, std::uint64_t now_unix_s);
+    // 0: there was none yet.
+    std::uint64_t at_unix_s() const { return at_unix_s_.load(std::memory_order_relaxed); }
+    bool ok() const { return ok_.load(std::memory_order_relaxed); }
+
+   private:
+    std::atomic<std::uint64_t> begun_ns_{0}, at_unix_s_{0};
+    std::atomic<bool> ok_{false};
+  };
+  Probed probed;
+
   const Access& access() const { return *access_; }
   // Of provider, credential and model: the same in every process.
   std::uint64_t id() const { return id_; }
@@ -121,6 +139,7 @@ class Lane {
  private:
   bool enter(std::uint64_t tokens, std::uint64_t now_ns);
   void judge(const Call& call, const Outcome& outcome, std::uint64_t now_ns);
+  void judge_outrun(const Call& call, const Outcome& outcome, std::uint64_t now_ns);
   void note_access(const Outcome& outcome, std::uint64_t now_ns);
   void log_change(std::uint64_t now_ns) const;
 

@@ -218,6 +218,12 @@ void Pipeline::plan(swy_rreq request, Route& route, const Pricing& pricing) cons
   decided->plan.fault = plan.fault;
   route.decided = std::move(decided);
   route.reason = reason(plan, considered);
+  // Who was refused by the host alone is a last resort, behind all others.
+  for (std::uint32_t i = 0; i < considered; ++i) {
+    const bool last = plan.excluded_by[i] == Plan::kHost;
+    const bool there = std::find(plan.order.begin(), plan.order.end(), i) != plan.order.end();
+    if (last && !there) plan.order.push_back(i);
+  }
   // In place: what stands where the next one belongs goes where that one stood.
   for (std::uint32_t i = 0; i < plan.order.size(); ++i) {
     std::uint32_t from = plan.order[i];

@@ -88,6 +88,7 @@ TargetStats::Slot& TargetStats::turn_to(std::uint64_t number) {
     slot.samples.store(0, kRelaxed);
     slot.failed.store(0, kRelaxed);
     slot.retries.store(0, kRelaxed);
+    slot.hedged_percent.store(0, kRelaxed);
     for (auto& count : slot.classes) count.store(0, kRelaxed);
     slot.tok_out.store(0, kRelaxed);
     slot.busy_us.store(0, kRelaxed);
@@ -136,6 +137,48 @@ bool TargetStats::may_retry(std::uint32_t percent, std::uint64_t now_ns) const {
   }
   const std::uint64_t others = samples > retries ? samples - retries : 0;  // samples have them all
   return retries < std::max(others * percent / 100, kRetriesLeast);
+}
+
+bool TargetStats::asked_lately(std::uint64_t now_ns) const {
+  const std::uint64_t now_slot = slot_of(now_ns);
+  return std::any_of(slots_.begin(), slots_.end(), [now_slot](const Slot& slot) {
+    return in_window(slot.number.load(kRelaxed), now_slot) && slot.samples.load(kRelaxed) > 0;
+  });
+}
+
+void TargetStats::add_hedge(std::uint32_t cost_percent, std::uint64_t now_ns) {
+  turn_to(slot_of(now_ns)).hedged_percent.fetch_add(cost_percent, kRelaxed);
+}
+
+bool TargetStats::may_hedge(std::uint32_t percent, std::uint32_t cost_percent,
+                            std::uint64_t now_ns) const {
+  const std::uint64_t now_slot = slot_of(now_ns);
+  std::uint64_t samples = 0, spent = cost_percent;
+  for (const Slot& slot : slots_) {
+    if (!in_window(slot.number.load(kRelaxed), now_slot)) continue;
+    samples += slot.samples.load(kRelaxed);
+    spent += slot.hedged_percent.load(kRelaxed);
+  }
+  return spent <= samples * percent;
+}
+
+void TargetStats::add_wait(std::uint32_t us, std::uint64_t now_ns) {
+  const std::uint64_t number = slot_of(now_ns);
+  Slot& slot = turn_to(number);
+  slot.samples.fetch_add(1, kRelaxed);
+  ttft_.add(us, number);
+  slot.ttft.add(us);
+}
+
+TargetStats::FirstToken TargetStats::first_token(std::uint64_t now_ns) const {
+  const std::uint64_t now_slot = slot_of(now_ns);
+  Times::Counts counts{};
+  for (const Slot& slot : slots_) {
+    if (in_window(slot.number.load(kRelaxed), now_slot)) slot.ttft.add_to(counts);
+  }
+  FirstToken seen{Times::p95_us(counts), 0};
+  for (const std::uint32_t count : counts) seen.samples += count;
+  return seen;
 }
 
 void TargetStats::Sum::add(const TargetStats& stats, std::uint64_t now_ns) {

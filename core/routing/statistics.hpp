@@ -33,6 +33,24 @@ class TargetStats {
   // any case; 0: none is. [any thread]
   bool may_retry(std::uint32_t percent, std::uint64_t now_ns) const;
 
+  // Calls made beside one that was slow to begin: what each may cost, in percent of a call here.
+  // [any thread]
+  void add_hedge(std::uint32_t cost_percent, std::uint64_t now_ns);
+  // Whether one of that cost is within so many percent of what the attempts cost. [any thread]
+  bool may_hedge(std::uint32_t percent, std::uint32_t cost_percent, std::uint64_t now_ns) const;
+  // An attempt that was given up after so long without a token: it would have taken longer.
+  // [any thread]
+  void add_wait(std::uint32_t us, std::uint64_t now_ns);
+
+  struct FirstToken {
+    std::uint32_t p95_us = 0;
+    std::uint64_t samples = 0;
+  };
+  FirstToken first_token(std::uint64_t now_ns) const;
+
+  // Whether anything was asked in the last minute. [any thread]
+  bool asked_lately(std::uint64_t now_ns) const;
+
   // Fills what is measured: samples, err_ppm, times, speed; 0 where nothing was. [any thread]
   void read(swy_cand& candidate, std::uint64_t now_ns) const;
 
@@ -59,6 +77,7 @@ class TargetStats {
   struct alignas(64) Slot {
     std::atomic<std::uint64_t> number{0};  // of the slot since the clock began; others are stale
     std::atomic<std::uint32_t> samples{0}, failed{0}, retries{0};
+    std::atomic<std::uint32_t> hedged_percent{0};  // of a call
     std::atomic<std::uint64_t> tok_out{0}, busy_us{0};
     std::array<std::atomic<std::uint32_t>, kClasses> classes{};
     Times ttft, latency;

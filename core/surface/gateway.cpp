@@ -122,6 +122,7 @@ void Gateway::finish(Call& call) {
     record.final_status = observe::FinalStatus::kClientLeft;
   }
   if (record.final_status == observe::FinalStatus::kOk) {
+    if (call.repeat) store_answer(call);
     call.repeat.answered(record.start_unix_ns / 1'000'000'000u);
   }
   context_.metrics.add(record);

@@ -19,6 +19,7 @@
 #include "core/store/bodies.hpp"
 #include "core/store/store.hpp"
 #include "core/surface/redeem.hpp"
+#include "core/surface/repeats.hpp"
 #include "core/surface/webhooks.hpp"
 
 namespace switchyard::observe {
@@ -37,7 +38,6 @@ struct Endpoint;             // endpoints.hpp
 struct Form;                 // form.hpp
 class Overload;              // overload.hpp
 enum class SelfServiceKind;  // self_service.hpp
-class Repeats;               // repeats.hpp
 class Surface;               // surface.hpp
 struct StoredTurn;           // stored_responses.hpp
 struct VideoCall;            // videos.hpp
@@ -60,6 +60,8 @@ class Gateway : public net::HttpHandler {
  public:
   // `store` holds the jobs; it is asked on the compute pool only.
   Gateway(exchange::LoopContext context, net::asio::thread_pool& compute, store::Store& store);
+
+  const exchange::LoopContext& context() const { return context_; }
 
   // Where key holders' questions are answered from; null, and such paths are not there.
   void set_self_service(account::SelfService* service) { self_service_ = service; }
@@ -166,6 +168,10 @@ class Gateway : public net::HttpHandler {
   // Has the answer copied where its key has bodies kept.
   void begin_keeping(Call& call) const;
   void keep_bodies(const Call& call) const;
+  // For those who ask for it again by its name.
+  void store_answer(const Call& call) const;
+  // What it was answered before.
+  net::Task<> answer_again(Call& call, const StoredAnswers::Answer& answer);
   std::string new_request_id();
 
   exchange::LoopContext context_;

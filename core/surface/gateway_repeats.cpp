@@ -22,8 +22,8 @@ exchange::Failure refusal_of(Found found) {
     }
     case Found::kAnswered: {
       auto failure = bad_request(409, "request_already_answered",
-                                 "A request with this Idempotency-Key was answered, and answers "
-                                 "are not kept; send another key to run it again.");
+                                 "A request with this Idempotency-Key was answered, and the answer "
+                                 "is not kept; send another key to run it again.");
       failure.upstream = true;  // an SDK shall not ask again
       return failure;
     }
@@ -59,10 +59,34 @@ net::Task<bool> Gateway::take_name(Call& call, std::string_view name, std::strin
     co_await net::offload(compute_, std::move(work));
   }
   const std::uint64_t now_s = call.record->start_unix_ns / 1'000'000'000u;
-  const Found found = repeats_->begin(Repeats::digest(holder, name), digest, now_s, call.repeat);
+  const StoredAnswers::Name full{Repeats::digest(holder, name), digest};
+  const Found found = repeats_->begin(full.name, full.body, now_s, call.repeat);
   if (found == Found::kFresh) co_return true;
+  std::shared_ptr<const StoredAnswers::Answer> stored;
+  if (found == Found::kAnswered) stored = repeats_->answers.find(full, now_s - Repeats::kKeptS);
+  if (stored) {
+    co_await answer_again(call, *stored);
+    co_return false;
+  }
   co_await refuse(call, refusal_of(found));
   co_return false;
+}
+
+net::Task<> Gateway::answer_again(Call& call, const StoredAnswers::Answer& answer) {
+  call.record->status = 200;
+  call.record->route_reason = "answered before under this Idempotency-Key";
+  const std::string lines =
+      "content-type: " + answer.content_type + "\r\nidempotent-replayed: true\r\n" + call.headers;
+  call.http.start(200, lines, answer.body.size());
+  call.http.write(answer.body);
+  co_await call.http.flush();
+}
+
+void Gateway::store_answer(const Call& call) const {
+  const std::size_t most = call.snapshot().config->records.body_size_max;
+  if (!call.answer || call.answer->size() > most || call.record->status != 200) return;
+  repeats_->answers.put(call.repeat.name(), {call.http.copied_type(), *call.answer},
+                        call.record->start_unix_ns / 1'000'000'000u);
 }
 
 }  // namespace switchyard::surface

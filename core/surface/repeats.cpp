@@ -60,24 +60,29 @@ Repeats::Slot* Repeats::claim(std::uint64_t name, std::uint64_t now_s) {
 
 Repeats::Found Repeats::begin(std::uint64_t name, std::uint64_t body, std::uint64_t now_s,
                               Run& run) {
-  const Slot* known = find(name, now_s, nullptr);
-  if (known == nullptr) {
-    Slot* const own = claim(name, now_s);
-    if (own == nullptr) return Found::kFull;
-    own->words[kBody].store(body);
-    own->words[kName].store(name);
-    run.slot_ = own->words.data();
-    // Of two that begin at once each sees the other, or the later one the earlier: never do both
-    // run.
-    known = find(name, now_s, own);
-    if (known == nullptr) return Found::kFresh;
-    run.forget();
-    return Found::kRunning;
-  }
+  const Slot* const known = find(name, now_s, nullptr);
+  if (known == nullptr) return begin_unseen(name, body, now_s, run);
   const std::uint64_t other = known->words[kBody].load();
   const std::uint64_t state = known->words[kState].load();
   if (other != body) return Found::kOther;
   return state <= kRunning ? Found::kRunning : Found::kAnswered;
+}
+
+Repeats::Found Repeats::begin_unseen(std::uint64_t name, std::uint64_t body, std::uint64_t now_s,
+                                     Run& run) {
+  Slot* const own = claim(name, now_s);
+  if (own == nullptr) return Found::kFull;
+  own->words[kBody].store(body);
+  own->words[kName].store(name);
+  run.slot_ = own->words.data();
+  // Of two that begin at once each sees the other, or the later one the earlier: never do both run.
+  if (find(name, now_s, own) == nullptr) return Found::kFresh;
+  run.forget();
+  return Found::kRunning;
+}
+
+StoredAnswers::Name Repeats::Run::name() const {
+  return {slot_[kName].load(), slot_[kBody].load()};
 }
 
 void Repeats::Run::answered(std::uint64_t now_s) {

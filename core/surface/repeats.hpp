@@ -8,12 +8,14 @@
 #include <string_view>
 #include <vector>
 
+#include "core/surface/stored_answers.hpp"
+
 namespace switchyard::surface {
 
-// What of a process runs, or has been answered, under a name that a key's holder gave it. Answers
-// are not kept: who asks again hears that it was answered. What failed may be asked again.
-// A table of words that change by compare-and-swap; a name may lose its place to others in a
-// process that sees very many. [any thread]
+// What of a process runs, or has been answered, under a name that a key's holder gave it. Who asks
+// again gets the answer where it was stored, else hears that there was one. What failed may be
+// asked again. A table of words that change by compare-and-swap; a name may lose its place to
+// others in a process that sees very many. [any thread]
 class Repeats {
  public:
   // How long an answered request is remembered.
@@ -37,6 +39,7 @@ class Repeats {
     // It was answered.
     void answered(std::uint64_t now_s);
     void forget();
+    StoredAnswers::Name name() const;
     explicit operator bool() const { return slot_ != nullptr; }
 
    private:
@@ -48,6 +51,11 @@ class Repeats {
 
   // `name` and `body` are digests. `run` is set where it may run.
   Found begin(std::uint64_t name, std::uint64_t body, std::uint64_t now_s, Run& run);
+  // The same for one who has looked and found nobody of that name: another may have begun since.
+  Found begin_unseen(std::uint64_t name, std::uint64_t body, std::uint64_t now_s, Run& run);
+
+  // Of requests that were answered; begin() says whether one was.
+  StoredAnswers answers;
 
   // The digest of a holder's name for a request, or of a body; never 0.
   static std::uint64_t digest(std::string_view holder, std::string_view text);

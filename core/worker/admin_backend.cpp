@@ -68,9 +68,10 @@ AdminState::AdminState(const observe::Metrics& metrics, const account::Ledger& l
       started_ns_(mono_ns()) {}
 
 void AdminState::publish(std::shared_ptr<const exchange::Snapshot> snapshot,
-                         std::shared_ptr<observe::LoggerFanout> loggers, std::size_t keys,
+                         std::shared_ptr<observe::LoggerFanout> loggers,
+                         std::shared_ptr<const account::Directory> directory,
                          catalog::PricesInForce prices) {
-  View next{std::move(snapshot), std::move(loggers), keys, std::move(prices)};
+  View next{std::move(snapshot), std::move(loggers), std::move(directory), std::move(prices)};
   const std::lock_guard lock(mutex_);
   std::swap(view_, next);
 }
@@ -106,7 +107,7 @@ std::string AdminState::metrics_text() {
     }
   }
   extra.push_back({"switchyard_gateway_keys", "Gateway keys in force", "gauge", "",
-                   static_cast<double>(now.keys)});
+                   static_cast<double>(now.directory->enabled())});
   extra.push_back({"switchyard_config_generation", "Counts configurations put in force", "gauge",
                    "", static_cast<double>(now.snapshot->generation)});
   {
@@ -141,7 +142,7 @@ std::string AdminState::status_json() {
       .text("config", now.snapshot->config->source.empty() ? "embedded default"
                                                            : now.snapshot->config->source.string())
       .text("log_level", observe::log_level())
-      .number("keys", now.keys)
+      .number("keys", now.directory->enabled())
       .number("providers", now.snapshot->providers.size())
       .raw("loops", loops)
       .take();
@@ -187,7 +188,7 @@ std::string AdminState::providers_json() {
 
 admin::Answer AdminState::explain_route(const std::string& body) {
   const View now = view();
-  return switchyard::explain_route(*now.snapshot, now.prices, body);
+  return switchyard::explain_route(*now.snapshot, *now.directory, now.prices, body);
 }
 
 std::string AdminState::routes_json() { return report_routes(*view().snapshot); }

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "core/account/alerts.hpp"
+#include "core/account/directory.hpp"
 #include "core/account/ledger.hpp"
 #include "core/admin/api.hpp"
 #include "core/catalog/price_list.hpp"
@@ -39,8 +40,8 @@ class AdminState : public admin::AdminBackend {
   void watch(const BalanceWatch* balances) { balances_ = balances; }
   // [control thread]
   void publish(std::shared_ptr<const exchange::Snapshot> snapshot,
-               std::shared_ptr<observe::LoggerFanout> loggers, std::size_t keys,
-               catalog::PricesInForce prices);
+               std::shared_ptr<observe::LoggerFanout> loggers,
+               std::shared_ptr<const account::Directory> directory, catalog::PricesInForce prices);
   // Libraries themselves stay on the control thread, where their last reference has to go.
   void publish_plugins(PluginReport report);
 
@@ -75,7 +76,7 @@ class AdminState : public admin::AdminBackend {
   struct View {
     std::shared_ptr<const exchange::Snapshot> snapshot;
     std::shared_ptr<observe::LoggerFanout> loggers;
-    std::size_t keys = 0;
+    std::shared_ptr<const account::Directory> directory;
     catalog::PricesInForce prices;
   };
   struct LoopView {

@@ -8,6 +8,7 @@
 
 #include "core/base/clock.hpp"
 #include "core/base/json_object.hpp"
+#include "core/base/utc.hpp"
 #include "core/exchange/failure.hpp"
 #include "core/observe/log.hpp"
 #include "core/routing/live.hpp"
@@ -97,6 +98,12 @@ std::uint64_t rests_ns(const View& view) {
                    refused > view.now_ns ? refused - view.now_ns : 0});
 }
 
+// Null where none was made.
+std::string last_probe(const Lane::Probed& probed) {
+  if (probed.at_unix_s() == 0) return "null";
+  return JsonObject().text("at", utc_text(probed.at_unix_s())).boolean("ok", probed.ok()).take();
+}
+
 std::string report(const View& view) {
   return JsonObject()
       .text("id", id_text(view.lane))
@@ -115,6 +122,7 @@ std::string report(const View& view) {
       .number("ttft_p95_us", view.measured.ttft_p95_us)
       .number("latency_p95_us", view.measured.latency_p95_us)
       .raw("limits", limits(view))
+      .raw("probe", last_probe(view.lane.probed))
       .take();
 }
 

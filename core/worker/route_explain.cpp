@@ -66,6 +66,18 @@ std::string take(const swy_member& member, std::string_view value, Asked& asked)
          did_you_mean(std::string(name), kMembers) + ".";
 }
 
+// What its clients are refused with 403 for; empty: nothing.
+std::string refusal_of(const account::GatewayKey& key, const Asked& asked) {
+  const bool feature = asked.model.starts_with(config::kFeaturePrefix);
+  const bool may =
+      feature
+          ? key.may_use_feature(std::string_view(asked.model).substr(config::kFeaturePrefix.size()))
+          : key.may_use(asked.model);
+  if (!may) return "The key " + key.id + " may not use the model '" + asked.model + "'.";
+  if (!key.may_do(asked.task)) return "The key " + key.id + " may not do " + asked.task + '.';
+  return {};
+}
+
 std::string target_json(const exchange::Snapshot& snapshot, const routing::Target& target) {
   JsonObject json;
   json.text("provider", snapshot.providers[target.provider].config->id).text("model", target.model);
@@ -75,8 +87,8 @@ std::string target_json(const exchange::Snapshot& snapshot, const routing::Targe
 
 }  // namespace
 
-Answer explain_route(const exchange::Snapshot& snapshot, const catalog::PricesInForce& prices,
-                     const std::string& body) {
+Answer explain_route(const exchange::Snapshot& snapshot, const account::Directory& directory,
+                     const catalog::PricesInForce& prices, const std::string& body) {
   JsonIndex given, index;
   if (!given.scan(body)) return bad("The body must be {\"model\":\"...\", ...}.");
   Asked asked;
@@ -91,9 +103,18 @@ Answer explain_route(const exchange::Snapshot& snapshot, const catalog::PricesIn
     }
   }
   if (asked.model.empty()) return bad("model: missing; it names what a client would ask for.");
+  exchange::FitFor fit{asked.task, asked.request, index.members(), nullptr, nullptr};
+  if (!asked.key.empty()) {
+    const account::Found found = directory.key(asked.key);
+    if (found.key == nullptr) return bad("key: there is none with the id " + asked.key + ".");
+    if (const std::string no = refusal_of(*found.key, asked); !no.empty()) {
+      return admin::error_answer(400, no, "invalid_request_error", "not_allowed");
+    }
+    if (asked.account.empty()) asked.account = found.account->id;
+    fit.reach = found.key->reach.get();
+  }
   routing::Route route = snapshot.routes->resolve(asked.model);
-  exchange::keep_fit(snapshot, {asked.task, asked.request, index.members(), nullptr, nullptr},
-                     route);
+  exchange::keep_fit(snapshot, fit, route);
   if (route.targets.empty() && route.left_out.empty()) {
     return admin::error_answer(
         404, "Nothing serves the model '" + asked.model + "' for the task " + asked.task + '.',

@@ -38,6 +38,7 @@
 #include "core/store/refresh.hpp"
 #include "core/store/store.hpp"
 #include "core/surface/gateway.hpp"
+#include "core/surface/prober.hpp"
 #include "core/surface/repeats.hpp"
 #include "core/worker/acceptor.hpp"
 #include "core/worker/admin_backend.hpp"
@@ -73,6 +74,7 @@ struct LoopRuntime {
         pool(loop, resolver),
         gateway({loop, pool, metrics, &compute, &ledger, &ledger.add_loop(poster())}, compute,
                 store),
+        prober(gateway.context()),
         server(loop, gateway) {}
 
   std::function<void(std::function<void()>)> poster() {
@@ -83,6 +85,7 @@ struct LoopRuntime {
   observe::LoopMetrics& metrics;
   net::UpstreamPool pool;
   surface::Gateway gateway;
+  surface::Prober prober;
   net::HttpServer server;
   std::thread thread;
 };
@@ -650,7 +653,9 @@ void Worker::publish() {
     asio::post(runtime->loop.context(),
                [gateway = &runtime->gateway, shared] { gateway->publish(shared); });
   }
-  admin_state_->publish(snapshot_, loggers_, keys, prices_);
+  LoopRuntime& first = *loops_.front();
+  asio::post(first.loop.context(), [prober = &first.prober, shared] { prober->publish(shared); });
+  admin_state_->publish(snapshot_, loggers_, directory_->current(), prices_);
   admin_state_->publish_plugins(report_plugins(*libraries_));
 
   std::vector<ListenerSettings> settings;
@@ -1117,6 +1122,7 @@ void Worker::begin_drain(milliseconds deadline) {
       for (auto& runtime : loops_) {
         asio::post(runtime->loop.context(), [runtime = runtime.get()] {
           runtime->gateway.set_draining();
+          runtime->prober.stop();
           runtime->server.drain();
         });
       }
@@ -1142,7 +1148,9 @@ void Worker::poll_drain() {
 
 // A loop ends when its last connection has, so that no coroutine outlives what it uses.
 void stop_when_empty(LoopRuntime& runtime, std::shared_ptr<net::Timer> timer, unsigned tries) {
-  if (runtime.server.connections() == 0 || tries == 0) return runtime.loop.stop();
+  runtime.prober.stop();
+  const bool empty = runtime.server.connections() == 0 && runtime.prober.idle();
+  if (empty || tries == 0) return runtime.loop.stop();
   timer->expires_after(kDrainPoll);
   timer->async_wait(
       [&runtime, timer, tries](net::error_code) { stop_when_empty(runtime, timer, tries - 1); });

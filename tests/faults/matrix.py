@@ -17,7 +17,8 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "integratio
 from stage import Stage, certificates, closed_port, provider  # noqa: E402
 from admin import Admin  # noqa: E402
 import client  # noqa: E402
-from upstream import Upstream  # noqa: E402
+from full_backlog import FullBacklog  # noqa: E402
+from upstream import Upstream, chunk_of  # noqa: E402
 
 TEXT = "Hello from the upstream."
 
@@ -57,6 +58,7 @@ SOON = ("resting", "at_limit", "ready")
 FAULTS = {
     # the head
     "stall-before-head": Fault(TIMEOUT, "timeout"),
+    "half-close": Fault(CLOSED, "server", 3, calls_more=1),
     "stall-mid-head": Fault(TIMEOUT, "timeout"),
     "drip-head": Fault(TIMEOUT, "timeout"),
     "cut-before-head": Fault(CLOSED, "server", 3, calls_more=1),
@@ -88,6 +90,7 @@ FAULTS = {
     "status-403": Fault(AUTH, "auth", standing=("resting",)),
     "status-404": Fault(NO_MODEL, "no_model"),
     "status-408": Fault(TIMEOUT, "timeout"),
+    "status-409": Fault(ERROR, "server", 3),
     "quota": Fault(QUOTA, "quota", standing=("credential_refused",)),
     "status-429-seconds": Fault(RATE_LIMIT, "rate_limit", standing=("resting",)),
     "status-429-date": Fault(RATE_LIMIT, "rate_limit", standing=("resting",)),
@@ -110,6 +113,7 @@ FAULTS = {
     "truncated-json": Fault(BAD_ANSWER, "bad_answer", kinds=(PLAIN,)),
     "not-an-object": Fault(BAD_ANSWER, "bad_answer", kinds=(PLAIN,)),
     # streams that have brought no content
+    "huge-event": Fault(BAD_ANSWER, "bad_answer", kinds=(STREAM,)),
     "stream-as-json": Fault(BAD_ANSWER, "bad_answer", kinds=(STREAM,)),
     "cut-before-content": Fault(CLOSED, "server", 3, kinds=(STREAM,)),
     "stall-before-content": Fault(TIMEOUT, "timeout", kinds=(STREAM,)),
@@ -129,6 +133,7 @@ AFTER_CONTENT = {
     "garbage-mid-stream": ("upstream_bad_answer", "bad_answer"),
     "bad-chunk-mid-stream": ("upstream_bad_answer", "bad_answer"),
     "comments-after-content": ("upstream_timeout", "timeout"),
+    "huge-event-after-content": ("upstream_bad_answer", "bad_answer"),
 }
 
 # Before anything is sent: the provider's name, what is said, its class, attempts without a fallback.
@@ -141,6 +146,8 @@ CONNECT = {
     "tls-unknown-ca": Fault(UNREACHABLE, "server", 3, calls=0),
     "tls-none": Fault(UNREACHABLE, "server", 3, calls=0),
     "tls-stalled": Fault(TIMEOUT, "timeout", calls=0),
+    "tls-cut": Fault(UNREACHABLE, "server", 3, calls=0),
+    "black-hole": Fault(TIMEOUT, "timeout", calls=0),
 }
 
 # A refused credential is left alone at all its models: those that bring that about have one of their own.
@@ -176,10 +183,27 @@ def comments_after_content(exchange):
     for_ever(exchange, ": still thinking\n\n")
 
 
-class Silent:
-    """Accepts connections and says nothing on them."""
+def huge_event(exchange, words=()):
+    """A line of 17 MB, longer than any event may be."""
+    exchange.start_stream()
+    for word in words:
+        exchange.event(chunk_of({"content": word}))
+    exchange.chunk("data: ")
+    for _ in range(17):
+        exchange.chunk("x" * (1 << 20))
 
-    def __init__(self):
+
+def half_close(exchange):
+    """Will say nothing more, but listens."""
+    exchange.connection.shutdown(socket.SHUT_WR)
+    exchange.wait(5)
+
+
+class Silent:
+    """Accepts connections and says nothing on them, or only `says` before they end."""
+
+    def __init__(self, says=None):
+        self.says = says
         self.listener = socket.create_server(("127.0.0.1", 0))
         self.port = self.listener.getsockname()[1]
         self.held = []
@@ -188,9 +212,13 @@ class Silent:
     def _accept(self):
         while True:
             try:
-                self.held.append(self.listener.accept()[0])
+                connection = self.listener.accept()[0]
             except OSError:
                 return
+            self.held.append(connection)
+            if self.says is not None:
+                connection.sendall(self.says)
+                connection.shutdown(socket.SHUT_RDWR)
 
     def close(self):
         self.listener.shutdown(socket.SHUT_RDWR)
@@ -222,6 +250,9 @@ class Cells:
         self.up.add("comments-for-ever", comments_for_ever)
         self.up.add("preamble-for-ever", preamble_for_ever)
         self.up.add("comments-after-content", comments_after_content)
+        self.up.add("half-close", half_close)
+        self.up.add("huge-event", huge_event)
+        self.up.add("huge-event-after-content", lambda exchange: huge_event(exchange, ("Hello", " from")))
         self.stage = Stage(providers={"up": provider(up.url, timeouts=TIMEOUTS), **own, **providers},
                            models=models)
         with concurrent.futures.ThreadPoolExecutor(16) as pool:
@@ -255,6 +286,10 @@ class Cells:
         found["tls-none"] = provider(f"https://localhost:{plain.port}/v1", **tls)
         silent = self._keep(Silent())
         found["tls-stalled"] = provider(f"https://localhost:{silent.port}/v1", **tls)
+        cut = self._keep(Silent(b"\x16\x03\x03\x00\x7a\x02\x00\x00"))  # a handshake record, and not all of it
+        found["tls-cut"] = provider(f"https://localhost:{cut.port}/v1", **tls)
+        hole = self._keep(FullBacklog())
+        found["black-hole"] = provider(f"http://127.0.0.1:{hole.port}/v1")
         return {name: {**each, "timeouts": TIMEOUTS} for name, each in found.items()}
 
     def calls(self, name):

@@ -183,6 +183,25 @@ class Breakers(unittest.TestCase):
         self.assertEqual(stage.chat("up/ill").status, 200)
         self.assertEqual(lane_of(stage, "up", "ill")["state"], "half_open")
 
+    def test_an_ill_target_is_a_last_resort_with_a_strategy_and_without(self):
+        for more in ({}, {"strategy": {"plugin": "priority"}}):
+            with self.subTest(**more):
+                stage = Stage(up={"breaker": {**self.BREAKER, "cool_down": "1h", "cool_down_max": "1h"}},
+                              models={"two": {"candidates": ["up/ill", "up/falls"], **more}})
+                self.addCleanup(stage.close)
+                well = threading.Event()
+                stage.upstream.add("ill", lambda exchange: exchange.answer(body=chat()) if well.is_set()
+                                   else exchange.answer(500, error_body("Ill.")))
+                stage.upstream.add("falls", lambda exchange: exchange.answer(400, error_body("No.", "invalid_request_error"))
+                                   if not well.is_set() else exchange.answer(500, error_body("Ill.")))
+                for _ in range(5):
+                    self.assertEqual(stage.chat("two").status, 400)
+                self.assertEqual(lane_of(stage, "up", "ill")["state"], "open")
+                well.set()
+                answer = stage.chat("two")
+                self.assertEqual(answer.status, 200, answer.text)
+                self.assertEqual(stage.record(answer)["model_used"], "ill")
+
     def test_an_operator_closes_a_target_off_and_opens_it_again(self):
         stage = self.stage()
         stage.well.set()

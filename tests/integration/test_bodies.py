@@ -6,6 +6,7 @@ import unittest
 
 from stage import PATIENT, Stage, wait_for  # first: it says where the others are
 import client
+from upstream import chat
 
 SAID = "the moon is made of basalt"
 
@@ -83,6 +84,38 @@ class Bodies(unittest.TestCase):
         looks = [row for row in self.api("GET", f"/audit?object={record}").json()["data"] if row["status"] == 200]
         self.assertTrue(looks)
         self.assertEqual(looks[0]["route"], "/admin/v1/records/{id}/bodies")
+
+    def test_one_who_asks_again_by_the_same_name_gets_the_same_answer(self):
+        key = self.mint(stores_bodies=True)
+        for stream in (False, True):
+            for path, model in (("/v1/chat/completions", "up/good"), ("/v1/messages", "up/good")):
+                with self.subTest(stream=stream, path=path):
+                    body = {"model": model, "max_tokens": 20, "messages": client.MESSAGES, "stream": stream}
+                    named = {"Idempotency-Key": f"{path} {stream}"}
+                    self.stage.upstream.clear()
+                    first = self.stage.call("POST", path, body, key["key"], named)
+                    self.stage.record(first)
+                    again = self.stage.call("POST", path, body, key["key"], named)
+                    self.assertEqual((again.status, again.text), (200, first.text))
+                    self.assertEqual(again.header("content-type"), first.header("content-type"))
+                    self.assertEqual(again.header("idempotent-replayed"), "true")
+                    self.assertIsNone(first.header("idempotent-replayed"))
+                    self.assertEqual(len(self.stage.upstream.requests), 1)
+                    record = self.stage.record(again)
+                    self.assertEqual(record("attempts", "final_status", "provider"), (0, "ok", None), record)
+                    # Nobody else's, though the name is the same.
+                    other = self.stage.call("POST", path, body, self.mint(stores_bodies=True)["key"], named)
+                    self.assertIsNone(other.header("idempotent-replayed"))
+                    self.assertEqual(len(self.stage.upstream.requests), 2)
+
+    def test_of_other_keys_and_of_what_is_too_long_no_answer_is_stored(self):
+        named = {"Idempotency-Key": "one"}
+        self.stage.upstream.add("long", lambda exchange: exchange.answer(body=chat(content="x" * 1_500_000)))
+        for key, model in ((self.mint(), "up/good"), (self.mint(stores_bodies=True), "up/long")):
+            with self.subTest(model=model):
+                self.stage.record(self.stage.chat(model, key=key["key"], headers=named))
+                again = self.stage.chat(model, key=key["key"], headers=named)
+                self.assertEqual((again.status, again.error["code"]), (409, "request_already_answered"), again.text)
 
     def test_the_command_shows_them(self):
         key = self.mint(stores_bodies=True)

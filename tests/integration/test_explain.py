@@ -135,6 +135,25 @@ class Explain(unittest.TestCase):
                 self.assertEqual((answer.status, answer.json()["error"]["code"]), (status, code))
                 self.assertIn(part, answer.json()["error"]["message"])
 
+    def test_a_dry_run_goes_by_what_its_key_may_use(self):
+        def explain(key, model="cheap", **more):
+            return self.admin.post("/routes/explain", {"model": model, "key": key, **more})
+        near = self.admin.post("/keys", {"name": "near", "providers": ["up"]}).json()["id"]
+        far = self.admin.post("/keys", {"name": "far", "regions": ["mars"]}).json()["id"]
+        one = self.admin.post("/keys", {"name": "one", "models": ["plain"], "endpoints": ["chat"]}).json()["id"]
+        wait_for(lambda: explain(one, "plain").status == 200, what="the keys to be known")
+        told = explain(near).json()
+        self.assertEqual([target["provider"] for target in told["targets"]], ["up"])
+        self.assertEqual([each["provider"] for each in told["plan"]["left_out"]], ["west"])
+        told = explain(far).json()
+        self.assertEqual(told["targets"], [])
+        self.assertEqual(len(told["plan"]["left_out"]), 2)
+        for answer in (explain(one), explain(one, "plain", task="embeddings"), explain("key_none")):
+            self.assertEqual(answer.status, 400, answer.text)
+        self.assertEqual(explain(one).json()["error"]["code"], "not_allowed")
+        self.assertIn("key_none", explain("key_none").json()["error"]["message"])
+        self.assertEqual(len(self.admin.post("/routes/explain", {"model": "cheap"}).json()["targets"]), 2)
+
     def run_command(self, *arguments, code=0):
         done = subprocess.run([find_binary(), *arguments], env=self.stage.gateway.env,
                               capture_output=True, text=True, timeout=120)

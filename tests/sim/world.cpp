@@ -21,6 +21,8 @@ constexpr std::uint64_t kPromptTokens = 400;
 constexpr double kSlower = 6;
 constexpr std::uint64_t kLimitPerSecond = 5;
 constexpr std::uint64_t kSessions = 3'000;
+// One in so many calls takes so many times as long until its first token.
+constexpr double kHiccups = 0.04, kHiccup = 10;
 
 const swy_strategy* table_of(const std::string& name) {
   static const swy_kind kinds[] = {swy::strategy<priority::Strategy>("priority"),
@@ -50,7 +52,7 @@ std::uint64_t Random::bits() {
 double Random::unit() { return (static_cast<double>(bits() >> 11) + 0.5) * 0x1p-53; }
 
 const char* to_string(Illness illness) {
-  constexpr const char* kNames[] = {"none", "down", "slow", "flaky", "limited"};
+  constexpr const char* kNames[] = {"none", "down", "slow", "flaky", "limited", "hiccups"};
   return kNames[static_cast<std::size_t>(illness)];
 }
 
@@ -101,13 +103,21 @@ std::uint64_t Seen::served(std::size_t provider) const {
 
 // One client's request, from its arrival to its end.
 struct World::Asked {
-  std::uint64_t arrived_ns = 0, called_ns = 0;
+  std::uint64_t called_ns = 0, ends_ns = 0;
   std::string key;
   swy_rreq facts{};
   routing::Route route;
   std::unique_ptr<routing::Attempts> attempts;  // of `route`
   routing::Attempts::Step step;
   routing::Outcome outcome;
+  // An attempt beside it.
+  struct Beside {
+    routing::Attempts::Step step;
+    std::uint64_t called_ns = 0;
+    routing::Outcome outcome;
+  };
+  std::optional<Beside> beside;
+  std::optional<std::uint64_t> first_called_ns;
   std::optional<routing::Fault> last;
   std::uint64_t tokens = 0;  // that the answer will have
 };
@@ -198,7 +208,11 @@ Seen World::run() {
       arrive();
     } else if (event.kind == Event::Kind::kCall) {
       call(event.asked);
-    } else {
+    } else if (event.kind == Event::Kind::kHedge) {
+      hedge(event.asked);
+    } else if (event.kind == Event::Kind::kFirstToken) {
+      first_token(event.asked);
+    } else if (now_ns_ == event.asked->ends_ns) {
       end(event.asked);
     }
   }
@@ -212,7 +226,6 @@ void World::arrive() {
   if (next_ns < kSecond + scenario_.end_ns) put(next_ns, Event::Kind::kArrive, nullptr);
 
   auto asked = std::make_shared<Asked>();
-  asked->arrived_ns = now_ns_;
   const std::uint64_t session = random_.bits() % kSessions + 1;
   asked->key = "key_" + std::to_string(session);
   asked->tokens = 20 + random_.bits() % 40;
@@ -287,7 +300,8 @@ routing::Outcome World::outcome_of(std::size_t at, const Asked& asked) {
     return outcome;
   }
   const double slower = illness == Illness::kSlow ? kSlower : 1;
-  const double ttft_ms = provider.ttft_ms * (0.7 + 0.6 * random_.unit()) * slower;
+  double ttft_ms = provider.ttft_ms * (0.7 + 0.6 * random_.unit()) * slower;
+  if (illness == Illness::kHiccups && random_.unit() < kHiccups) ttft_ms *= kHiccup;
   outcome.ttft_us = us(ttft_ms);
   outcome.latency_us = us(ttft_ms + provider.token_ms * static_cast<double>(asked.tokens) * slower);
   outcome.tok_out = asked.tokens;
@@ -300,7 +314,60 @@ void World::call(const std::shared_ptr<Asked>& asked) {
   if (provider == scenario_.sick) ++episode_calls_;
   asked->called_ns = now_ns_;
   asked->outcome = outcome_of(provider, *asked);
-  put(now_ns_ + std::uint64_t{asked->outcome.latency_us} * 1000, Event::Kind::kEnd, asked);
+  asked->ends_ns = now_ns_ + std::uint64_t{asked->outcome.latency_us} * 1000;
+  put(asked->ends_ns, Event::Kind::kEnd, asked);
+  if (!asked->first_called_ns) asked->first_called_ns = now_ns_;
+  if (scenario_.hedge_percent == 0 || asked->outcome.cls >= 0) return;
+  const auto slow_ns = asked->attempts->slow_after_ns(now_ns_);
+  if (slow_ns && *slow_ns < std::uint64_t{asked->outcome.ttft_us} * 1000) {
+    put(now_ns_ + *slow_ns, Event::Kind::kHedge, asked);
+  }
+}
+
+// A second attempt at the next candidate; what fails there leaves it to the first one.
+void World::hedge(const std::shared_ptr<Asked>& asked) {
+  const auto& targets = asked->route.targets;
+  const auto price = [&](std::uint32_t target) {
+    return scenario_.providers[targets[target].provider].input;
+  };
+  const auto cost = [&](std::uint32_t target) {
+    return static_cast<std::uint32_t>(
+        std::max<Nano>(100 * price(target) / price(asked->step.target), 100));
+  };
+  const auto step = asked->attempts->hedge(scenario_.hedge_percent, cost, now_ns_);
+  if (!step) return;
+  const std::size_t provider = targets[step->target].provider;
+  ++second().calls[provider];
+  const routing::Outcome outcome = outcome_of(provider, *asked);
+  if (outcome.cls >= 0) return asked->attempts->hedge_done(outcome, now_ns_);
+  asked->beside = Asked::Beside{*step, now_ns_, outcome};
+  const std::uint64_t first_ns = asked->called_ns + std::uint64_t{asked->outcome.ttft_us} * 1000;
+  const std::uint64_t beside_ns = now_ns_ + std::uint64_t{outcome.ttft_us} * 1000;
+  put(std::min(first_ns, beside_ns), Event::Kind::kFirstToken, asked);
+}
+
+// Of one of two attempts; the other is given up.
+void World::first_token(const std::shared_ptr<Asked>& asked) {
+  const Asked::Beside beside = *asked->beside;
+  const std::uint64_t first_ns = asked->called_ns + std::uint64_t{asked->outcome.ttft_us} * 1000;
+  routing::Outcome given_up;
+  given_up.left = true;
+  std::size_t loser = asked->route.targets[beside.step.target].provider;
+  if (now_ns_ == first_ns) {
+    asked->attempts->hedge_done(given_up, now_ns_);
+  } else {
+    loser = asked->route.targets[asked->step.target].provider;
+    given_up.outrun = true;
+    given_up.ttft_us = static_cast<std::uint32_t>((now_ns_ - asked->called_ns) / 1000);
+    asked->attempts->hedge_stands(given_up, now_ns_);
+    asked->step = beside.step;
+    asked->called_ns = beside.called_ns;
+    asked->outcome = beside.outcome;
+    asked->ends_ns = beside.called_ns + std::uint64_t{beside.outcome.latency_us} * 1000;
+    put(asked->ends_ns, Event::Kind::kEnd, asked);
+  }
+  seen_.outrun_nano +=
+      scenario_.providers[loser].input * static_cast<Nano>(kPromptTokens) / 1'000'000;
 }
 
 void World::end(const std::shared_ptr<Asked>& asked) {
@@ -324,6 +391,9 @@ void World::end(const std::shared_ptr<Asked>& asked) {
   const Provider& provider = scenario_.providers[target.provider];
   ++second().served[target.provider];
   seen_.ttft_us += outcome.ttft_us;
+  seen_.first_us.push_back(
+      static_cast<std::uint32_t>((asked->called_ns - *asked->first_called_ns) / 1000) +
+      outcome.ttft_us);
   seen_.latency_us += outcome.latency_us;
   seen_.cost_nano += (provider.input * static_cast<Nano>(outcome.tok_in) +
                       provider.output * static_cast<Nano>(outcome.tok_out)) /

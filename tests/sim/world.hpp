@@ -30,7 +30,7 @@ class Random {
   std::uint64_t state_;
 };
 
-enum class Illness { kNone, kDown, kSlow, kFlaky, kLimited };
+enum class Illness { kNone, kDown, kSlow, kFlaky, kLimited, kHiccups };
 const char* to_string(Illness illness);
 
 struct Provider {
@@ -50,6 +50,7 @@ struct Scenario {
   std::uint64_t sick_from_ns = 0, well_from_ns = 0, end_ns = 0;
   double requests_per_s = 40;
   std::uint64_t seed = 1;
+  std::uint32_t hedge_percent = 0;  // 0: no attempt has another one beside it
   bool keeps_plans = false;
 };
 
@@ -61,7 +62,9 @@ struct Seen {
   };
   std::vector<Second> seconds;
   unsigned flaps = 0;  // the sick one's breaker let its calls through again and had to open again
-  double latency_us = 0, ttft_us = 0;  // sums over all requests that were served
+  double latency_us = 0, ttft_us = 0;   // sums over all requests that were served
+  std::vector<std::uint32_t> first_us;  // of each, from its first call to its first token
+  std::int64_t outrun_nano = 0;         // what attempts cost that another one was quicker than
   std::int64_t cost_nano = 0;
   std::vector<std::string> plans;
 
@@ -87,7 +90,7 @@ class World {
   struct Asked;
   struct Event {
     std::uint64_t at_ns, number;
-    enum class Kind { kArrive, kCall, kEnd } kind;
+    enum class Kind { kArrive, kCall, kHedge, kFirstToken, kEnd } kind;
     std::shared_ptr<Asked> asked;
     bool operator<(const Event& other) const;  // the last first, as a heap wants it
   };
@@ -97,6 +100,8 @@ class World {
   void arrive();
   void step(const std::shared_ptr<Asked>& asked);
   void call(const std::shared_ptr<Asked>& asked);
+  void hedge(const std::shared_ptr<Asked>& asked);
+  void first_token(const std::shared_ptr<Asked>& asked);
   void end(const std::shared_ptr<Asked>& asked);
   routing::Outcome outcome_of(std::size_t provider, const Asked& asked);
   bool is_sick(std::size_t provider) const;

@@ -1,6 +1,7 @@
 // What each strategy makes of providers that fall ill, and whether a replay foresees it.
 #include "world.hpp"
 
+#include <algorithm>
 #include <array>
 #include <catch2/catch.hpp>
 #include <cstdio>
@@ -118,6 +119,49 @@ TEST_CASE("sim: a provider that limits is asked for what it gives, and no client
     CHECK(measured.after >= 0.9 * measured.before);
     CHECK(measured.extra_calls <= 0.20);
     CHECK(measured.failed == 0);
+  }
+}
+
+// ---- hedging ----
+
+namespace {
+
+std::uint32_t percentile_us(std::vector<std::uint32_t> times, double part) {
+  std::sort(times.begin(), times.end());
+  return times[static_cast<std::size_t>(part * static_cast<double>(times.size() - 1))];
+}
+
+void tell_hedged(std::uint32_t percent, const Seen& seen, double calls, double cost) {
+  if (std::getenv("SWITCHYARD_SIM_TABLE") == nullptr) return;
+  std::printf("| %u %% | %u ms | %u ms | %u ms | %.1f %% | %.1f %% |\n", percent,
+              percentile_us(seen.first_us, 0.50) / 1000, percentile_us(seen.first_us, 0.95) / 1000,
+              percentile_us(seen.first_us, 0.99) / 1000, 100 * calls, 100 * cost);
+}
+
+}  // namespace
+
+TEST_CASE("sim: hedging cuts what is slowest, within its share of the cost", "[sim]") {
+  std::uint32_t without_us = 0;
+  for (const std::uint32_t percent : {0u, 2u, 5u, 10u}) {
+    Scenario made = scenario("priority", Illness::kHiccups);
+    made.sick_from_ns = 0;
+    made.well_from_ns = made.end_ns;
+    made.hedge_percent = percent;
+    const Seen seen = World(made).run();
+    const double extra_calls = part(seen.calls(0, kEnd), seen.requests(0, kEnd)) - 1;
+    const double extra_cost = double(seen.outrun_nano) / double(seen.cost_nano);
+    tell_hedged(percent, seen, extra_calls, extra_cost);
+    const std::uint32_t p99_us = percentile_us(seen.first_us, 0.99);
+    CAPTURE(percent, p99_us, extra_calls, extra_cost);
+    CHECK(seen.failed(0, kEnd) == 0);
+    if (percent == 0) {
+      CHECK(extra_calls == 0);
+      without_us = p99_us;
+      continue;
+    }
+    CHECK(extra_calls <= percent / 100.0);
+    CHECK(extra_cost <= percent / 100.0);
+    if (percent >= 5) CHECK(p99_us < without_us / 2);
   }
 }
 

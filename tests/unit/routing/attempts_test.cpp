@@ -493,4 +493,133 @@ TEST_CASE("live: a target is one as long as somebody holds it and its policy is 
   CHECK(gone.expired());
 }
 
+// ---- hedging ----
+
+namespace {
+
+// So many streams whose first tokens took so long.
+void serve(World& world, std::size_t target, int times, std::uint32_t ttft_us) {
+  Outcome well;
+  well.ttft_us = ttft_us;
+  well.latency_us = 2 * ttft_us;
+  for (int i = 0; i < times; ++i) {
+    Lane::Call call;
+    REQUIRE(world.lane(target).begin({0, world.now, 0, false}, call) == Barred::kNot);
+    world.lane(target).end(call, well, world.now);
+  }
+}
+
+std::uint32_t same(std::uint32_t) { return 100; }
+
+Outcome left() {
+  Outcome made;
+  made.left = true;
+  return made;
+}
+
+}  // namespace
+
+TEST_CASE("attempts: a target is slow by its own first tokens, once there are enough",
+          "[unit][routing]") {
+  World world = of(2);
+  serve(world, 0, 19, 200'000);
+  Attempts early(world.route, {}, 1);
+  REQUIRE(early.next(nullptr, world.now));
+  CHECK_FALSE(early.slow_after_ns(world.now));
+  serve(world, 0, 1, 200'000);
+  Attempts attempts(world.route, {}, 2);
+  CHECK_FALSE(attempts.slow_after_ns(world.now));  // nothing runs
+  REQUIRE(attempts.next(nullptr, world.now));
+  const auto after_ns = attempts.slow_after_ns(world.now);
+  REQUIRE(after_ns);
+  CHECK(*after_ns >= 200 * kMs);
+  CHECK(*after_ns < 300 * kMs);
+}
+
+TEST_CASE("attempts: hedges stay within their share of a target's cost", "[unit][routing]") {
+  World world = of(3);
+  serve(world, 0, 100, 200'000);
+  const auto hedge = [&](const Attempts::CostPercent& cost) -> std::optional<std::uint32_t> {
+    Attempts attempts(world.route, {}, ++world.seed);
+    REQUIRE(attempts.next(nullptr, world.now));
+    const auto step = attempts.hedge(5, cost, world.now);
+    attempts.done(left(), world.now);
+    if (!step) return std::nullopt;
+    attempts.hedge_done(left(), world.now);
+    return step->target;
+  };
+  // One of four times the price leaves room for one of the same; the cheaper one is asked instead.
+  CHECK(hedge([](std::uint32_t target) { return target == 1 ? 600u : 400u; }) == 2u);
+  CHECK(hedge(same) == 1u);
+  CHECK_FALSE(hedge(same));
+  world.now += 61 * kSecond;
+  serve(world, 0, 20, 200'000);
+  CHECK(hedge(same) == 1u);
+}
+
+TEST_CASE("attempts: a hedge goes to a candidate that is ready, and to no fallback",
+          "[unit][routing]") {
+  World world = of(4);
+  serve(world, 0, 50, 200'000);
+  world.fail(1, SWY_CLS_SERVER, 40);
+  world.route.targets[2].on = 1u << SWY_CLS_SERVER;
+  Attempts attempts(world.route, {}, 1);
+  REQUIRE(attempts.next(nullptr, world.now));
+  const auto step = attempts.hedge(100, same, world.now);
+  REQUIRE(step);
+  CHECK(step->target == 3);
+  CHECK_FALSE(attempts.hedge(100, same, world.now));  // one at a time
+  CHECK(world.lane(3).gate.inflight() == 1);
+  // The first one is over: what runs beside it is the attempt now.
+  attempts.hedge_stands(left(), world.now);
+  CHECK(world.lane(0).gate.inflight() == 0);
+  attempts.done(outcome(SWY_CLS_SERVER), world.now);
+  CHECK(world.lane(3).gate.inflight() == 0);
+  // Both count as attempts; of three one is left.
+  const Fault server = fault(SWY_CLS_SERVER);
+  const auto next = attempts.next(&server, world.now);
+  REQUIRE(next);
+  CHECK(next->target == 2);
+  attempts.done(outcome(SWY_CLS_SERVER), world.now);
+  CHECK_FALSE(attempts.next(&server, world.now));
+}
+
+TEST_CASE("attempts: who begins what must not be twice has no hedge", "[unit][routing]") {
+  World world = of(2);
+  serve(world, 0, 50, 200'000);
+  Attempts::Policy once, bound, short_of;
+  once.once = true;
+  bound.credential = 0;
+  short_of.attempts_max = 1;
+  for (const Attempts::Policy& policy : {once, bound, short_of}) {
+    Attempts attempts(world.route, policy, 1);
+    REQUIRE(attempts.next(nullptr, world.now));
+    CHECK_FALSE(attempts.hedge(100, same, world.now));
+  }
+}
+
+TEST_CASE("attempts: one that was outrun is slow, and neither well nor ill", "[unit][routing]") {
+  World world;
+  world.provider().breaker.slow = std::chrono::milliseconds(500);
+  world.make_route();
+  Outcome outrun = left();
+  outrun.outrun = true;
+  const auto lose = [&](std::uint32_t after_us) {
+    outrun.ttft_us = after_us;
+    for (int i = 0; i < 40; ++i) {
+      Lane::Call call;
+      REQUIRE(world.lane(0).begin({0, world.now, 0, true}, call) == Barred::kNot);
+      world.lane(0).end(call, outrun, world.now);
+    }
+  };
+  lose(400'000);
+  CHECK(world.lane(0).breaker.state(world.now) == Breaker::State::kClosed);
+  swy_cand seen{};
+  world.route.targets[0].live->read(seen, world.now);
+  CHECK(seen.err_ppm == 0);
+  CHECK(seen.ttft_p95_us >= 400'000);
+  lose(600'000);
+  CHECK(world.lane(0).breaker.state(world.now) == Breaker::State::kOpen);
+}
+
 }  // namespace switchyard::routing

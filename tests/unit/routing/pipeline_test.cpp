@@ -309,6 +309,21 @@ TEST_CASE(
   CHECK(host_refusal(request, half).empty());
 }
 
+TEST_CASE("routing: what the host refuses is a last resort, as it is without strategies",
+          "[unit][routing]") {
+  World world;
+  const Pipeline& pipeline = world.pipeline({R"({"big":2,"small":1})"});
+  Route route = world.table->resolve("alias");
+  const std::string first = route.targets.at(0).model;
+  pipeline.live(route.targets[0].candidate)->lane(0).breaker.force(Breaker::Force::kOpen);
+  swy_rreq request{};
+  request.size = sizeof request;
+  pipeline.plan(request, route);
+  REQUIRE(route.targets.size() == 3);
+  CHECK(route.targets[2].model == first);
+  CHECK(route.decided->plan.order.size() == 2);
+}
+
 TEST_CASE(
     "routing: what is learned of a target outlives a configuration, of another server it "
     "does not",

@@ -73,6 +73,46 @@ TEST_CASE("surface: of many that begin at once no two run", "[unit][surface]") {
   CHECK(ran > 0);
 }
 
+// Whoever looked before another began, and goes on after it.
+TEST_CASE("surface: one who found nobody does not run beside another who began since",
+          "[unit][surface]") {
+  Repeats repeats(64);
+  Repeats::Run first, late;
+  CHECK(repeats.begin(7, 70, 1'000, first) == Found::kFresh);
+  CHECK(repeats.begin_unseen(7, 70, 1'000, late) == Found::kRunning);
+  CHECK_FALSE(late);
+  first.answered(1'001);
+  CHECK(repeats.begin_unseen(7, 70, 1'001, late) == Found::kRunning);
+  CHECK(repeats.begin(7, 70, 1'001, late) == Found::kAnswered);
+}
+
+TEST_CASE("surface: stored answers are found by name and body, for as long as there is room",
+          "[unit][surface]") {
+  StoredAnswers answers(3 * 1256);
+  const auto body = [&](std::uint64_t name, std::uint64_t of, std::uint64_t before_s) {
+    const auto found = answers.find({name, of}, before_s);
+    return found ? found->body : std::string();
+  };
+  const std::string long_text(999, 'x');
+  answers.put({1, 10}, {"a", "one" + long_text.substr(3)}, 100);
+  answers.put({2, 20}, {"a", "two" + long_text.substr(3)}, 101);
+  CHECK(body(1, 10, 99).substr(0, 3) == "one");
+  CHECK(body(1, 20, 99).empty());
+  CHECK(body(2, 10, 99).empty());
+  answers.put({3, 30}, {"a", long_text}, 102);
+  answers.put({4, 40}, {"a", long_text}, 103);  // one too many
+  CHECK(body(1, 10, 99).empty());
+  CHECK(body(2, 20, 99).substr(0, 3) == "two");
+  CHECK(body(2, 20, 101).empty());  // too old
+  CHECK(body(3, 30, 101) == long_text);
+  answers.put({5, 50}, {"a", std::string(10'000, 'x')}, 104);  // never fits
+  CHECK(body(5, 50, 101).empty());
+  CHECK(body(4, 40, 101) == long_text);
+  // The same name again, a day later.
+  answers.put({3, 30}, {"b", "new"}, 200);
+  CHECK(body(3, 30, 150) == "new");
+}
+
 TEST_CASE("surface: names are told apart by their holders", "[unit][surface]") {
   CHECK(Repeats::digest("a", "bc") == Repeats::digest("a", "bc"));
   CHECK(Repeats::digest("a", "bc") != Repeats::digest("ab", "c"));
