@@ -132,7 +132,7 @@ TEST_CASE("config: a provider has its dialect's address, family and file", "[uni
   CHECK(
       config.providers[1].plugin_json ==
       R"({"dialect":{"base_url":"https://api.xai.example/v1","key_env":"XAI_API_KEY","key_optional":true},)"
-      R"("base_url":"https://eu.example/v2","settings":{"a":[1]}})");
+      R"("base_url":"https://eu.example/v2","responses":false,"settings":{"a":[1]}})");
   CHECK(config.providers[2].family == "openai");
   CHECK(config.providers[3].family == "demo");
   CHECK(config.providers[3].plugin_json == R"({"base_url":"","settings":{}})");

@@ -171,7 +171,7 @@ TEST_CASE("surface: a stored response tells its own id, and what it goes on with
   ask.what = Ask::What::kTask;
   ask.stored = &stored;
   const Canonical canonical = kSurface.to_canonical(ask, index);
-  CHECK(canonical.losses.array() == "");
+  CHECK(canonical.losses.empty());
   std::string out;
   for (const char* id : {"a", "b"}) {
     canonical.answer->delta(R"({"id":")" + std::string(id) +
