@@ -97,7 +97,8 @@ std::uint64_t base64_bytes(std::string_view text) {
 }  // namespace
 
 std::string_view text_member(const Request& request, std::string_view name) {
-  return member(request, name, 's');
+  const std::string_view quoted = member(request, name, 's');
+  return quoted.size() < 2 ? quoted : quoted.substr(1, quoted.size() - 2);
 }
 
 std::uint64_t answers_asked(const Request& request) {

@@ -43,6 +43,12 @@ TEST_CASE("exchange: a film is paid by its seconds, however the request writes t
   CHECK(seconds_of(R"({"seconds":999999999999})") == 3600);
 }
 
+TEST_CASE("exchange: a text of the request is read without its quotes", "[unit][exchange]") {
+  const Asked asked("chat", R"({"service_tier":"flex","x":1})");
+  CHECK(text_member(asked.request, "service_tier") == "flex");
+  CHECK(text_member(asked.request, "x").empty());
+}
+
 TEST_CASE("exchange: what nobody reported is what the request says", "[unit][exchange]") {
   const Asked speech("audio.speech", R"({"input":"h\u00e9!"})");
   const observe::Usage spoken = asked_usage(speech.request, {});
