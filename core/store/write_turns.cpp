@@ -36,4 +36,9 @@ void WriteTurns::give() {
   given_.notify_all();
 }
 
+std::size_t WriteTurns::length() const {
+  const std::lock_guard lock(mutex_);
+  return queue_.size();
+}
+
 }  // namespace switchyard::store

@@ -21,9 +21,11 @@ class WriteTurns {
   // Until all who came before have given theirs back. False: not in time. [any thread]
   bool take(std::chrono::milliseconds timeout);
   void give();
+  // Who has one, and all who wait. [any thread]
+  std::size_t length() const;
 
  private:
-  std::mutex mutex_;
+  mutable std::mutex mutex_;
   std::condition_variable given_;
   std::uint64_t last_ = 0;
   std::deque<std::uint64_t> queue_;  // the first one's turn it is
