@@ -43,7 +43,10 @@ class SqliteStatement : public Statement {
       : database_(database), turns_(turns), handle_(handle) {
     code_ = sqlite3_prepare_v2(handle, sql, -1, &statement_, nullptr);
   }
-  ~SqliteStatement() override { sqlite3_finalize(statement_); }
+  ~SqliteStatement() override {
+    sqlite3_finalize(statement_);
+    give_turn();
+  }
   SqliteStatement(const SqliteStatement&) = delete;
   SqliteStatement& operator=(const SqliteStatement&) = delete;
 
@@ -63,12 +66,9 @@ class SqliteStatement : public Statement {
   }
   Result<bool> step() override {
     if (code_ == SQLITE_OK) {
-      // One that writes outside a transaction is one of its own.
-      const bool alone = sqlite3_get_autocommit(handle_) != 0 && !sqlite3_stmt_readonly(statement_);
-      if (alone && !turns_.take(std::chrono::milliseconds(kBusyMs)))
-        return database_.error(kLocked);
+      if (!take_turn()) return database_.error(kLocked);
       const int stepped = sqlite3_step(statement_);
-      if (alone) turns_.give();
+      if (stepped != SQLITE_ROW) give_turn();
       if (stepped == SQLITE_ROW) return true;
       if (stepped == SQLITE_DONE) return false;
     }
@@ -77,6 +77,7 @@ class SqliteStatement : public Statement {
   void reset() override {
     if (statement_ == nullptr) return;
     sqlite3_reset(statement_);
+    give_turn();
     sqlite3_clear_bindings(statement_);
     bound_ = 0;
     code_ = SQLITE_OK;
@@ -104,6 +105,16 @@ class SqliteStatement : public Statement {
     }
     return *this;
   }
+  // One that writes outside a transaction is one of its own, until its last row.
+  bool take_turn() {
+    const bool alone = sqlite3_get_autocommit(handle_) != 0 && !sqlite3_stmt_readonly(statement_);
+    if (!alone || has_turn_) return true;
+    has_turn_ = turns_.take(std::chrono::milliseconds(kBusyMs));
+    return has_turn_;
+  }
+  void give_turn() {
+    if (std::exchange(has_turn_, false)) turns_.give();
+  }
   // After the column was read as what it is wanted as.
   std::size_t size(int column) const {
     return static_cast<std::size_t>(sqlite3_column_bytes(statement_, column));
@@ -115,6 +126,7 @@ class SqliteStatement : public Statement {
   sqlite3_stmt* statement_ = nullptr;
   int code_ = SQLITE_OK;
   int bound_ = 0;
+  bool has_turn_ = false;
 };
 
 class SqliteDatabase : public Database {

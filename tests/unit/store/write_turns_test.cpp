@@ -68,4 +68,25 @@ TEST_CASE("write turns: every change to a file takes one, with and without a tra
   CHECK(one->number("SELECT count(*) FROM t").value() == 2);
 }
 
+TEST_CASE("write turns: a statement that answers with rows keeps its turn until the last one",
+          "[unit][store]") {
+  const Scratch scratch;
+  const auto database = connect(scratch);
+  const auto turns = WriteTurns::of(scratch.path() / "t.db");
+  const char* const kInsert = "INSERT INTO t VALUES (7) RETURNING n";
+  {
+    const auto statement = database->prepare(kInsert);
+    REQUIRE(statement->step().value());
+    CHECK(turns->length() == 1);  // the file is locked until then
+    REQUIRE_FALSE(statement->step().value());
+    CHECK(turns->length() == 0);
+    statement->reset();
+    REQUIRE(statement->step().value());
+    statement->reset();
+    CHECK(turns->length() == 0);
+    REQUIRE(statement->step().value());
+  }
+  CHECK(turns->length() == 0);
+}
+
 }  // namespace switchyard::store
