@@ -27,9 +27,11 @@ void put(std::string& json, const char* name, std::int64_t value) {
   json.append(",\"").append(name).append("\":").append(std::to_string(value));
 }
 
+__extension__ typedef __int128 Wide;
+
 // Whether `spent` is at least so many per cent of `amount`.
 bool reaches(std::int64_t spent, std::int64_t amount, unsigned percent) {
-  return static_cast<__int128>(spent) * 100 >= static_cast<__int128>(amount) * percent;
+  return static_cast<Wide>(spent) * 100 >= static_cast<Wide>(amount) * percent;
 }
 
 std::int64_t retry_after_s(std::int64_t tries) {
