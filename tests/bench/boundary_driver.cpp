@@ -210,11 +210,12 @@ void serve_one(Way& way, const Asked& asked, unsigned events) {
     if (way.step(operation, event) != act) fail("an event got another answer than it should");
   };
   expect(event_of(SWY_EV_START), SWY_ACT_SEND);
-  static constexpr swy_kv kHeaders[] = {{{"content-type", 12}, {"application/json", 16}},
-                                        {{"x-request-id", 12}, {"req_4f1b9f0c", 12}}};
+  const swy_str type = to_swy(events > 0 ? "text/event-stream" : "application/json");
+  const swy_kv headers[] = {{to_swy("content-type"), type},
+                            {to_swy("x-request-id"), to_swy("req_4f1b9f0c")}};
   swy_ev head = event_of(SWY_EV_HEAD);
   head.status = 200;
-  head.hdr = kHeaders;
+  head.hdr = headers;
   head.nhdr = 2;
   expect(head, SWY_ACT_FEED);
   if (events == 0) {
