@@ -388,13 +388,15 @@ std::string canonical_usage(const Dialect& dialect, std::string_view usage) {
     const auto number = json::to_integer(json::find_path(usage, path));
     return number && *number >= 0 ? number : std::nullopt;
   };
-  auto prompt = count("prompt_tokens"), completion = count("completion_tokens");
+  const bool is_canonical = dialect.usage_cached_path.empty() &&
+                            dialect.usage_cache_write_path.empty() &&
+                            !dialect.usage_reasoning_beside;
+  auto prompt = count("prompt_tokens");
+  if (is_canonical && prompt) return std::string(usage);
+  auto completion = count("completion_tokens");
   const auto total = count("total_tokens");
   const bool sum_only = !prompt && !completion && total;  // embeddings, rerank
-  if (dialect.usage_cached_path.empty() && dialect.usage_cache_write_path.empty() &&
-      !dialect.usage_reasoning_beside && !sum_only) {
-    return std::string(usage);
-  }
+  if (is_canonical && !sum_only) return std::string(usage);
   if (sum_only) prompt = total;
   const auto reasoning = count("completion_tokens_details.reasoning_tokens");
   auto cached = count("prompt_tokens_details.cached_tokens");

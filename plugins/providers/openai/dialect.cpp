@@ -34,6 +34,11 @@ void forget(Rules& rules, const std::string& member) {
   std::erase(rules.drop, member);
 }
 
+// Members that UpstreamBody looks at whatever the rules say.
+constexpr std::string_view kAlwaysTouched[] = {"model",          "messages",           "tools",
+                                               "stream_options", "response_format",    "documents",
+                                               "tool_choice",    "parallel_tool_calls"};
+
 // Reads one dialect file; remembers the first fault with its place.
 class Reader {
  public:
@@ -83,6 +88,8 @@ class Reader {
     });
     if (!models.empty()) read_models(models, "/models", dialect);
     if (!fault_.empty()) return swy::Error{SWY_CLS_PLUGIN, "dialect: " + fault_};
+    dialect.request.index();
+    for (ModelRules& each : dialect.models) each.rules.index();
     return dialect;
   }
 
@@ -462,6 +469,38 @@ class Reader {
 };
 
 }  // namespace
+
+void Rules::index() {
+  touched = extensions_lacking = {};
+  for (const std::string_view name : kAlwaysTouched) touched.add(name);
+  for (const std::string_view name : kRequestExtensions) touched.add(name);
+  for (const auto* const names : {&drop, &as_list}) {
+    for (const std::string& name : *names) touched.add(name);
+  }
+  for (const auto& [from, to] : rename) {
+    touched.add(from);
+    touched.add(to);
+  }
+  const auto add_named = [this](const auto& pairs) {
+    for (const auto& pair : pairs) touched.add(pair.first);
+  };
+  add_named(to_header);
+  add_named(values);
+  add_named(words);
+  add_named(instead);
+  add_named(minimum);
+  add_named(maximum);
+  add_named(items_max);
+  const auto add_lacking = [this](const auto& extensions_of_a_place) {
+    for (const std::string_view name : extensions_of_a_place) {
+      if (lacks(extensions_of_a_place, name)) extensions_lacking.add(std::string(name) + '"');
+    }
+  };
+  add_lacking(kMessageExtensions);
+  add_lacking(kCallExtensions);
+}
+
+Dialect::Dialect() { request.index(); }
 
 bool name_fits(std::string_view pattern, std::string_view model) {
   if (!pattern.ends_with('*')) return pattern == model;

@@ -46,6 +46,8 @@ enum class StreamUsage {
 
 // The members' meaning is described in the schema. As constructed it is OpenAI's own.
 struct Dialect {
+  Dialect();
+
   std::string name = "openai";
   std::string auth_scheme = "bearer", auth_name;
   Pairs paths = {{"chat", "/chat/completions"},

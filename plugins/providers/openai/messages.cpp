@@ -52,9 +52,7 @@ void MessageEditor::instruct(const std::string& words) {
 bool MessageEditor::mentions_extensions() const {
   for (std::size_t at = messages_.find('"'); at != std::string_view::npos;
        at = messages_.find('"', at + 1)) {
-    const std::string_view rest = messages_.substr(at + 1, 20);
-    const std::string_view word = rest.substr(0, rest.find('"'));
-    if (rules_.lacks(kMessageExtensions, word) || rules_.lacks(kCallExtensions, word)) return true;
+    if (rules_.extensions_lacking.begins(messages_.substr(at + 1))) return true;
   }
   return false;
 }

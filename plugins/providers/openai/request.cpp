@@ -126,12 +126,18 @@ UpstreamBody::UpstreamBody(const Dialect& dialect, const swy::Request& request,
   std::size_t previous_end = 0;
   for (std::size_t i = 0; i < n; ++i) {
     const swy_member& member = request.member(i);
-    if (!leaves_out(member)) {
+    const std::size_t end = member.value_at + member.value_n;
+    const bool touched = rules_.touched.has(swy::view(member.name));
+    if (!touched || !leaves_out(member)) {
       if (any_) pieces_.add(body.substr(previous_end, member.at - previous_end));
-      put_member(member);
+      if (touched) {
+        put_member(member);
+      } else {
+        pieces_.add(body.substr(member.at, end - member.at));
+      }
       any_ = true;
     }
-    previous_end = member.value_at + member.value_n;
+    previous_end = end;
   }
   put_missing();
   pieces_.add(body.substr(previous_end));

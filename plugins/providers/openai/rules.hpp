@@ -3,6 +3,7 @@
 #pragma once
 
 #include <algorithm>
+#include <cstdint>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -50,6 +51,40 @@ inline constexpr std::string_view kMessageExtensions[] = {"is_error", "cache_con
 inline constexpr std::string_view kPartExtensions[] = {"cache_control"};  // a tool's as well
 inline constexpr std::string_view kCallExtensions[] = {"extra_content"};
 
+// A few names, asked for much more often by others than by themselves.
+class Names {
+ public:
+  void add(std::string_view name) {
+    if (has(name)) return;
+    seen_ |= bit_of(name);
+    firsts_ |= std::uint32_t{1} << (name.front() & 31);
+    names_.emplace_back(name);
+  }
+  bool has(std::string_view name) const {
+    return (seen_ & bit_of(name)) != 0 &&
+           std::find(names_.begin(), names_.end(), name) != names_.end();
+  }
+  // True where one of them stands at the text's front.
+  bool begins(std::string_view text) const {
+    if (text.empty() || (firsts_ >> (text.front() & 31) & 1) == 0) return false;
+    for (const std::string& name : names_) {
+      if (text.starts_with(name)) return true;
+    }
+    return false;
+  }
+
+ private:
+  // By length and first letter: tells most others apart without looking further.
+  static std::uint64_t bit_of(std::string_view name) {
+    const std::size_t first = name.empty() ? 0 : static_cast<unsigned char>(name.front());
+    return std::uint64_t{1} << ((name.size() * 5 + first) & 63U);
+  }
+
+  std::vector<std::string> names_;
+  std::uint64_t seen_ = 0;
+  std::uint32_t firsts_ = 0;  // by the first letter alone
+};
+
 struct Rules {
   std::vector<std::string> extensions;  // that this API knows
   Pairs rename;
@@ -78,6 +113,11 @@ struct Rules {
   std::int64_t choices_max = 0;    // 0: as many as one likes
   std::string path;                // instead of the task chat's
   std::string model;               // what the upstream calls it
+
+  // What index() makes of the rest, when all of it is read.
+  Names touched;             // members of a request that may not pass as they are
+  Names extensions_lacking;  // in messages, each with the quote that ends it
+  void index();
 
   // True for an extension of the canonical form that this API does not know.
   template <std::size_t n>
