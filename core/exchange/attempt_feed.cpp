@@ -7,6 +7,7 @@
 #include "core/base/json_pointer.hpp"
 #include "core/exchange/attempt.hpp"
 #include "core/exchange/payment.hpp"
+#include "core/net/await.hpp"
 #include "core/plugin/sign.hpp"
 
 namespace switchyard::exchange {
@@ -58,6 +59,7 @@ Task<Attempt::Next> Attempt::feed_whole(bool error_answer) {
     payment_.settle(usage(), draining_ ? "client_left" : "completed");
     if (payment_.must_wait()) co_await payment_.durable();
   }
+  if (emitted_) co_await net::after_ready(context_.loop.executor());
   // What was emitted may lie in `gathered` or in the connection's buffer.
   if (!flushed()) co_await flush();
   held_ = {};
@@ -188,6 +190,7 @@ Task<Attempt::Next> Attempt::feed_events() {
     // What came in one packet goes out in one, and the last of it when the answer is paid.
     const bool last = connection_->body_complete();
     if (next.act == SWY_ACT_FEED && !last && !connection_->body_buffered()) {
+      if (emitted_) co_await net::after_ready(context_.loop.executor());
       if (!flushed()) co_await flush();
     }
     if (exhausted_) co_return next;

@@ -61,6 +61,7 @@ class Connection final : public UpstreamConnection {
                                     std::string_view method) override {
     if (phase_ != Phase::kIdle && !reusable()) co_return misuse();
     begin(method);
+    co_await after_ready(stream_->socket().get_executor());
     std::size_t size = 0;
     for (const asio::const_buffer& piece : pieces) size += piece.size();
     std::size_t sent = 0;

@@ -3,6 +3,7 @@
 #include <spdlog/spdlog.h>
 
 #include "core/base/clock.hpp"
+#include "core/base/os_thread.hpp"
 
 namespace switchyard::observe {
 namespace {
@@ -57,6 +58,8 @@ Result<std::optional<store::BodyRow>> BodyKeeper::find(const std::string& record
 }
 
 void BodyKeeper::run() {
+  name_thread("bodies");
+  work_behind();
   auto tidy_at = std::chrono::steady_clock::now();
   bool ending = false;
   while (!ending) {
