@@ -50,6 +50,7 @@
 #include "core/worker/plugin_watch.hpp"
 #include "core/worker/pressure.hpp"
 #include "core/worker/refresh_door.hpp"
+#include "core/worker/shadow_run.hpp"
 #include "core/worker/snapshot_builder.hpp"
 #include "switchyard_version.hpp"
 
@@ -171,7 +172,17 @@ class Worker {
   Result<std::uint64_t, admin::ConfigRefusal> apply_config(const std::string& text);
   std::uint64_t put_in_force(Next next);
   admin::PluginResult swap_plugin(const std::string& file, plugin::Libraries::Intent intent);
+  Result<plugin::Libraries::Proposed, admin::PluginRefusal> propose_plugin(
+      const std::string& file, plugin::Libraries::Intent intent);
+  admin::PluginResult shadow_plugin(const std::string& file, const admin::ShadowTerms& terms);
+  admin::PluginResult begin_shadow(const std::string& file, const plugin::Library& candidate,
+                                   const admin::ShadowTerms& terms);
+  void end_shadow();
+  bool cancel_shadow(const std::string& reason);
+  admin::PluginRefusal refuse_plugin(const std::string& file, const std::string& reason);
+  void tell_plugins();
   admin::PluginResult rollback_plugin(const std::string& file);
+  admin::PluginResult go_back(const std::string& file);
   void leave_resting_plugins();
   admin::PluginResult release_plugin(const std::string& sha256);
   admin::PluginResult put_in_force(const std::string& file);
@@ -244,6 +255,7 @@ class Worker {
   std::unique_ptr<plugin::Libraries> libraries_;
   std::unique_ptr<SnapshotBuilder> builder_;
   std::unique_ptr<PluginWatch> watch_;
+  std::unique_ptr<ShadowRun> shadow_;  // the last one; null: there was none
   std::unique_ptr<RefreshDoor> refresh_door_;
   observe::Metrics metrics_;
   surface::Repeats repeats_;
@@ -408,6 +420,8 @@ Result<Worker::Next, config::Faults> Worker::prepare(std::shared_ptr<const confi
 
 // From here on what was proposed serves, and new requests find it with publish().
 void Worker::adopt(Next next) {
+  // What it compares with is no more.
+  cancel_shadow("another configuration or plugin took over");
   libraries_->publish();
   config_ = std::move(next.config);
   snapshot_ = std::move(next.snapshot);
@@ -429,27 +443,117 @@ void Worker::adopt(Next next) {
 
 admin::PluginRefusal ending() { return {409, "gateway_ending", kEnding}; }
 
-admin::PluginResult Worker::swap_plugin(const std::string& file, plugin::Libraries::Intent intent) {
-  if (draining_) return ending();
+void Worker::tell_plugins() {
+  admin_state_->publish_plugins(report_plugins(*libraries_, shadow_.get()));
+}
+
+admin::PluginRefusal Worker::refuse_plugin(const std::string& file, const std::string& reason) {
+  spdlog::error("plugin_refused file={} reason={}", file, observe::quote(reason));
+  tell_plugins();
+  return {422, "plugin_refused", file + ": " + reason};
+}
+
+Result<plugin::Libraries::Proposed, admin::PluginRefusal> Worker::propose_plugin(
+    const std::string& file, plugin::Libraries::Intent intent) {
   auto proposed =
       libraries_->propose(libraries_->options().directory / file, plugin_uses(*config_), intent);
-  if (!proposed) {
-    const std::string& reason = proposed.error().reason;
-    spdlog::error("plugin_refused file={} reason={}", file, observe::quote(reason));
-    admin_state_->publish_plugins(report_plugins(*libraries_));
-    return admin::PluginRefusal{422, "plugin_refused", file + ": " + reason};
-  }
-  if (!proposed->changed) return report_plugin(*libraries_, file);
+  if (!proposed) return refuse_plugin(file, proposed.error().reason);
+  return std::move(*proposed);
+}
+
+admin::PluginResult Worker::swap_plugin(const std::string& file, plugin::Libraries::Intent intent) {
+  if (draining_) return ending();
+  const bool again = intent == plugin::Libraries::Intent::kSwap && shadow_ &&
+                     shadow_->file() == file && cancel_shadow("the file was swapped again");
+  if (again) publish();
+  const auto proposed = propose_plugin(file, intent);
+  if (!proposed) return proposed.error();
+  if (!proposed->changed) return report_plugin(*libraries_, shadow_.get(), file);
   return put_in_force(file);
 }
 
+// What is taken back of a file in a shadow run is that run.
 admin::PluginResult Worker::rollback_plugin(const std::string& file) {
   if (draining_) return ending();
+  if (!shadow_ || shadow_->file() != file || !cancel_shadow("rolled back")) return go_back(file);
+  publish();
+  return report_plugin(*libraries_, shadow_.get(), file);
+}
+
+admin::PluginResult Worker::go_back(const std::string& file) {
   const auto proposed = libraries_->propose_previous(file);
   if (!proposed) {
     return admin::PluginRefusal{409, "no_rollback", file + ": " + proposed.error().message};
   }
   return put_in_force(file);
+}
+
+admin::PluginResult Worker::shadow_plugin(const std::string& file,
+                                          const admin::ShadowTerms& terms) {
+  if (draining_) return ending();
+  if (shadow_ && shadow_->running() && shadow_->file() != file) {
+    return admin::PluginRefusal{409, "shadow_runs",
+                                shadow_->file() + " is in a shadow run, and there is one at a " +
+                                    "time: wait for its end, or end it by a rollback of that file"};
+  }
+  if (cancel_shadow("the file was swapped again")) publish();
+  const auto proposed = propose_plugin(file, plugin::Libraries::Intent::kSwap);
+  if (!proposed) return proposed.error();
+  return begin_shadow(file, *proposed->library, terms);
+}
+
+// Nothing that serves changes: what is proposed is set aside, and loops get it to compare with.
+admin::PluginResult Worker::begin_shadow(const std::string& file, const plugin::Library& candidate,
+                                         const admin::ShadowTerms& terms) {
+  auto pipelines = builder_->build_shadow(*snapshot_, candidate);
+  if (!pipelines) {
+    const std::string reason = join(pipelines.error());
+    libraries_->withdraw(reason);
+    return refuse_plugin(file, reason);
+  }
+  if (pipelines->empty()) {
+    libraries_->withdraw();
+    return admin::PluginRefusal{
+        422, "no_shadow",
+        file +
+            ": no route with several candidates asks a strategy of it, and a shadow run "
+            "compares what strategies decide; swap it without one"};
+  }
+  shadow_ = std::make_unique<ShadowRun>(control_, libraries_->set_aside(file),
+                                        std::move(*pipelines), terms, [this] { end_shadow(); });
+  spdlog::info("plugin_shadow_begins file={} sha256={} decisions={} seconds={}", file,
+               candidate.sha256(), terms.decisions, terms.time.count());
+  publish();
+  return report_plugin(*libraries_, shadow_.get(), file);
+}
+
+// Its decisions are made, or its time is up. From here on it is a swap as any, or none.
+void Worker::end_shadow() {
+  const std::string file = shadow_->file();
+  const auto objection = shadow_->judge();
+  libraries_->propose_again(shadow_->candidate());
+  if (objection) {
+    libraries_->withdraw(objection->reason, objection->blame);
+    shadow_->refused(objection->reason);
+    refuse_plugin(file, objection->reason);
+    return publish();
+  }
+  const auto served = put_in_force(file);
+  if (served) {
+    shadow_->published(shadow_->candidate()->number);
+  } else {
+    shadow_->refused(served.error().message);
+  }
+  publish();
+}
+
+// True: one ran, and loops are still to hear of its end.
+bool Worker::cancel_shadow(const std::string& reason) {
+  if (!shadow_ || !shadow_->running()) return false;
+  shadow_->cancel(reason);
+  spdlog::warn("plugin_shadow_cancelled file={} reason={}", shadow_->file(),
+               observe::quote(reason));
+  return true;
 }
 
 // A plugin that rests and has a predecessor which is warm still gives way to it.
@@ -462,7 +566,7 @@ void Worker::leave_resting_plugins() {
     }
   }
   for (const std::string& file : resting) {
-    const auto back = rollback_plugin(file);
+    const auto back = go_back(file);
     if (back)
       spdlog::error("plugin_rolled_back file={} reason=\"it failed again and again\"", file);
   }
@@ -474,7 +578,7 @@ admin::PluginResult Worker::release_plugin(const std::string& sha256) {
     return admin::PluginRefusal{404, "not_quarantined",
                                 "No content of this SHA-256 is quarantined."};
   }
-  admin_state_->publish_plugins(report_plugins(*libraries_));
+  tell_plugins();
   return "{\"sha256\":" + json_text(sha256) + ",\"released\":true}";
 }
 
@@ -484,14 +588,12 @@ admin::PluginResult Worker::put_in_force(const std::string& file) {
   if (!next) {
     const std::string reason = join(next.error());
     libraries_->withdraw(reason);
-    spdlog::error("plugin_refused file={} reason={}", file, observe::quote(reason));
-    admin_state_->publish_plugins(report_plugins(*libraries_));
-    return admin::PluginRefusal{422, "plugin_refused", file + ": " + reason};
+    return refuse_plugin(file, reason);
   }
   next->tls = tls_;
   adopt(std::move(*next));
   publish();
-  return report_plugin(*libraries_, file);
+  return report_plugin(*libraries_, shadow_.get(), file);
 }
 
 void Worker::watch_plugins() {
@@ -643,6 +745,7 @@ void Worker::publish() {
   published->open_account = directory_->current()->account(std::string(store::kDefaultAccount));
   published->budgets = budgets_ = billing_->budgets();
   published->plans = plans_;
+  if (shadow_) published->shadow = shadow_->shadow();
   pressure_->configure(config_->overload);
   const auto shared = std::shared_ptr<const surface::Published>(
       new surface::Published(*published), [this](const surface::Published* last) {
@@ -656,7 +759,7 @@ void Worker::publish() {
   LoopRuntime& first = *loops_.front();
   asio::post(first.loop.context(), [prober = &first.prober, shared] { prober->publish(shared); });
   admin_state_->publish(snapshot_, loggers_, directory_->current(), prices_);
-  admin_state_->publish_plugins(report_plugins(*libraries_));
+  tell_plugins();
 
   std::vector<ListenerSettings> settings;
   const auto limits = server_limits(config_->limits);
@@ -876,6 +979,9 @@ AdminState::Commands Worker::commands() {
   commands.swap = [this](const std::string& file) {
     return ask_control([this, &file] { return swap_plugin(file, Intent::kSwap); });
   };
+  commands.shadow = [this](const std::string& file, const admin::ShadowTerms& terms) {
+    return ask_control([this, &file, &terms] { return shadow_plugin(file, terms); });
+  };
   commands.rollback = [this](const std::string& file) {
     return ask_control([this, &file] { return rollback_plugin(file); });
   };
@@ -986,6 +1092,7 @@ int Worker::run() {
   keep_limits();
   end_ledger();  // its threads post to the loops
   control_.restart();
+  shadow_.reset();
   snapshot_.reset();
   loggers_.reset();
   admin_state_.reset();
@@ -1074,7 +1181,7 @@ void Worker::housekeep() {
   if (draining_) return;
   take_changes();
   leave_resting_plugins();
-  admin_state_->publish_plugins(report_plugins(*libraries_));
+  tell_plugins();
   for (const auto& tls : tls_) {
     if (!tls) continue;
     const auto changed = tls->reload_if_changed();
@@ -1085,7 +1192,7 @@ void Worker::housekeep() {
     }
   }
   libraries_->settle();
-  admin_state_->publish_plugins(report_plugins(*libraries_));
+  tell_plugins();
   for (auto& runtime : loops_) {
     asio::post(runtime->loop.context(), [runtime = runtime.get()] {
       const auto stats = runtime->pool.stats();
@@ -1113,6 +1220,7 @@ void Worker::begin_drain(milliseconds deadline) {
   drain_deadline_ = std::chrono::steady_clock::now() + deadline;
   housekeeping_.cancel();
   watch_.reset();
+  cancel_shadow("the gateway is ending");
   spdlog::info("draining deadline_ms={}", deadline.count());
   // The sockets first, wholly: what is queued on them becomes connections that the loops then know
   // of.
