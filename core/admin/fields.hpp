@@ -31,11 +31,12 @@ class Fields {
   // The JSON of an array or object.
   std::string json(const char* name, rapidjson::Type type, const std::string& otherwise);
 
+  // A value that the reader's caller can't take; the first fault stays.
+  void refuse(const std::string& message);
   const std::optional<Answer>& fault() const { return fault_; }
 
  private:
   const rapidjson::Value* find(const char* name) const;
-  void refuse(const std::string& message);
 
   rapidjson::Document document_;
   std::optional<Answer> fault_;

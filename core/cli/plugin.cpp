@@ -2,10 +2,13 @@
 
 #include <algorithm>
 #include <array>
+#include <charconv>
 #include <iostream>
+#include <thread>
 #include <vector>
 
-#include "core/base/json_scan.hpp"
+#include "core/admin/plugin_routes.hpp"
+#include "core/base/json_object.hpp"
 #include "core/cli/admin_client.hpp"
 #include "core/cli/arguments.hpp"
 #include "core/cli/command.hpp"
@@ -13,6 +16,8 @@
 #include "core/cli/plugin_new.hpp"
 #include "core/cli/state_directory.hpp"
 #include "core/cli/terminal.hpp"
+#include "core/config/address.hpp"
+#include "core/config/json_text.hpp"
 
 namespace switchyard::cli {
 namespace fs = std::filesystem;
@@ -26,7 +31,12 @@ constexpr char kUsage[] =
     "       switchyard plugin swap FILE.so      what the plugin directory's file holds now "
     "serves;\n"
     "                                           a path elsewhere is installed there first\n"
-    "       switchyard plugin rollback NAME.so  the generation before serves again\n"
+    "         --shadow N         first its strategies decide beside those that serve, which is\n"
+    "                            compared and changes nothing: for N decisions (100000 at most)\n"
+    "         --shadow-for TIME  or for so long, whatever comes first (10m; 1h at most)\n"
+    "         --agree PERCENT    it serves only if in so many the first choice was the same\n"
+    "       switchyard plugin rollback NAME.so  the generation before serves again; a shadow run\n"
+    "                                           ends, and what serves stays\n"
     "each with [--state DIR | --config FILE] [--ca-file FILE] [--json]\n"
     "       switchyard plugin check FILE.so     holds a plugin file against its contract (--help)\n"
     "       switchyard plugin new provider|strategy|logger NAME [DIRECTORY]\n"
@@ -114,19 +124,18 @@ int list(const Call& call) {
   return 0;
 }
 
-// ---- swap, rollback ----
+// ---- one file ----
 
 void tell_serving(const Json& plugin, std::ostream& out) {
   out << text_of(plugin, "file") << ": generation " << number_of(plugin, "generation")
       << " serves: " << text_of(plugin, "id") << ' ' << text_of(plugin, "version") << '\n';
 }
 
+std::string file_json(const std::string& file) { return R"({"file":)" + json_text(file) + '}'; }
+
 // 0 where the file's change is in force.
 int change(const Call& call, const char* route, const std::string& file) {
-  std::string body = R"({"file":)";
-  append_json_string(body, file);
-  body += '}';
-  const auto answer = call.client.post(route, body);
+  const auto answer = call.client.post(route, file_json(file));
   if (!answer) return fail(call.streams, answer.error().message);
   if (answer->status != 200) return refuse(call, *answer);
   if (call.as_json()) {
@@ -148,22 +157,143 @@ Result<fs::path> plugin_directory(const AdminClient& client) {
   return fs::path(text_of(*plugins, "directory"));
 }
 
+// ---- a shadow run ----
+
+constexpr char kSwapRoute[] = "/admin/v1/plugins/swap";
+constexpr std::chrono::milliseconds kLook{200};
+
+// A whole number, with `unit` behind it or not.
+Result<std::uint64_t> read_number(const Arguments& args, const char* name, std::uint64_t most,
+                                  char unit = '\0') {
+  std::string text = args.value(name);
+  if (unit != '\0' && text.ends_with(unit)) text.pop_back();
+  std::uint64_t number = 0;
+  const char* const end = text.data() + text.size();
+  const auto read = std::from_chars(text.data(), end, number);
+  if (read.ec == std::errc() && read.ptr == end && number >= 1 && number <= most) return number;
+  return Error{std::string(name) + ": expected 1 to " + std::to_string(most)};
+}
+
+// The member "shadow" of the call; empty: none is wanted. What is not given is the gateway's to
+// say.
+Result<std::string> shadow_json(const Arguments& args) {
+  using Terms = admin::ShadowTerms;
+  JsonObject json;
+  if (!args.has("--shadow") && !args.has("--shadow-for")) {
+    if (!args.has("--agree")) return std::string();
+    return Error{"--agree is of a shadow run: give --shadow or --shadow-for too"};
+  }
+  if (args.has("--shadow")) {
+    const auto decisions = read_number(args, "--shadow", Terms::kDecisionsMax);
+    if (!decisions) return decisions.error();
+    json.number("decisions", *decisions);
+  }
+  if (args.has("--shadow-for")) {
+    const auto time = config::parse_duration(args.value("--shadow-for"));
+    const auto seconds = time ? std::chrono::duration_cast<std::chrono::seconds>(*time).count() : 0;
+    if (seconds < 1 || seconds > Terms::kSecondsMax) {
+      return Error{"--shadow-for: expected a duration such as 60s or 5m, 1h at most"};
+    }
+    json.number("seconds", static_cast<std::uint64_t>(seconds));
+  }
+  if (args.has("--agree")) {
+    const auto percent = read_number(args, "--agree", 100, '%');
+    if (!percent) return percent.error();
+    json.number("agree_percent", *percent);
+  }
+  return json.take();
+}
+
+void tell_shadow(const Json& shadow, std::ostream& out) {
+  out << "compared " << number_of(shadow, "compared")
+      << " decisions in the shadow: " << number_of(shadow, "agreed")
+      << " with the same first choice, " << number_of(shadow, "same_order")
+      << " of them in the same order; " << number_of(shadow, "mean_us") << " us each, "
+      << number_of(shadow, "max_us") << " us at most\n";
+  for (const Json& each : array_of(shadow, "differences").GetArray()) {
+    const auto side = [&](const char* name, const char* reason) {
+      return text_of(each, name) + " (" + text_of(each, reason) + ")";
+    };
+    out << printable("  " + text_of(each, "request_id") + ": " + side("serving", "serving_reason") +
+                     ", the new one " + side("candidate", "candidate_reason"))
+        << '\n';
+  }
+}
+
+// The file as the gateway has it; null where it has none of that name.
+const Json* find_plugin(const Json& plugins, const std::string& file) {
+  for (const Json& plugin : array_of(plugins, "plugins").GetArray()) {
+    if (text_of(plugin, "file") == file) return &plugin;
+  }
+  return nullptr;
+}
+
+const Json& shadow_of(const Json& plugin) {
+  static const Json kNone(rapidjson::kObjectType);
+  const auto found = plugin.FindMember("shadow");
+  return found == plugin.MemberEnd() ? kNone : found->value;
+}
+
+// 0 where the file serves then.
+int tell_end(const Call& call, const Json& plugin, const std::string& file) {
+  const Json& shadow = shadow_of(plugin);
+  const std::string state = text_of(shadow, "state");
+  if (call.as_json()) {
+    call.streams.out << config::to_json(plugin) << '\n';
+  } else {
+    tell_shadow(shadow, call.streams.out);
+    if (state == "published") tell_serving(plugin, call.streams.out);
+  }
+  if (state == "published") return 0;
+  return fail(call.streams, file + ": " + state + ": " + text_of(shadow, "reason"));
+}
+
+// Looks at the run until it is over. The run is the gateway's: it goes on where this command ends.
+int await_shadow(const Call& call, const std::string& file) {
+  for (;;) {
+    std::this_thread::sleep_for(kLook);
+    const auto answer = call.client.get("/admin/v1/plugins");
+    if (answer && answer->status != 200) return refuse(call, *answer);
+    const auto plugins = answer ? parse(*answer) : Result<rapidjson::Document>(answer.error());
+    const Json* const plugin = plugins ? find_plugin(*plugins, file) : nullptr;
+    const std::string state = plugin != nullptr ? text_of(shadow_of(*plugin), "state") : "";
+    if (state == "running") continue;
+    if (!state.empty()) return tell_end(call, *plugin, file);
+    return fail(call.streams, file + ": its shadow run ended with the worker that made it, and " +
+                                  "what served before serves on; the gateway's log says why");
+  }
+}
+
+int swap_with_shadow(const Call& call, const std::string& file, const std::string& shadow) {
+  const std::string body = JsonObject().text("file", file).raw("shadow", shadow).take();
+  const auto answer = call.client.post(kSwapRoute, body);
+  if (!answer) return fail(call.streams, answer.error().message);
+  if (answer->status != 202) return refuse(call, *answer);
+  return await_shadow(call, file);
+}
+
+// ---- swap, rollback ----
+
 int swap(const Call& call) {
-  constexpr char kRoute[] = "/admin/v1/plugins/swap";
+  const auto shadow = shadow_json(call.args);
+  if (!shadow) return misuse(call.streams, shadow.error().message, kUsage);
+  const auto swap_file = [&](const std::string& file) {
+    return shadow->empty() ? change(call, kSwapRoute, file) : swap_with_shadow(call, file, *shadow);
+  };
   const fs::path path = call.word();
-  if (!path.has_parent_path()) return change(call, kRoute, call.word());
+  if (!path.has_parent_path()) return swap_file(call.word());
   const auto directory = plugin_directory(call.client);
   if (!directory) return fail(call.streams, directory.error().message);
   std::error_code missing;
   if (fs::equivalent(path.parent_path(), *directory, missing)) {
-    return change(call, kRoute, path.filename().string());
+    return swap_file(path.filename().string());
   }
   if (path.extension() != ".so" || path.filename().string().starts_with('.')) {
     return misuse(call.streams, path.string() + ": expected the path of a .so file", kUsage);
   }
   auto installed = InstalledFile::install(path, *directory);
   if (!installed) return fail(call.streams, installed.error().message);
-  const int status = change(call, kRoute, installed->name());
+  const int status = swap_file(installed->name());
   if (status == 0) installed->keep();
   return status;
 }
@@ -173,8 +303,11 @@ int rollback(const Call& call) { return change(call, "/admin/v1/plugins/rollback
 // ---- what there is ----
 
 // Asks the gateway whose state the options name.
-int ask_gateway(Words words, std::size_t wanted, int (*run)(const Call&), const Streams& streams) {
-  auto parsed = parse_arguments(words, {"--state", "--config", "--ca-file"}, {"--json", "--help"});
+int ask_gateway(Words words, std::size_t wanted, int (*run)(const Call&), const Streams& streams,
+                const std::vector<std::string>& more = {}) {
+  std::vector<std::string> options = {"--state", "--config", "--ca-file"};
+  options.insert(options.end(), more.begin(), more.end());
+  auto parsed = parse_arguments(words, options, {"--json", "--help"});
   if (!parsed) return misuse(streams, parsed.error().message, kUsage);
   if (parsed->has("--help")) {
     streams.out << kUsage;
@@ -206,7 +339,10 @@ constexpr Verb kVerbs[] = {
      [](Words words, const Streams& to) { return run_plugin_check(words, to.out, to.err); }},
     {"new", [](Words words, const Streams& to) { return run_plugin_new(words, to.out, to.err); }},
     {"list", [](Words words, const Streams& to) { return ask_gateway(words, 0, list, to); }},
-    {"swap", [](Words words, const Streams& to) { return ask_gateway(words, 1, swap, to); }},
+    {"swap",
+     [](Words words, const Streams& to) {
+       return ask_gateway(words, 1, swap, to, {"--shadow", "--shadow-for", "--agree"});
+     }},
     {"rollback",
      [](Words words, const Streams& to) { return ask_gateway(words, 1, rollback, to); }},
 };

@@ -8,6 +8,7 @@
 #include "core/exchange/usage.hpp"
 #include "core/routing/decision.hpp"
 #include "core/routing/pipeline.hpp"
+#include "core/routing/shadow.hpp"
 
 namespace switchyard::exchange {
 namespace {
@@ -68,6 +69,7 @@ bool choose(const Request& request) {
   thread_local std::mt19937_64 seeds{(std::uint64_t{std::random_device{}()} << 32) |
                                      std::random_device{}()};
   route.pipeline->plan(route_facts(request, seeds(), mono_ns()), route, pricing_of(request));
+  if (request.shadow != nullptr) request.shadow->compare(route, request.record->id);
   return true;
 }
 
@@ -185,7 +187,11 @@ routing::Outcome Observation::end(const Attempt& attempt, bool ok, bool left,
   told.ttft_us = outcome.ttft_us;
   told.tok_in = outcome.tok_in;
   told.tok_out = outcome.tok_out;
-  request_.route->pipeline->observe(target_, told, pricing_of(request_));
+  const routing::Pipeline& pipeline = *request_.route->pipeline;
+  pipeline.observe(target_, told, pricing_of(request_));
+  if (request_.shadow != nullptr) {
+    request_.shadow->observe(pipeline.alias(), target_, told, pricing_of(request_));
+  }
   return outcome;
 }
 

@@ -36,6 +36,10 @@ namespace switchyard::catalog {
 struct PricesInForce;
 }
 
+namespace switchyard::routing {
+class Shadow;
+}
+
 namespace switchyard::exchange {
 
 // Where a request with an absolute URL goes.
@@ -185,6 +189,7 @@ struct Request {
   const account::Account* account = nullptr;
   const catalog::PricesInForce* prices = nullptr;
   const account::BudgetTable* budgets = nullptr;  // null: there are none
+  routing::Shadow* shadow = nullptr;              // makes the same choice beside; null: none does
   account::LimitedRequest* limited = nullptr;     // its part of limits, where it has any
   const Rare* rare = nullptr;
   SessionClient* session = nullptr;  // where the task is a session of messages

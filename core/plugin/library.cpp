@@ -241,8 +241,8 @@ Result<Libraries::Proposed, Libraries::Refused> Libraries::propose_from(
 
   const auto serving = serving_.find(name);
   const bool serves = serving != serving_.end() && serving->second->sha256 == sha256;
-  const auto left = rolled_back_.find(name);
-  const bool stays = serves || (left != rolled_back_.end() && left->second == sha256) ||
+  const auto left = left_.find(name);
+  const bool stays = serves || (left != left_.end() && left->second == sha256) ||
                      (intent == Intent::kWatch && refused_before(name, sha256));
   if (intent != Intent::kSwap && stays) {
     if (serves && intent == Intent::kReload) {
@@ -316,9 +316,9 @@ void Libraries::put(std::shared_ptr<Generation> next) {
     generation->warm_until_ns = 0;
     for (Generation::Shared& entry : generation->shared) entry.kept.reset();
   }
-  rolled_back_.erase(name);
+  left_.erase(name);
   if (const auto& before = serving_[name]) {
-    if (back) rolled_back_[name] = before->sha256;
+    if (back) left_[name] = before->sha256;
     before->state = State::kDraining;
     before->since_ms = unix_ms();
     keep_last_good(*before);
@@ -344,14 +344,29 @@ void Libraries::put(std::shared_ptr<Generation> next) {
   prune(name);
 }
 
-void Libraries::withdraw(const std::string& reason) {
+std::shared_ptr<Generation> Libraries::set_aside(const std::string& name) {
+  auto aside = std::move(proposed_.at(name));
+  proposed_.erase(name);
+  left_[name] = aside->sha256;
+  if (const auto serving = serving_.find(name); serving != serving_.end()) {
+    keep_last_good(*serving->second);
+  }
+  return aside;
+}
+
+void Libraries::propose_again(std::shared_ptr<Generation> aside) {
+  const std::string name = aside->file;
+  proposed_[name] = std::move(aside);
+}
+
+void Libraries::withdraw(const std::string& reason, Blame blame) {
   Current withdrawn;
   withdrawn.swap(proposed_);
   if (reason.empty()) return;
   for (const auto& [name, next] : withdrawn) {
     if (next->state == State::kDraining) continue;  // a rollback: it served well once
     passed_.erase(next->sha256);
-    (void)refuse(options_.directory / name, next->sha256, reason, true);
+    (void)refuse(options_.directory / name, next->sha256, reason, blame == Blame::kCounts);
   }
 }
 

@@ -124,8 +124,16 @@ class Libraries {
 
   // What was proposed serves; what served before drains.
   void publish();
-  // Nothing changes. Where a reason is given the proposed contents are refused for it.
-  void withdraw(const std::string& reason = {});
+  // Nothing changes. Where a reason is given the proposed contents are refused for it; kCounts:
+  // towards their quarantine.
+  enum class Blame { kCounts, kNone };
+  void withdraw(const std::string& reason = {}, Blame blame = Blame::kCounts);
+
+  // Takes back what is proposed for the file, to be proposed again when it has shown itself. From
+  // here on only a swap brings this content in, no reload and no watch; and what serves is kept as
+  // the last good one.
+  std::shared_ptr<Generation> set_aside(const std::string& name);
+  void propose_again(std::shared_ptr<Generation> aside);
 
   // Propose and publish, without uses.
   Result<std::shared_ptr<const Library>> load(const std::filesystem::path& file);
@@ -200,8 +208,9 @@ class Libraries {
   unsigned next_number_ = 1;
   Files files_;
   Current serving_, proposed_;
-  std::map<std::string, std::string> rolled_back_;  // file name -> SHA-256 that a rollback left
-  std::map<std::string, std::string> passed_;       // SHA-256 -> uses that its last good trial had
+  // File name -> SHA-256 that a rollback left, or that was set aside: a swap alone brings it in.
+  std::map<std::string, std::string> left_;
+  std::map<std::string, std::string> passed_;  // SHA-256 -> uses that its last good trial had
 };
 
 template <class Instance>

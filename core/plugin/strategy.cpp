@@ -7,7 +7,6 @@
 #include "core/base/json_scan.hpp"
 #include "core/plugin/configuration.hpp"
 #include "core/plugin/table.hpp"
-#include "core/store/call_note.hpp"
 
 namespace switchyard::plugin {
 namespace {
@@ -50,7 +49,7 @@ Result<std::unique_ptr<StrategyInstance>> StrategyInstance::from_table(const swy
 
 Result<std::unique_ptr<StrategyInstance>, config::Faults> StrategyInstance::open(
     const Libraries& libraries, std::string_view kind_name, std::string_view config_json,
-    std::string_view owner) {
+    std::string_view owner, Role role) {
   const Libraries::Found found = libraries.find("strategy", kind_name);
   if (!found.kind) {
     return config::Faults{{"/plugin", "strategy \"" + std::string(kind_name) +
@@ -59,19 +58,26 @@ Result<std::unique_ptr<StrategyInstance>, config::Faults> StrategyInstance::open
   config::Faults faults = check_configuration(*found.kind, config_json);
   for (config::Fault& fault : faults) fault.pointer = "/config" + fault.pointer;
   if (!faults.empty()) return faults;
-  const store::CallNote note(found.library->note(), store::Call::kOpen);
+  const bool shadow = role == Role::kShadow;
+  const store::CallNote note(found.library->note(),
+                             shadow ? store::Call::kShadow : store::Call::kOpen);
   auto strategy = from_table(static_cast<const swy_strategy*>(found.kind->vt),
                              std::string(kind_name), config_json, owner);
   if (!strategy) return config::Faults{{"/config", strategy.error().message}};
   (*strategy)->library_ = found.library;
   (*strategy)->note_ = found.library->note();
+  (*strategy)->role_ = role;
   return std::move(*strategy);
 }
 
 StrategyInstance::~StrategyInstance() {
   if (!table_) return;
-  const store::CallNote note(note_, store::Call::kClose);
+  const store::CallNote noted = note(store::Call::kClose);
   table_->close(instance_);
+}
+
+store::CallNote StrategyInstance::note(store::Call call) const {
+  return {note_, role_ == Role::kShadow ? store::Call::kShadow : call};
 }
 
 std::string StrategyInstance::fault(const char* function, std::string_view what) const {
@@ -90,7 +96,7 @@ Result<void> StrategyInstance::score(const swy_rreq& request, std::span<const sw
 Result<void> StrategyInstance::call_score(const swy_rreq& request,
                                           std::span<const swy_cand> candidates,
                                           std::span<swy_score> out) const {
-  const store::CallNote note(note_, store::Call::kScore);
+  const store::CallNote noted = note(store::Call::kScore);
   for (swy_score& each : out) {
     each = {};
     each.size = sizeof each;
@@ -116,14 +122,14 @@ Result<void> StrategyInstance::call_score(const swy_rreq& request,
 
 void StrategyInstance::observe(const swy_outcome& outcome) const {
   if (!SWY_FN(table_, swy_strategy, observe)) return;
-  const store::CallNote note(note_, store::Call::kObserve);
+  const store::CallNote noted = note(store::Call::kObserve);
   table_->observe(instance_, &outcome);
 }
 
 Result<std::string> StrategyInstance::save() const {
   std::string state;
   if (!SWY_FN(table_, swy_strategy, save)) return state;
-  const store::CallNote note(note_, store::Call::kSave);
+  const store::CallNote noted = note(store::Call::kSave);
   const swy_rc rc = table_->save(instance_, append, &state);
   if (rc < 0) return Error{fault("save", fault_text(rc, empty_err()))};
   return state;
@@ -131,7 +137,7 @@ Result<std::string> StrategyInstance::save() const {
 
 Result<bool> StrategyInstance::load(std::string_view state) {
   if (!SWY_FN(table_, swy_strategy, load)) return false;
-  const store::CallNote note(note_, store::Call::kLoad);
+  const store::CallNote noted = note(store::Call::kLoad);
   const swy_rc rc = table_->load(instance_, to_swy(state));
   if (rc == SWY_E_DATA) return false;
   if (rc < 0) return Error{fault("load", fault_text(rc, empty_err()))};

@@ -85,7 +85,9 @@ void decide(std::span<const plugin::StrategyInstance* const> strategies, const s
   for (; asked < strategies.size() && plan.fault.empty(); ++asked) {
     const auto number = static_cast<std::uint32_t>(asked);
     const auto scored = ask(*strategies[asked], number, request, candidates, plan);
-    if (!scored) plan.fault = scored.error().message;
+    if (scored) continue;
+    plan.fault = scored.error().message;
+    plan.fault_by = number;
   }
 
   plan.order.clear();
@@ -366,13 +368,15 @@ void Pipeline::take_over(const Pipeline& predecessor) {
 
 namespace {
 
+using plugin::StrategyInstance;
+using Opened = Result<std::shared_ptr<StrategyInstance>, config::Faults>;
+using OpenStrategy = std::function<Opened(const config::Strategy&, const std::string& owner)>;
+
 // One that is open already where nothing that makes it has changed.
-Result<std::shared_ptr<plugin::StrategyInstance>, config::Faults> open_strategy(
-    plugin::Libraries& libraries, const config::Strategy& strategy, const std::string& owner) {
-  using plugin::StrategyInstance;
-  using Opened = Result<std::shared_ptr<StrategyInstance>>;
+Opened open_strategy(plugin::Libraries& libraries, const config::Strategy& strategy,
+                     const std::string& owner) {
   config::Faults faults;
-  const auto open = [&](StrategyInstance*) -> Opened {
+  const auto open = [&](StrategyInstance*) -> Result<std::shared_ptr<StrategyInstance>> {
     auto opened = StrategyInstance::open(libraries, strategy.plugin, strategy.config_json, owner);
     if (opened) return std::shared_ptr<StrategyInstance>(std::move(*opened));
     faults = std::move(opened).error();
@@ -385,38 +389,85 @@ Result<std::shared_ptr<plugin::StrategyInstance>, config::Faults> open_strategy(
   return std::move(*shared);
 }
 
+std::vector<const config::Feature*> named_routes(const config::Config& config) {
+  std::vector<const config::Feature*> named;
+  for (const config::Model& each : config.models) named.push_back(&each);
+  for (const config::Feature& each : config.features) named.push_back(&each);
+  return named;
+}
+
+// Those that open; the rest adds to the faults, but for what is in quarantine.
+Strategies open_strategies(const plugin::Libraries& libraries, const config::Feature& model,
+                           const OpenStrategy& open, config::Faults& faults) {
+  Strategies strategies;
+  for (const config::Strategy& strategy : model.strategies) {
+    auto opened = open(strategy, "alias " + model.name);
+    if (opened) {
+      strategies.push_back(std::move(*opened));
+      continue;
+    }
+    if (!libraries.find("strategy", strategy.plugin).kind && libraries.has_quarantined()) {
+      spdlog::error("strategy_unavailable alias={} reason=\"plugin {} is in quarantine\"",
+                    observe::quote(model.name), strategy.plugin);
+      continue;
+    }
+    for (const config::Fault& fault : opened.error()) {
+      faults.push_back({strategy.pointer + fault.pointer, fault.message});
+    }
+  }
+  return strategies;
+}
+
 }  // namespace
 
 Result<Pipelines, config::Faults> open_pipelines(plugin::Libraries& libraries,
                                                  const config::Config& config,
                                                  const catalog::Catalog& catalog,
                                                  Statistics& statistics) {
+  const OpenStrategy open = [&](const config::Strategy& strategy, const std::string& owner) {
+    return open_strategy(libraries, strategy, owner);
+  };
   Pipelines pipelines;
   config::Faults faults;
-  std::vector<const config::Feature*> named;
-  for (const config::Model& each : config.models) named.push_back(&each);
-  for (const config::Feature& each : config.features) named.push_back(&each);
-  for (const config::Feature* const each : named) {
-    const config::Feature& model = *each;
-    Strategies strategies;
-    for (const config::Strategy& strategy : model.strategies) {
-      auto opened = open_strategy(libraries, strategy, "alias " + model.name);
-      if (opened) {
-        strategies.push_back(std::move(*opened));
-        continue;
-      }
-      if (!libraries.find("strategy", strategy.plugin).kind && libraries.has_quarantined()) {
-        spdlog::error("strategy_unavailable alias={} reason=\"plugin {} is in quarantine\"",
-                      observe::quote(model.name), strategy.plugin);
-        continue;
-      }
-      for (const config::Fault& fault : opened.error()) {
-        faults.push_back({strategy.pointer + fault.pointer, fault.message});
-      }
+  for (const config::Feature* const model : named_routes(config)) {
+    Strategies strategies = open_strategies(libraries, *model, open, faults);
+    if (strategies.empty() || model->candidates.size() < 2) continue;
+    pipelines.emplace(model->name, std::make_unique<Pipeline>(config, *model, catalog, statistics,
+                                                              std::move(strategies)));
+  }
+  if (!faults.empty()) return faults;
+  return pipelines;
+}
+
+Result<Pipelines, config::Faults> open_shadow_pipelines(plugin::Libraries& libraries,
+                                                        const config::Config& config,
+                                                        const catalog::Catalog& catalog,
+                                                        Statistics& statistics,
+                                                        const plugin::Library& candidate) {
+  const auto is_candidates = [&](const config::Strategy& strategy) {
+    return libraries.find("strategy", strategy.plugin).library.get() == &candidate;
+  };
+  // What serves beside the candidate is opened once more too: asked twice for one request, an
+  // instance that serves could tell the next one otherwise than it would have.
+  const OpenStrategy open = [&](const config::Strategy& strategy,
+                                const std::string& owner) -> Opened {
+    using Role = StrategyInstance::Role;
+    auto opened =
+        StrategyInstance::open(libraries, strategy.plugin, strategy.config_json, owner + ", shadow",
+                               is_candidates(strategy) ? Role::kShadow : Role::kServing);
+    if (!opened) return std::move(opened).error();
+    return std::shared_ptr<StrategyInstance>(std::move(*opened));
+  };
+  Pipelines pipelines;
+  config::Faults faults;
+  for (const config::Feature* const model : named_routes(config)) {
+    const auto& asked = model->strategies;
+    if (model->candidates.size() < 2 || std::none_of(asked.begin(), asked.end(), is_candidates)) {
+      continue;
     }
-    if (strategies.empty() || model.candidates.size() < 2) continue;
-    pipelines.emplace(model.name, std::make_unique<Pipeline>(config, model, catalog, statistics,
-                                                             std::move(strategies)));
+    Strategies strategies = open_strategies(libraries, *model, open, faults);
+    pipelines.emplace(model->name, std::make_unique<Pipeline>(config, *model, catalog, statistics,
+                                                              std::move(strategies)));
   }
   if (!faults.empty()) return faults;
   return pipelines;

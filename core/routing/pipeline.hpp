@@ -36,6 +36,7 @@ struct Plan {
       excluded_by;                // per candidate: a strategy's number, or one of those below
   std::vector<swy_score> scores;  // of strategy s for candidate i at [s * candidates + i]
   std::string fault;              // why the order is the configuration's; empty: it isn't
+  std::uint32_t fault_by = 0;     // the number of the strategy whose fault it is
 
   static constexpr std::uint32_t kNobody = UINT32_MAX;
   static constexpr std::uint32_t kHost = UINT32_MAX - 1;  // host_refusal() says why
@@ -111,6 +112,9 @@ class Pipeline {
   std::int64_t estimate(std::uint64_t id, const swy_rreq& request, const Pricing& pricing,
                         std::string_view& currency) const;
 
+  // Why a plan of so many candidates came out as it did, in a few words.
+  std::string reason(const Plan& plan, std::size_t considered) const;
+
   const std::string& alias() const { return alias_; }
   std::span<const plugin::StrategyInstance* const> strategies() const { return strategy_views_; }
   Live* live(std::uint32_t candidate) const { return candidates_[candidate].live.get(); }
@@ -136,7 +140,6 @@ class Pipeline {
   };
   Candidate make_candidate(const config::Config& config, const config::Candidate& from,
                            const catalog::Catalog& catalog, Statistics& statistics);
-  std::string reason(const Plan& plan, std::size_t considered) const;
   void report(const swy_rreq& request, std::span<const swy_cand> candidates,
               const Plan& plan) const;
 
@@ -158,6 +161,14 @@ Result<Pipelines, config::Faults> open_pipelines(plugin::Libraries& libraries,
                                                  const config::Config& config,
                                                  const catalog::Catalog& catalog,
                                                  Statistics& statistics);
+
+// The same of those aliases alone that ask a strategy of this library, which is proposed, with
+// instances of their own: what they do, and where they crash, is a shadow run's. [control thread]
+Result<Pipelines, config::Faults> open_shadow_pipelines(plugin::Libraries& libraries,
+                                                        const config::Config& config,
+                                                        const catalog::Catalog& catalog,
+                                                        Statistics& statistics,
+                                                        const plugin::Library& candidate);
 
 // What the strategies of `from` have learned goes over to those of the same alias. [control thread]
 void hand_over(const Pipelines& from, const Pipelines& to);

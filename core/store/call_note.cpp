@@ -155,7 +155,7 @@ std::uint32_t noted_call(const Page& notes) {
 const char* to_string(Call call) {
   static constexpr const char* kNames[] = {"none",   "init",    "fini",    "open",  "close",
                                            "op_new", "op_step", "op_free", "score", "observe",
-                                           "save",   "load",    "write",   "flush"};
+                                           "save",   "load",    "write",   "flush", "shadow_run"};
   const auto index = static_cast<std::size_t>(call);
   return index < std::size(kNames) ? kNames[index] : "unknown";
 }

@@ -29,6 +29,7 @@ enum class Call : std::uint8_t {
   kLoad,
   kWrite,
   kFlush,
+  kShadow,  // any of them, in a shadow run
 };
 const char* to_string(Call call);
 

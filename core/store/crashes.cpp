@@ -44,17 +44,19 @@ bool CrashList::write() const {
   return !failed;
 }
 
-unsigned CrashList::add(const Blame& blame, const std::string& signal, std::uint64_t unix_ms) {
+CrashList::Count CrashList::add(const Blame& blame, const std::string& signal,
+                                std::uint64_t unix_ms) {
   Crash crash{unix_ms, blame.sha256, std::string(to_string(blame.call)) + " with " + signal, false};
   const auto count = static_cast<unsigned>(
       1 + std::count_if(crashes_.begin(), crashes_.end(), [&](const Crash& before) {
         return before.sha256 == blame.sha256 && before.unix_ms + kWindowMs >= unix_ms;
       }));
-  crash.quarantined = count >= 2;
+  const bool quarantined = count >= 2 || blame.call == Call::kShadow;
+  crash.quarantined = quarantined;
   crashes_.push_back(std::move(crash));
   if (crashes_.size() > kKeptMax) crashes_.erase(crashes_.begin());
   write();
-  return count;
+  return {count, quarantined};
 }
 
 bool CrashList::release(const std::string& sha256) {
@@ -71,8 +73,12 @@ std::map<std::string, std::string> CrashList::quarantined() const {
   std::map<std::string, std::string> reasons;
   for (const Crash& crash : crashes_) {
     if (!crash.quarantined) continue;
-    reasons[crash.sha256] = "crashed twice within " + std::to_string(kCrashWindow.count()) +
-                            " minutes, last in " + crash.where;
+    const bool alone = crash.where.starts_with(to_string(Call::kShadow));
+    const std::string times =
+        alone
+            ? "crashed in "
+            : "crashed twice within " + std::to_string(kCrashWindow.count()) + " minutes, last in ";
+    reasons[crash.sha256] = times + crash.where;
   }
   return reasons;
 }

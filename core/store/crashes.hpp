@@ -13,7 +13,8 @@
 
 namespace switchyard::store {
 
-// Two of one content within this time put it into quarantine.
+// Two of one content within this time put it into quarantine; in a shadow run one does: there it
+// was to show whether it may serve.
 constexpr std::chrono::minutes kCrashWindow{10};
 
 class CrashList {
@@ -21,9 +22,12 @@ class CrashList {
   // Of that state directory's plugins; a file that can't be read is an empty list.
   explicit CrashList(std::filesystem::path directory);
 
-  // How often this content has crashed within the window, this time included; from the second time
-  // on it is quarantined. The file is written before it returns, as far as the disk allows.
-  unsigned add(const Blame& blame, const std::string& signal, std::uint64_t unix_ms);
+  struct Count {
+    unsigned times = 0;  // within the window, this time included
+    bool quarantined = false;
+  };
+  // The file is written before it returns, as far as the disk allows.
+  Count add(const Blame& blame, const std::string& signal, std::uint64_t unix_ms);
   // The content is tried again. False where it is not quarantined.
   bool release(const std::string& sha256);
   // SHA-256 -> why: "crashed twice within 10 minutes, last in op_step with SIGSEGV".

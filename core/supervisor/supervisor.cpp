@@ -370,10 +370,10 @@ void Supervisor::blame_plugin(pid_t pid, int status) {
   const char* name = sigabbrev_np(WTERMSIG(status));
   const std::string signal = "SIG" + std::string(name != nullptr ? name : "?");
   store::CrashList crashes(directory);
-  const unsigned count = crashes.add(*blame, signal, unix_ns() / kNsPerMs);
+  const store::CrashList::Count count = crashes.add(*blame, signal, unix_ns() / kNsPerMs);
   spdlog::error("plugin_crashed file={} sha256={} in={} signal={} times={}{}", blame->file,
-                blame->sha256, store::to_string(blame->call), signal, count,
-                count >= 2 ? " action=quarantine" : "");
+                blame->sha256, store::to_string(blame->call), signal, count.times,
+                count.quarantined ? " action=quarantine" : "");
 }
 
 void Supervisor::reap() {

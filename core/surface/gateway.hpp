@@ -29,6 +29,9 @@ namespace switchyard::account {
 class PlanRights;
 class PlanTable;
 }  // namespace switchyard::account
+namespace switchyard::routing {
+class Shadow;
+}
 
 namespace switchyard::surface {
 
@@ -54,6 +57,7 @@ struct Published {
   std::shared_ptr<const account::BudgetTable> budgets;
   std::shared_ptr<const account::Account> open_account;  // who pays for these
   std::shared_ptr<const account::PlanTable> plans;       // null: there are none
+  std::shared_ptr<routing::Shadow> shadow;               // null: no strategy is in a shadow run
 };
 
 class Gateway : public net::HttpHandler {

@@ -54,11 +54,12 @@ struct Gateway::Call {
   Call(net::HttpExchange& exchange, Pin held)
       : http(exchange), pin(std::move(held)), published(**pin) {}
   const net::RequestHead& head() const { return http.head(); }
-  // Who pays, and by what; without any key the default account.
+  // Who pays, and by what; without any key the default account. And who is to choose beside.
   void charge(exchange::Request& request) const {
     request.account = key != nullptr ? account : published.open_account.get();
     request.prices = &published.prices;
     request.budgets = published.budgets.get();
+    request.shadow = published.shadow.get();
   }
   // How long the client waits, from the beginning of its request.
   void hurry(exchange::Request& request, const ClientDeadline& deadline) const {

@@ -26,6 +26,7 @@ class AdminState : public admin::AdminBackend {
     std::function<Result<std::uint64_t, config::Faults>()> reload;
     using Plugin = std::function<admin::PluginResult(const std::string&)>;
     Plugin swap, rollback, release;
+    std::function<admin::PluginResult(const std::string&, const admin::ShadowTerms&)> shadow;
     std::function<Result<std::uint64_t, admin::ConfigRefusal>(const std::string&)> apply;
   };
 
@@ -65,6 +66,10 @@ class AdminState : public admin::AdminBackend {
   const config::History& config_history() override { return history_; }
   Result<std::uint64_t, config::Faults> reload() override { return commands_.reload(); }
   admin::PluginResult swap_plugin(const std::string& file) override { return commands_.swap(file); }
+  admin::PluginResult shadow_plugin(const std::string& file,
+                                    const admin::ShadowTerms& terms) override {
+    return commands_.shadow(file, terms);
+  }
   admin::PluginResult rollback_plugin(const std::string& file) override {
     return commands_.rollback(file);
   }

@@ -40,7 +40,7 @@ std::string report(const Generation& generation) {
   return json.take();
 }
 
-std::string report(const std::string& file, const History& history) {
+std::string report(const std::string& file, const History& history, const ShadowRun* shadow) {
   JsonObject json;
   json.text("file", file);
   const auto serving = std::find_if(history.begin(), history.end(), [](const auto& generation) {
@@ -61,6 +61,7 @@ std::string report(const std::string& file, const History& history) {
                    .take();
              }));
   }
+  if (shadow != nullptr && shadow->file() == file) json.raw("shadow", shadow->json());
   json.raw("generations",
            json_array(history, [](const auto& generation) { return report(*generation); }));
   return json.take();
@@ -68,26 +69,27 @@ std::string report(const std::string& file, const History& history) {
 
 }  // namespace
 
-PluginReport report_plugins(const plugin::Libraries& libraries) {
+PluginReport report_plugins(const plugin::Libraries& libraries, const ShadowRun* shadow) {
   PluginReport result;
   result.mapped = libraries.mapped();
   result.retained = libraries.retained();
-  result.json =
-      JsonObject()
-          .text("directory", libraries.options().directory.string())
-          .number("mapped_libraries", result.mapped)
-          .number("mapped_libraries_max", libraries.options().mapped_max)
-          .number("retained_generations", result.retained)
-          .raw("plugins",
-               json_array(libraries.files(),
-                          [](const auto& entry) { return report(entry.first, entry.second); }))
-          .take();
+  result.json = JsonObject()
+                    .text("directory", libraries.options().directory.string())
+                    .number("mapped_libraries", result.mapped)
+                    .number("mapped_libraries_max", libraries.options().mapped_max)
+                    .number("retained_generations", result.retained)
+                    .raw("plugins", json_array(libraries.files(),
+                                               [shadow](const auto& entry) {
+                                                 return report(entry.first, entry.second, shadow);
+                                               }))
+                    .take();
   return result;
 }
 
-std::string report_plugin(const plugin::Libraries& libraries, const std::string& file) {
+std::string report_plugin(const plugin::Libraries& libraries, const ShadowRun* shadow,
+                          const std::string& file) {
   const auto found = libraries.files().find(file);
-  return found == libraries.files().end() ? "null" : report(found->first, found->second);
+  return found == libraries.files().end() ? "null" : report(found->first, found->second, shadow);
 }
 
 }  // namespace switchyard

@@ -5,6 +5,7 @@
 #include <string>
 
 #include "core/plugin/library.hpp"
+#include "core/worker/shadow_run.hpp"
 
 namespace switchyard {
 
@@ -13,9 +14,10 @@ struct PluginReport {
   std::size_t mapped = 0, retained = 0;
 };
 
-// [control thread]
-PluginReport report_plugins(const plugin::Libraries& libraries);
+// `shadow`: the last shadow run; null: there was none. [control thread]
+PluginReport report_plugins(const plugin::Libraries& libraries, const ShadowRun* shadow);
 // One file of it, or "null".
-std::string report_plugin(const plugin::Libraries& libraries, const std::string& file);
+std::string report_plugin(const plugin::Libraries& libraries, const ShadowRun* shadow,
+                          const std::string& file);
 
 }  // namespace switchyard

@@ -212,4 +212,12 @@ Result<std::shared_ptr<const exchange::Snapshot>, config::Faults> SnapshotBuilde
   return built;
 }
 
+Result<routing::Pipelines, config::Faults> SnapshotBuilder::build_shadow(
+    const exchange::Snapshot& in_force, const plugin::Library& candidate) {
+  auto pipelines = routing::open_shadow_pipelines(libraries_, *in_force.config, *in_force.catalog,
+                                                  statistics_, candidate);
+  if (pipelines) routing::hand_over(in_force.routes->pipelines(), *pipelines);
+  return pipelines;
+}
+
 }  // namespace switchyard

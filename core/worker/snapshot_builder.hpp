@@ -25,6 +25,11 @@ class SnapshotBuilder {
       std::shared_ptr<const config::Config> config, std::shared_ptr<const catalog::Catalog> catalog,
       std::function<void(const exchange::Snapshot*)> destroy);
 
+  // Those aliases that ask a strategy of this library, which is proposed, as they would be with it;
+  // with what was learned by the strategies of the snapshot that is in force.
+  Result<routing::Pipelines, config::Faults> build_shadow(const exchange::Snapshot& in_force,
+                                                          const plugin::Library& candidate);
+
  private:
   Result<exchange::ProviderSlot> make_slot(const config::Provider& provider);
   Result<std::shared_ptr<plugin::ProviderInstance>> instance_for(const config::Provider& provider);

@@ -11,9 +11,7 @@
 #include <thread>
 
 #include "core/account/ledger.hpp"
-#include "core/account/limits.hpp"
 #include "core/account/loader.hpp"
-#include "core/account/plan_table.hpp"
 #include "core/account/registry.hpp"
 #include "core/admin/account_routes.hpp"
 #include "core/admin/api.hpp"
@@ -22,32 +20,29 @@
 #include "core/admin/price_routes.hpp"
 #include "core/admin/records_routes.hpp"
 #include "core/base/clock.hpp"
-#include "core/base/json_object.hpp"
 #include "core/base/os_process.hpp"
-#include "core/base/os_thread.hpp"
 #include "core/catalog/price_list.hpp"
 #include "core/config/change.hpp"
-#include "core/net/dns.hpp"
 #include "core/observe/body_keeper.hpp"
 #include "core/observe/log.hpp"
-#include "core/observe/record_keeper.hpp"
 #include "core/store/accounts.hpp"
 #include "core/store/call_note.hpp"
 #include "core/store/crashes.hpp"
 #include "core/store/prices.hpp"
 #include "core/store/refresh.hpp"
 #include "core/store/store.hpp"
-#include "core/surface/gateway.hpp"
-#include "core/surface/prober.hpp"
 #include "core/surface/repeats.hpp"
 #include "core/worker/acceptor.hpp"
 #include "core/worker/admin_backend.hpp"
 #include "core/worker/balance_watch.hpp"
 #include "core/worker/billing.hpp"
 #include "core/worker/control.hpp"
-#include "core/worker/plugin_report.hpp"
+#include "core/worker/ending.hpp"
+#include "core/worker/limit_keeper.hpp"
+#include "core/worker/logger_opener.hpp"
+#include "core/worker/loop_runtime.hpp"
+#include "core/worker/plugin_changes.hpp"
 #include "core/worker/plugin_uses.hpp"
-#include "core/worker/plugin_watch.hpp"
 #include "core/worker/pressure.hpp"
 #include "core/worker/refresh_door.hpp"
 #include "core/worker/snapshot_builder.hpp"
@@ -63,41 +58,6 @@ constexpr milliseconds kHousekeeping{500};
 constexpr milliseconds kDrainPoll{20};
 // Longer than the trial of a plugin, which the control thread may be at.
 constexpr std::chrono::seconds kRefreshMax{15};
-constexpr char kEnding[] = "this worker is ending; it takes no new configuration";
-
-// One event loop with everything that lives on it.
-struct LoopRuntime {
-  LoopRuntime(unsigned index, net::Resolver& resolver, observe::LoopMetrics& loop_metrics,
-              asio::thread_pool& compute, store::Store& store, account::Ledger& ledger)
-      : loop(index),
-        metrics(loop_metrics),
-        pool(loop, resolver),
-        gateway({loop, pool, metrics, &compute, &ledger, &ledger.add_loop(poster())}, compute,
-                store),
-        prober(gateway.context()),
-        server(loop, gateway) {}
-
-  std::function<void(std::function<void()>)> poster() {
-    return [this](std::function<void()> work) { asio::post(loop.context(), std::move(work)); };
-  }
-
-  net::Loop loop;
-  observe::LoopMetrics& metrics;
-  net::UpstreamPool pool;
-  surface::Gateway gateway;
-  surface::Prober prober;
-  net::HttpServer server;
-  std::thread thread;
-};
-
-std::string join(const config::Faults& faults) {
-  std::string text;
-  for (const config::Fault& fault : faults) {
-    if (!text.empty()) text += '\n';
-    text += fault.pointer + ": " + fault.message;
-  }
-  return text;
-}
 
 // As a program on this machine reaches it.
 std::string admin_url(const config::Listen& listen, std::uint16_t port) {
@@ -128,12 +88,18 @@ std::shared_ptr<const net::ServerLimits> server_limits(const config::Limits& fro
 
 // One worker. Everything but the loops' own work happens on the thread that calls run(): the
 // control thread.
-class Worker {
+class Worker final : public PluginHost {
  public:
   explicit Worker(const WorkerOptions& options);
   ~Worker();
 
   int run();
+
+  const config::Config& config() const override { return *config_; }
+  const exchange::Snapshot& snapshot() const override { return *snapshot_; }
+  Result<void, config::Faults> serve_proposed() override;
+  void publish() override;
+  void tell(PluginReport report) override { admin_state_->publish_plugins(std::move(report)); }
 
  private:
   // What becomes visible together once every part of it was made.
@@ -148,9 +114,6 @@ class Worker {
   Result<Next, config::Faults> prepare_proposed(std::shared_ptr<const config::Config> config,
                                                 std::shared_ptr<const catalog::Catalog> catalog);
   config::Faults propose_plugins(const config::Config& config);
-  Result<std::shared_ptr<observe::LoggerFanout>, config::Faults> open_loggers(
-      const config::Config& config);
-  std::shared_ptr<observe::LoggerFanout::Line> record_line(const config::Records& records);
   Result<std::vector<std::shared_ptr<net::TlsServer>>, config::Faults> open_tls(
       const config::Config& config);
   void adopt(Next next);
@@ -161,22 +124,11 @@ class Worker {
   bool refresh_directory();
   bool load_prices();
   bool open_ledger();
-  bool open_limits();
-  bool load_plans();
-  void keep_limits();
   void end_ledger();
-  void publish();
   Result<std::uint64_t, config::Faults> reload();  // the new generation
   Result<std::uint64_t, config::Faults> reload_in_place();
   Result<std::uint64_t, admin::ConfigRefusal> apply_config(const std::string& text);
   std::uint64_t put_in_force(Next next);
-  admin::PluginResult swap_plugin(const std::string& file, plugin::Libraries::Intent intent);
-  admin::PluginResult rollback_plugin(const std::string& file);
-  void leave_resting_plugins();
-  admin::PluginResult release_plugin(const std::string& sha256);
-  admin::PluginResult put_in_force(const std::string& file);
-  void watch_plugins();
-  void swap_watched(const std::string& file);
 
   bool start();
   bool open_billing();
@@ -215,8 +167,7 @@ class Worker {
   asio::posix::stream_descriptor control_socket_;
   asio::steady_timer housekeeping_, drain_timer_;
   bool draining_ = false, keys_seen_ = false;
-  observe::LogGate keys_gate_{std::chrono::seconds(10)}, plans_gate_{std::chrono::seconds(10)},
-      limits_gate_{std::chrono::seconds(10)};
+  observe::LogGate keys_gate_{std::chrono::seconds(10)};
   std::chrono::steady_clock::time_point drain_deadline_;
 
   std::unique_ptr<store::Store> store_;
@@ -232,18 +183,13 @@ class Worker {
   std::unique_ptr<store::Database> books_database_;  // the admin's
   std::unique_ptr<store::Books> books_;
   std::shared_ptr<const account::BudgetTable> budgets_;  // as published
-  std::unique_ptr<store::Database> limits_database_;
-  std::unique_ptr<store::LimitCounts> limit_counts_;
-  std::unique_ptr<account::LimitTable> limit_table_;
-  std::unique_ptr<account::Limits> limits_;  // outlives the pool, which prepares it
-  std::unique_ptr<store::Plans> plan_rows_;
-  std::shared_ptr<const account::PlanTable> plans_;
-  std::int64_t plans_version_ = 0;
+  std::unique_ptr<LimitKeeper> limits_;                  // outlives the pool, which prepares them
   BalanceWatch balance_watch_;
   std::unique_ptr<Billing> billing_;  // outlives the pool, which asks it
   std::unique_ptr<plugin::Libraries> libraries_;
   std::unique_ptr<SnapshotBuilder> builder_;
-  std::unique_ptr<PluginWatch> watch_;
+  std::unique_ptr<LoggerOpener> logger_opener_;
+  std::unique_ptr<PluginChanges> plugin_changes_;
   std::unique_ptr<RefreshDoor> refresh_door_;
   observe::Metrics metrics_;
   surface::Repeats repeats_;
@@ -254,9 +200,7 @@ class Worker {
   std::shared_ptr<const exchange::Snapshot> snapshot_;
   catalog::PricesInForce prices_;
   std::shared_ptr<observe::LoggerFanout> loggers_;
-  std::shared_ptr<observe::RecordSettings> record_settings_;
   std::unique_ptr<observe::BodyKeeper> body_keeper_;
-  std::weak_ptr<observe::LoggerFanout::Line> record_line_;  // of the fan-outs that have it
   std::vector<std::shared_ptr<net::TlsServer>> tls_;
 
   std::vector<std::unique_ptr<LoopRuntime>> loops_;
@@ -277,66 +221,8 @@ Worker::~Worker() = default;
 
 // ---- configuration ----
 
-Result<std::shared_ptr<observe::LoggerFanout>, config::Faults> Worker::open_loggers(
-    const config::Config& config) {
-  using Line = observe::LoggerFanout::Line;
-  const std::vector<std::string> names = logger_names(config);
-  observe::LoggerFanout::Lines lines;
-  config::Faults faults;
-  for (std::size_t i = 0; i < config.loggers.size(); ++i) {
-    const config::Logger& logger = config.loggers[i];
-    const auto open = [&](Line*) -> Result<std::shared_ptr<Line>> {
-      auto destinations = plugin::Destinations::make(config, logger.destinations);
-      if (!destinations) return std::move(destinations).error();
-      auto opened = plugin::LoggerInstance::open(*libraries_, logger.plugin, logger.config_json,
-                                                 std::move(*destinations));
-      if (!opened) return std::move(opened).error();
-      return std::make_shared<Line>(std::move(*opened), names[i]);
-    };
-    const std::string made_of =
-        logger.config_json + config::fingerprint(config, logger.destinations);
-    // Not kept warm: what it holds open is its successor's to write.
-    auto line = libraries_->share<Line>({"logger", logger.plugin, names[i], made_of},
-                                        plugin::Keep::kNot, open);
-    const bool set_aside =
-        !libraries_->find("logger", logger.plugin).kind && libraries_->has_quarantined();
-    if (line) {
-      lines.push_back(std::move(*line));
-    } else if (set_aside) {
-      spdlog::error("logger_unavailable logger={} reason=\"its plugin is in quarantine\"",
-                    names[i]);
-    } else {
-      faults.push_back({"/loggers/" + std::to_string(i), line.error().message});
-    }
-  }
-  if (config.records.enabled) lines.push_back(record_line(config.records));
-  if (!faults.empty()) return faults;
-  // An admin thread may be the last that has it.
-  return std::shared_ptr<observe::LoggerFanout>(
-      new observe::LoggerFanout(std::move(lines)),
-      [this](const observe::LoggerFanout* fanout) { on_control([fanout] { delete fanout; }); });
-}
-
-store::RecordLimits record_limits(const config::Records& records) {
-  return {records.keep, records.usage_keep, records.size_max};
-}
-
 store::BodyLimits body_limits(const config::Records& records) {
   return {records.bodies_keep, records.bodies_size_max};
-}
-
-// One for all configurations: what changes are its settings.
-std::shared_ptr<observe::LoggerFanout::Line> Worker::record_line(const config::Records& records) {
-  using Line = observe::LoggerFanout::Line;
-  if (auto line = record_line_.lock()) return line;
-  const store::RecordLimits limits = record_limits(records);
-  auto records_kept = std::make_unique<store::Records>(records_directory(), limits);
-  record_settings_ = std::make_shared<observe::RecordSettings>(limits);
-  auto keeper =
-      std::make_unique<observe::RecordKeeper>(std::move(records_kept), record_settings_, unix_ns);
-  auto line = std::make_shared<Line>(std::move(keeper), "records");
-  record_line_ = line;
-  return line;
 }
 
 Result<std::vector<std::shared_ptr<net::TlsServer>>, config::Faults> Worker::open_tls(
@@ -381,7 +267,7 @@ Result<Worker::Next, config::Faults> Worker::prepare_proposed(
   auto snapshot = builder_->build(next.config, std::move(catalog), std::move(destroy));
   if (!snapshot) return std::move(snapshot).error();
   next.snapshot = std::move(*snapshot);
-  auto loggers = open_loggers(*next.config);
+  auto loggers = logger_opener_->open(*next.config);
   if (!loggers) return std::move(loggers).error();
   next.loggers = std::move(*loggers);
   return next;
@@ -408,12 +294,13 @@ Result<Worker::Next, config::Faults> Worker::prepare(std::shared_ptr<const confi
 
 // From here on what was proposed serves, and new requests find it with publish().
 void Worker::adopt(Next next) {
+  plugin_changes_->supersede();
   libraries_->publish();
   config_ = std::move(next.config);
   snapshot_ = std::move(next.snapshot);
   loggers_ = std::move(next.loggers);
   tls_ = std::move(next.tls);
-  if (record_settings_) record_settings_->set(record_limits(config_->records));
+  logger_opener_->set_limits(config_->records);
   body_keeper_->set_limits(body_limits(config_->records));
   const auto configured = billing_->configure(config_);
   if (!configured) {
@@ -427,88 +314,13 @@ void Worker::adopt(Next next) {
 
 // ---- plugins ----
 
-admin::PluginRefusal ending() { return {409, "gateway_ending", kEnding}; }
-
-admin::PluginResult Worker::swap_plugin(const std::string& file, plugin::Libraries::Intent intent) {
-  if (draining_) return ending();
-  auto proposed =
-      libraries_->propose(libraries_->options().directory / file, plugin_uses(*config_), intent);
-  if (!proposed) {
-    const std::string& reason = proposed.error().reason;
-    spdlog::error("plugin_refused file={} reason={}", file, observe::quote(reason));
-    admin_state_->publish_plugins(report_plugins(*libraries_));
-    return admin::PluginRefusal{422, "plugin_refused", file + ": " + reason};
-  }
-  if (!proposed->changed) return report_plugin(*libraries_, file);
-  return put_in_force(file);
-}
-
-admin::PluginResult Worker::rollback_plugin(const std::string& file) {
-  if (draining_) return ending();
-  const auto proposed = libraries_->propose_previous(file);
-  if (!proposed) {
-    return admin::PluginRefusal{409, "no_rollback", file + ": " + proposed.error().message};
-  }
-  return put_in_force(file);
-}
-
-// A plugin that rests and has a predecessor which is warm still gives way to it.
-void Worker::leave_resting_plugins() {
-  std::vector<std::string> resting;
-  for (const auto& [file, history] : libraries_->files()) {
-    for (const auto& generation : history) {
-      if (generation->state != plugin::State::kServing) continue;
-      if (generation->library->health().resting(mono_ns())) resting.push_back(file);
-    }
-  }
-  for (const std::string& file : resting) {
-    const auto back = rollback_plugin(file);
-    if (back)
-      spdlog::error("plugin_rolled_back file={} reason=\"it failed again and again\"", file);
-  }
-}
-
-admin::PluginResult Worker::release_plugin(const std::string& sha256) {
-  const bool crashed = store::CrashList(libraries_->options().private_directory).release(sha256);
-  if (!libraries_->release(sha256) && !crashed) {
-    return admin::PluginRefusal{404, "not_quarantined",
-                                "No content of this SHA-256 is quarantined."};
-  }
-  admin_state_->publish_plugins(report_plugins(*libraries_));
-  return "{\"sha256\":" + json_text(sha256) + ",\"released\":true}";
-}
-
-// What is proposed for the file, with the configuration that is in force.
-admin::PluginResult Worker::put_in_force(const std::string& file) {
+Result<void, config::Faults> Worker::serve_proposed() {
   auto next = prepare_proposed(config_, snapshot_->catalog);
-  if (!next) {
-    const std::string reason = join(next.error());
-    libraries_->withdraw(reason);
-    spdlog::error("plugin_refused file={} reason={}", file, observe::quote(reason));
-    admin_state_->publish_plugins(report_plugins(*libraries_));
-    return admin::PluginRefusal{422, "plugin_refused", file + ": " + reason};
-  }
+  if (!next) return std::move(next).error();
   next->tls = tls_;
   adopt(std::move(*next));
   publish();
-  return report_plugin(*libraries_, file);
-}
-
-void Worker::watch_plugins() {
-  if (!config_->plugins.watch) return watch_.reset();
-  if (watch_) return;
-  auto started = PluginWatch::start(control_, libraries_->options().directory,
-                                    [this](const std::string& file) { swap_watched(file); });
-  if (started) {
-    watch_ = std::move(*started);
-  } else {
-    spdlog::error("plugins_not_watched reason={}", observe::quote(started.error().message));
-  }
-}
-
-// A refusal is in the log, and nobody waits for it.
-void Worker::swap_watched(const std::string& file) {
-  (void)swap_plugin(file, plugin::Libraries::Intent::kWatch).has_value();
+  return {};
 }
 
 // True: accounts or keys changed, and wait for publish().
@@ -569,59 +381,6 @@ bool Worker::open_ledger() {
   return true;
 }
 
-// ---- limits ----
-
-bool Worker::open_limits() {
-  auto database = store::open_database(state_.directory);
-  auto table = database ? account::LimitTable::open(state_.directory)
-                        : Result<std::unique_ptr<account::LimitTable>>(database.error());
-  if (!table) {
-    spdlog::error("limits_not_opened reason={}", observe::quote(table.error().message));
-    return false;
-  }
-  limits_database_ = std::move(*database);
-  limit_counts_ = std::make_unique<store::LimitCounts>(*limits_database_);
-  // A plan's period may be a year.
-  constexpr std::int64_t kKeptS = 400 * 86'400;
-  const auto now_s = static_cast<std::int64_t>(unix_ns() / 1'000'000'000u);
-  const auto forgotten = limit_counts_->forget_before(now_s - kKeptS);
-  if (!forgotten) {
-    spdlog::error("limits_not_opened reason={}", observe::quote(forgotten.error().message));
-    return false;
-  }
-  limit_table_ = std::move(*table);
-  limits_ = std::make_unique<account::Limits>(*limit_table_, *limit_counts_);
-  plan_rows_ = std::make_unique<store::Plans>(*database_);
-  return load_plans();
-}
-
-// False: nothing changed, or they can't be read, and those before stay in force.
-bool Worker::load_plans() {
-  const auto version = plan_rows_->version();
-  if (version && *version == plans_version_) return false;
-  auto plans = version ? account::PlanTable::read(*plan_rows_)
-                       : Result<std::shared_ptr<const account::PlanTable>>(version.error());
-  if (!plans) {
-    if (const auto held = plans_gate_.pass(mono_ns())) {
-      spdlog::error("plans_not_loaded reason={} held_back={}",
-                    observe::quote(plans.error().message), *held);
-    }
-    return false;
-  }
-  plans_ = std::move(*plans);
-  plans_version_ = *version;
-  return true;
-}
-
-void Worker::keep_limits() {
-  const auto kept = limits_->keep();
-  if (kept) return;
-  if (const auto held = limits_gate_.pass(mono_ns())) {
-    spdlog::error("limits_not_saved reason={} held_back={}", observe::quote(kept.error().message),
-                  *held);
-  }
-}
-
 // What is not booked now is when the next worker starts.
 void Worker::end_ledger() {
   const auto ended = ledger_->end();
@@ -642,7 +401,8 @@ void Worker::publish() {
   published->open_access = options_.open_access && !keys_seen_;
   published->open_account = directory_->current()->account(std::string(store::kDefaultAccount));
   published->budgets = budgets_ = billing_->budgets();
-  published->plans = plans_;
+  published->plans = limits_->plans();
+  published->shadow = plugin_changes_->shadow();
   pressure_->configure(config_->overload);
   const auto shared = std::shared_ptr<const surface::Published>(
       new surface::Published(*published), [this](const surface::Published* last) {
@@ -650,13 +410,12 @@ void Worker::publish() {
         on_control([last] { delete last; });
       });
   for (auto& runtime : loops_) {
-    asio::post(runtime->loop.context(),
-               [gateway = &runtime->gateway, shared] { gateway->publish(shared); });
+    runtime->post([gateway = &runtime->gateway, shared] { gateway->publish(shared); });
   }
   LoopRuntime& first = *loops_.front();
-  asio::post(first.loop.context(), [prober = &first.prober, shared] { prober->publish(shared); });
+  first.post([prober = &first.prober, shared] { prober->publish(shared); });
   admin_state_->publish(snapshot_, loggers_, directory_->current(), prices_);
-  admin_state_->publish_plugins(report_plugins(*libraries_));
+  plugin_changes_->tell();
 
   std::vector<ListenerSettings> settings;
   const auto limits = server_limits(config_->limits);
@@ -732,7 +491,7 @@ std::uint64_t Worker::put_in_force(Next next) {
   refresh_directory();
   load_prices();
   publish();
-  watch_plugins();
+  plugin_changes_->watch();
   spdlog::info("configuration_loaded generation={} providers={}", snapshot_->generation,
                snapshot_->providers.size());
   return snapshot_->generation;
@@ -784,7 +543,9 @@ bool Worker::start() {
       body_limits(config_->records));
   directory_ = std::make_unique<account::Loader>(*accounts_, pepper);
   price_lists_ = std::make_unique<store::Prices>(*database_);
-  if (!open_ledger() || !open_billing() || !open_limits()) return false;
+  if (!open_ledger() || !open_billing()) return false;
+  limits_ = LimitKeeper::open(state_.directory, *database_);
+  if (!limits_) return false;
   self_service_ = std::make_unique<account::SelfService>(*database_, *ledger_);
 
   plugin::LibraryOptions libraries;
@@ -800,6 +561,10 @@ bool Worker::start() {
   store::keep_notes(libraries.private_directory);
   libraries_ = std::make_unique<plugin::Libraries>(std::move(libraries));
   builder_ = std::make_unique<SnapshotBuilder>(*libraries_);
+  logger_opener_ = std::make_unique<LoggerOpener>(
+      *libraries_, records_directory(),
+      [this](const observe::LoggerFanout* fanout) { on_control([fanout] { delete fanout; }); });
+  plugin_changes_ = std::make_unique<PluginChanges>(control_, *libraries_, *builder_, *this);
 
   auto next = prepare(config_);
   if (!next) {
@@ -839,7 +604,7 @@ void Worker::start_loops() {
     LoopRuntime& runtime = *loops_.back();
     runtime.gateway.set_self_service(self_service_.get());
     runtime.gateway.set_body_keeper(body_keeper_.get());
-    runtime.gateway.set_limits(limits_.get());
+    runtime.gateway.set_limits(&limits_->limits());
     runtime.gateway.set_overload(&pressure_->overload());
     runtime.gateway.set_repeats(&repeats_);
     pressure_->add_loop(runtime.loop, metrics);
@@ -859,10 +624,7 @@ void Worker::start_loops() {
   // Published before the threads run: no connection is served without a snapshot.
   publish();
   for (auto& runtime : loops_) {
-    runtime->thread = std::thread([&loop = runtime->loop] {
-      name_thread("loop");
-      loop.run();
-    });
+    runtime->start();
   }
   pressure_->start();
   start_admin();
@@ -870,20 +632,22 @@ void Worker::start_loops() {
 
 // The admin's threads may load nothing themselves: they wait for the control thread.
 AdminState::Commands Worker::commands() {
-  using Intent = plugin::Libraries::Intent;
   AdminState::Commands commands;
   commands.reload = [this] { return ask_control([this] { return reload_in_place(); }); };
   commands.swap = [this](const std::string& file) {
-    return ask_control([this, &file] { return swap_plugin(file, Intent::kSwap); });
+    return ask_control([this, &file] { return plugin_changes_->swap(file); });
+  };
+  commands.shadow = [this](const std::string& file, const admin::ShadowTerms& terms) {
+    return ask_control([this, &file, &terms] { return plugin_changes_->shadow(file, terms); });
   };
   commands.rollback = [this](const std::string& file) {
-    return ask_control([this, &file] { return rollback_plugin(file); });
+    return ask_control([this, &file] { return plugin_changes_->rollback(file); });
   };
   commands.apply = [this](const std::string& text) {
     return ask_control([this, &text] { return apply_config(text); });
   };
   commands.release = [this](const std::string& sha256) {
-    return ask_control([this, &sha256] { return release_plugin(sha256); });
+    return ask_control([this, &sha256] { return plugin_changes_->release(sha256); });
   };
   return commands;
 }
@@ -967,9 +731,9 @@ int Worker::run() {
   start_loops();
   billing_->start({[this] { return admin_state_->refused_credentials(); },
                    [this] { return balance_watch_.low_balances(); }},
-                  [this] { keep_limits(); });
+                  [this] { limits_->keep(); });
   read_control();
-  watch_plugins();
+  plugin_changes_->watch();
   housekeep();
   open_refresh_door();
   control::send(options_.control_fd, control::Tag::kReady);
@@ -983,9 +747,10 @@ int Worker::run() {
   stop_admin();
   billing_.reset();
   pressure_.reset();
-  keep_limits();
+  limits_->keep();
   end_ledger();  // its threads post to the loops
   control_.restart();
+  plugin_changes_.reset();
   snapshot_.reset();
   loggers_.reset();
   admin_state_.reset();
@@ -1049,7 +814,7 @@ void Worker::on_message(const control::Message& message) {
 // What the store says now holds for requests from here on.
 void Worker::take_changes() {
   const bool keys = refresh_directory();
-  const bool plans = load_plans();
+  const bool plans = limits_->load_plans();
   const auto version = price_lists_->version();
   const bool prices = version && *version != prices_version_ && load_prices();
   if (!keys && !plans && !prices && billing_->budgets() == budgets_) return;
@@ -1064,7 +829,7 @@ void Worker::refresh(RefreshDoor::Done done) {
   billing_->take_budget_changes(static_cast<std::int64_t>(unix_ns() / 1'000'000'000u));
   take_changes();
   for (auto& runtime : loops_) {
-    asio::post(runtime->loop.context(), [done] {});
+    runtime->post([done] {});
   }
 }
 
@@ -1073,8 +838,8 @@ void Worker::refresh(RefreshDoor::Done done) {
 void Worker::housekeep() {
   if (draining_) return;
   take_changes();
-  leave_resting_plugins();
-  admin_state_->publish_plugins(report_plugins(*libraries_));
+  plugin_changes_->leave_resting();
+  plugin_changes_->tell();
   for (const auto& tls : tls_) {
     if (!tls) continue;
     const auto changed = tls->reload_if_changed();
@@ -1085,19 +850,9 @@ void Worker::housekeep() {
     }
   }
   libraries_->settle();
-  admin_state_->publish_plugins(report_plugins(*libraries_));
+  plugin_changes_->tell();
   for (auto& runtime : loops_) {
-    asio::post(runtime->loop.context(), [runtime = runtime.get()] {
-      const auto stats = runtime->pool.stats();
-      auto& metrics = runtime->metrics;
-      metrics.open_connections.store(runtime->server.connections(), std::memory_order_relaxed);
-      metrics.upstream_opened.store(stats.opened, std::memory_order_relaxed);
-      metrics.upstream_reused.store(stats.reused, std::memory_order_relaxed);
-      metrics.upstream_failed.store(stats.failed, std::memory_order_relaxed);
-      metrics.upstream_idle.store(static_cast<std::int64_t>(stats.idle), std::memory_order_relaxed);
-      metrics.upstream_active.store(static_cast<std::int64_t>(stats.active),
-                                    std::memory_order_relaxed);
-    });
+    runtime->post([runtime = runtime.get()] { runtime->measure(); });
   }
   housekeeping_.expires_after(kHousekeeping);
   housekeeping_.async_wait([this](boost::system::error_code ec) {
@@ -1112,7 +867,7 @@ void Worker::begin_drain(milliseconds deadline) {
   draining_ = true;
   drain_deadline_ = std::chrono::steady_clock::now() + deadline;
   housekeeping_.cancel();
-  watch_.reset();
+  plugin_changes_->end();
   spdlog::info("draining deadline_ms={}", deadline.count());
   // The sockets first, wholly: what is queued on them becomes connections that the loops then know
   // of.
@@ -1120,11 +875,7 @@ void Worker::begin_drain(milliseconds deadline) {
     acceptor_->stop();
     on_control([this] {
       for (auto& runtime : loops_) {
-        asio::post(runtime->loop.context(), [runtime = runtime.get()] {
-          runtime->gateway.set_draining();
-          runtime->prober.stop();
-          runtime->server.drain();
-        });
+        runtime->post([runtime = runtime.get()] { runtime->drain(); });
       }
       poll_drain();
     });
@@ -1146,16 +897,6 @@ void Worker::poll_drain() {
   });
 }
 
-// A loop ends when its last connection has, so that no coroutine outlives what it uses.
-void stop_when_empty(LoopRuntime& runtime, std::shared_ptr<net::Timer> timer, unsigned tries) {
-  runtime.prober.stop();
-  const bool empty = runtime.server.connections() == 0 && runtime.prober.idle();
-  if (empty || tries == 0) return runtime.loop.stop();
-  timer->expires_after(kDrainPoll);
-  timer->async_wait(
-      [&runtime, timer, tries](net::error_code) { stop_when_empty(runtime, timer, tries - 1); });
-}
-
 // The admin's threads may be waiting for this one: it goes on until they are through.
 void Worker::stop_admin() {
   std::thread closing([this] {
@@ -1168,16 +909,8 @@ void Worker::stop_admin() {
 }
 
 void Worker::stop_loops() {
-  for (auto& runtime : loops_) {
-    asio::post(runtime->loop.context(), [runtime = runtime.get()] {
-      runtime->server.close_all();
-      runtime->pool.clear();
-      stop_when_empty(*runtime, std::make_shared<net::Timer>(runtime->loop.executor()), 50);
-    });
-  }
-  for (auto& runtime : loops_) {
-    if (runtime->thread.joinable()) runtime->thread.join();
-  }
+  for (auto& runtime : loops_) runtime->cut();
+  for (auto& runtime : loops_) runtime->join();
 }
 
 }  // namespace

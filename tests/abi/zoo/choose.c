@@ -1,6 +1,8 @@
 /* A strategy "choose" for swaps: CHOOSE, a macro of the build, tells one version from another. The
  * first prefers the first candidate, the second the second, the third the third; the setting
- * "shift" ("0", "1", "2") moves on from there. Version and shift are its reason. */
+ * "shift" ("0", "1", "2") moves on from there. Version and shift are its reason. "twin" prefers
+ * what the first does; "fails" and "crashes" do so once they are asked, which no trial does. */
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,12 +11,12 @@
 #define TEXT_(x) #x
 #define TEXT(x) TEXT_(x)
 
-#if defined(CHOOSE_one)
-#define FIRST 0u
-#elif defined(CHOOSE_two)
+#if defined(CHOOSE_two)
 #define FIRST 1u
-#else
+#elif defined(CHOOSE_three)
 #define FIRST 2u
+#else
+#define FIRST 0u
 #endif
 
 struct instance {
@@ -42,6 +44,11 @@ static swy_rc choose_score(void* inst, const swy_rreq* req, const swy_cand* cand
   const unsigned shift = ((const struct instance*)inst)->shift;
   uint32_t i;
   (void)req, (void)cand, (void)cand_stride, (void)err;
+#if defined(CHOOSE_fails)
+  return SWY_E_BUG;
+#elif defined(CHOOSE_crashes)
+  raise(SIGSEGV);
+#endif
   for (i = 0; i < n; ++i) {
     swy_score* const score = (swy_score*)((char*)out + (size_t)i * out_stride);
     score->score = i == (FIRST + shift) % n;

@@ -56,6 +56,10 @@ struct FakeBackend : AdminBackend {
     return std::string(R"({"file":"x.so"})");
   }
   PluginResult swap_plugin(const std::string& file) override { return change("swap " + file); }
+  PluginResult shadow_plugin(const std::string& file, const ShadowTerms& terms) override {
+    return change("shadow " + file + " " + std::to_string(terms.decisions) + " " +
+                  std::to_string(terms.time.count()) + " " + std::to_string(terms.agree_percent));
+  }
   PluginResult rollback_plugin(const std::string& file) override {
     return change("rollback " + file);
   }
