@@ -162,7 +162,8 @@ void tell(const std::vector<account::ReconciledLine>& lines, std::ostream& out) 
   static constexpr Meter kIn[] = {Meter::kInput,        Meter::kCachedInput, Meter::kCacheWrite5m,
                                   Meter::kCacheWrite1h, Meter::kAudioIn,     Meter::kCachedAudioIn,
                                   Meter::kImageIn};
-  static constexpr Meter kOut[] = {Meter::kOutput, Meter::kReasoning, Meter::kAudioOut};
+  static constexpr Meter kOut[] = {Meter::kOutput, Meter::kReasoning, Meter::kAudioOut,
+                                   Meter::kImageOut};
   constexpr std::size_t kColumns = 10;
   std::vector<std::array<std::string, kColumns>> table{
       {"DAY", "PROVIDER", "MODEL", "USAGE", "REQUESTS", "ATTEMPTS", "IN", "OUT", "COST", "BILLED"}};

@@ -13,6 +13,7 @@ from decimal import Decimal
 
 from stage import PATIENT, Stage, provider, wait_for  # first: it says where the others are
 import client
+import websocket
 from admin import Admin
 from upstream import Upstream, chat, chunk_of, error_body, usage_chunk
 
@@ -292,6 +293,60 @@ class Money(unittest.TestCase):
         self.assertEqual(answers[-1].json()["error"]["code"], "budget_exceeded")
         self.shop.settled()
         self.assertEqual(self.shop.balance(account), 1 - Decimal("0.01") * served.count(200))
+
+
+class Pictures(unittest.TestCase):
+    """Pictures are paid for by the piece or by their tokens, as the price list says; never for nothing."""
+
+    @classmethod
+    def setUpClass(cls):
+        cls.shop = Shop()
+        cls.addClassCleanup(cls.shop.__exit__)
+        tokens = {"input_tokens": 10, "output_tokens": 400, "total_tokens": 410}
+        two = [{"b64_json": "QQ=="}, {"b64_json": "QUE="}]
+        drawn = {"prompt_tokens": 10, "completion_tokens": 100, "total_tokens": 110,
+                 "completion_tokens_details": {"reasoning_tokens": 0, "image_tokens": 90}}
+        answers = {"pieces": {"created": 1, "data": two, "usage": tokens},
+                   "tokens": {"created": 1, "data": two, "usage": tokens},
+                   "drawing-chat": chat(usage=drawn)}
+        for name, body in answers.items():
+            cls.shop.stage.upstream.add(name, lambda exchange, body=body: exchange.answer(body=body))
+        cls.shop.must(201, cls.shop.admin.post("/prices", {
+            "name": "pictures", "book": "sale", "currency": "USD", "prices": [
+                {"model": "up/pieces", "price": {"image": "0.04"}},
+                {"model": "up/tokens", "price": {"input": "1000", "output": "2000"}},
+                {"model": "up/drawing-chat", "price": {"input": "1000", "output": "2000", "image_out": "9000"}},
+                {"model": "up/mute", "price": {"input": "1000", "output": "2000", "character": "5"}}]}))
+
+    def charge(self, path, body):
+        account, key = self.shop.customer("100")
+        answer = client.call(self.shop.stage.url, "POST", path, body, key)
+        self.assertEqual(answer.status, 200, answer.text)
+        self.shop.settled()
+        (receipt,) = self.shop.receipts(account)
+        self.shop.proven(self)
+        return Decimal(receipt["charge"]), receipt["quantities"]
+
+    def test_by_the_piece_whatever_tokens_are_told(self):
+        charge, quantities = self.charge("/v1/images/generations", {"model": "up/pieces", "prompt": "A cat.", "n": 2})
+        self.assertEqual(charge, Decimal("0.08"))
+        self.assertEqual((quantities[10], quantities[15]), (2, 400))  # both are known
+
+    def test_by_their_tokens(self):
+        charge, _ = self.charge("/v1/images/generations", {"model": "up/tokens", "prompt": "A cat.", "n": 2})
+        self.assertEqual(charge, 10 * Decimal("0.001") + 400 * Decimal("0.002"))
+
+    def test_of_a_chat_at_a_price_of_their_own(self):
+        charge, quantities = self.charge("/v1/chat/completions", {
+            "model": "up/drawing-chat", "messages": client.MESSAGES, "max_tokens": 200})
+        self.assertEqual(charge, 10 * Decimal("0.001") + 10 * Decimal("0.002") + 90 * Decimal("0.009"))
+        self.assertEqual((quantities[OUTPUT], quantities[15]), (10, 90))
+
+    def test_what_a_list_lacks_is_named(self):
+        _, key = self.shop.customer("100")
+        answer, _ = websocket.connect(self.shop.stage.url, "/v1/realtime?model=up%2Fmute", key)
+        self.assertEqual((answer.status, answer.error["code"]), (402, "model_unpriced"), answer.text)
+        self.assertIn("has no price for audio_in, audio_out,", answer.error["message"])
 
 
 class Reconciliation(unittest.TestCase):
