@@ -348,6 +348,31 @@ class Told(unittest.TestCase):
                     return rows["seek"][0]["error"]
                 self.assertEqual(wait_for(fault, what="the fault"), "it answered 403")
                 self.assertEqual(len(receiver.posts), 1)
+                # Once for each configuration: the next time is minutes away.
+                self.assertEqual(len(receiver.asked), 2)
+
+    def test_what_was_asked_for_before_a_reload_is_told_of_nobody_else(self):
+        with Receiver() as receiver:
+            def watched(**members):
+                return {"dialect": "deepseek", "base_url": receiver.url, "models": ["m"], "balance": {"floor": "5"},
+                        "credentials": [{"key": "${UPSTREAM_KEY}"}], **members}
+            receiver.answers.clear()
+            with Gateway({**CONFIG, "providers": {"before": watched()}},
+                         env={"STRIPE_SECRET": SECRET, "UPSTREAM_KEY": "sk-upstream"}) as gateway:
+                admin = Admin(gateway)
+
+                def balances(provider):
+                    rows = {row["id"]: row["balances"] for row in admin.get("/providers").json()["data"]}
+                    return rows.get(provider)
+                wait_for(lambda: receiver.asked, what="the first question")
+                gateway.write_config({**CONFIG, "providers": {"after": watched(headers={"x-whose": "after"})}})
+                self.assertEqual(admin.post("/reload").status, 200)
+                wait_for(lambda: balances("after"), what="the new configuration")
+                receiver.refused = "after"
+                receiver.answers.set()
+                self.assertEqual(wait_for(lambda: balances("after")[0]["error"], what="its own answer"),
+                                 "it answered 403")
+                self.assertEqual(balances("after")[0]["left"], [])
 
     def test_a_provider_that_tells_no_balance_is_not_watched(self):
         config = {**CONFIG, "providers": {"up": {"dialect": "openai", "credentials": [{"key": "${UPSTREAM_KEY}"}],
@@ -364,6 +389,9 @@ class Receiver:
         posts = self.posts = []
         asked = self.asked = []
         self.balance = (200, {"balance_infos": [{"currency": "USD", "total_balance": "4.99"}]})
+        self.refused = None  # whose header x-whose says so
+        self.answers = threading.Event()
+        self.answers.set()
         receiver = self
 
         class Handler(http.server.BaseHTTPRequestHandler):
@@ -375,7 +403,10 @@ class Receiver:
 
             def do_GET(self):
                 asked.append((self.path, self.headers["Authorization"]))
+                receiver.answers.wait(20)
                 status, body = receiver.balance
+                if receiver.refused and self.headers["x-whose"] == receiver.refused:
+                    status = 403
                 text = json.dumps(body).encode()
                 self.send_response(status)
                 self.send_header("Content-Length", str(len(text)))
