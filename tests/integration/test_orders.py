@@ -168,6 +168,35 @@ class Orders(unittest.TestCase):
         self.assertEqual(self.balance(account), "0")
         self.assertEqual(self.state(order), "refunded")
 
+    def test_corrections(self):
+        account = self.account()
+        path = "/ledger/corrections"
+        given = {"account": account, "amount": "2.5", "reason": "outage of 21 November"}
+        once = {"Idempotency-Key": "correction-1"}
+        made = self.admin.post(path, given, headers=once)
+        self.assertEqual(made.status, 201, made.text)
+        self.assertEqual({name: made.json()[name] for name in ("account", "amount", "currency", "reason")},
+                         {**given, "currency": "USD"})
+        self.assertEqual(self.admin.post(path, given, headers=once).json(), made.json())
+        self.assertEqual(self.balance(account), "2.5")
+        taken = json.loads(self.command("ledger", "correct", "--account", account, "--amount=-1", "--reason",
+                                        "charged twice", "--json"))
+        self.assertEqual((taken["amount"], self.balance(account)), ("-1", "1.5"))
+        for body, status, code in (({**given, "amount": "-1.500000001"}, 402, "insufficient_funds"),
+                                   ({**given, "amount": "0"}, 400, "invalid_correction"),
+                                   ({**given, "amount": 1}, 400, "bad_body"),
+                                   ({**given, "reason": ""}, 400, "invalid_correction"),
+                                   ({**given, "currency": "EUR"}, 400, "invalid_correction"),
+                                   ({**given, "account": "none"}, 404, "not_found")):
+            refused = self.admin.post(path, body)
+            self.assertEqual((refused.status, refused.error["code"]), (status, code), body)
+        self.assertEqual(self.balance(account), "1.5")
+        month = datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m")
+        lines = self.admin.get(f"/invoices/preview?account={account}&month={month}").json()["lines"]
+        self.assertEqual([(line["kind"], line["note"], line["amount"]) for line in lines],
+                         [("correction", "outage of 21 November", "2.5"), ("correction", "charged twice", "-1")])
+        self.assertEqual(self.admin.get("/ledger/verify").json()["proven"], True)
+
     def test_codes(self):
         account, other = self.account(), self.account()
         made = self.admin.post("/codes", {"name": "spring", "amount": "5", "currency": "USD",
