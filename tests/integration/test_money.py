@@ -20,6 +20,7 @@ from upstream import Upstream, chat, chunk_of, error_body, usage_chunk
 BY_CALL = {"input": "0", "output": "0", "call": "0.01"}
 OUTPUT = 4  # which of a receipt's quantities counts tokens generated
 BY_TOKEN = {"input": "1000", "output": "2000"}  # 0.001 and 0.002 a token
+DEARER = {"input": "1800", "output": "4000"}
 
 
 def random_usage(exchange):
@@ -89,7 +90,9 @@ class Shop:
         prices = [{"model": "up/good", "price": BY_CALL}]
         prices += [{"model": f"up/{name}", "price": BY_TOKEN} for name in ("random", "greedy", "endless")]
         prices += [{"model": "claude/message", "price": BY_TOKEN}]
-        prices += [{"model": "either", "price": BY_TOKEN}]
+        # Either of them by its own price: what falls over goes to the dearer one.
+        prices += [{"model": "random", "provider": "up", "price": BY_TOKEN},
+                   {"model": "random", "provider": "dear", "price": DEARER}]
         self.must(201, self.admin.post("/prices", {"name": "retail", "book": "sale", "currency": "USD",
                                                    "prices": prices}))
 
@@ -221,8 +224,10 @@ class Money(unittest.TestCase):
         watcher.join()
         self.assertEqual(below, [])
         self.shop.settled()
-        spent = sum(Decimal(receipt["charge"] or "0") for receipt in self.shop.receipts(account))
+        receipts = self.shop.receipts(account)
+        spent = sum(Decimal(receipt["charge"] or "0") for receipt in receipts)
         self.assertEqual(self.shop.balance(account), Decimal("5") - spent)
+        self.assertIn("dear", {receipt["provider"] for receipt in receipts})
         # The prompt's bound and 60 tokens of answer: what one hold takes.
         self.assertLess(self.shop.balance(account), Decimal("0.5"))
         self.shop.proven(self)
@@ -293,6 +298,36 @@ class Money(unittest.TestCase):
         self.assertEqual(answers[-1].json()["error"]["code"], "budget_exceeded")
         self.shop.settled()
         self.assertEqual(self.shop.balance(account), 1 - Decimal("0.01") * served.count(200))
+
+
+class ByApi(unittest.TestCase):
+    def test_from_a_price_to_an_invoice(self):
+        """The README's path by command is run by its own test."""
+        with Stage() as stage:
+            admin, must = Admin(stage.gateway), Shop.must
+            stage.upstream.add("priced", lambda exchange: exchange.answer(body=chat(usage={
+                "prompt_tokens": 20, "completion_tokens": 10, "total_tokens": 30})))
+            for book, price in (("purchase", {"input": "500", "output": "1000"}), ("sale", BY_TOKEN)):
+                model = "priced" if book == "purchase" else "up/priced"
+                must(201, admin.post("/prices", {"name": book, "book": book, "currency": "USD",
+                                                 "prices": [{"model": model, "price": price}]}))
+            account = must(201, admin.post("/accounts", {"name": "Buyer", "mode": "prepaid", "currency": "USD"}))["id"]
+            key = must(201, admin.post("/keys", {"name": "buyer", "account": account}))["key"]
+            order = must(201, admin.post("/orders", {"account": account, "amount": "25", "currency": "USD"}))["id"]
+            must(200, admin.post(f"/orders/{order}/pay"))
+            answer = ask(stage.url, key, "up/priced", max_tokens=10)
+            self.assertEqual(answer.status, 200, answer.text)
+            (record,) = wait_for(lambda: must(200, admin.get(f"/records?account={account}"))["data"], what="the record")
+            self.assertEqual((record["charge"], record["cost"]), ({"amount": "0.04", "currency": "USD"},
+                                                                  {"amount": "0.02", "currency": "USD"}))
+            balances = f"/ledger/balances?account={account}"
+            wait_for(lambda: must(200, admin.get(balances))["data"][0]["balance"] == "24.96", what="the books")
+            month = time.strftime("%Y-%m", time.gmtime())
+            invoice = must(200, admin.get(f"/invoices/preview?account={account}&month={month}"))
+            self.assertEqual([(line["kind"], line["amount"]) for line in invoice["lines"]],
+                             [("charge", "-0.04"), ("top_up", "25")])
+            self.assertEqual(invoice["closing_balance"], "24.96")
+            self.assertEqual(must(200, admin.get("/ledger/verify")), {"proven": True, "violations": []})
 
 
 class Pictures(unittest.TestCase):
