@@ -80,6 +80,14 @@ std::int64_t Fields::amount(const char* name, std::int64_t otherwise) {
   return otherwise;
 }
 
+std::int64_t Fields::signed_amount(const char* name) {
+  if (!has(name)) return 0;
+  const auto nano = parse_signed_nano(text(name));
+  if (nano) return *nano;
+  refuse(std::string(name) + ": expected an amount as a text, like \"12.5\" or \"-12.5\".");
+  return 0;
+}
+
 std::int64_t Fields::time(const char* name) {
   if (!has(name)) return 0;
   const auto at = parse_utc(text(name));

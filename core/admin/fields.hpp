@@ -27,6 +27,7 @@ class Fields {
   std::int64_t number(const char* name, std::int64_t otherwise = 0);
   bool flag(const char* name, bool otherwise);
   std::int64_t amount(const char* name, std::int64_t otherwise = 0);  // "12.5", in nano-units
+  std::int64_t signed_amount(const char* name);                       // "-12.5"
   std::int64_t time(const char* name);  // RFC 3339, in seconds since 1970; 0: left out
   // The JSON of an array or object.
   std::string json(const char* name, rapidjson::Type type, const std::string& otherwise);

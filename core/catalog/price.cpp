@@ -17,9 +17,9 @@ constexpr std::string_view kBatch = "batch";
 constexpr Nano kRounding = 3;
 
 constexpr std::array<std::string_view, kMeters> kNames{
-    "input",     "cached_input", "cache_write_5m",  "cache_write_1h", "output",
-    "reasoning", "audio_in",     "cached_audio_in", "audio_out",      "image_in",
-    "image",     "second",       "character",       "search",         "call"};
+    "input",     "cached_input",    "cache_write_5m", "cache_write_1h", "output", "reasoning",
+    "audio_in",  "cached_audio_in", "audio_out",      "image_in",       "image",  "second",
+    "character", "search",          "call",           "image_out"};
 
 Meter meter_at(std::size_t index) { return static_cast<Meter>(index); }
 
@@ -38,11 +38,31 @@ class Sum {
   bool fits_ = true;
 };
 
-// The table of PriceBook's comment.
-std::optional<Nano> price_of(const Rates& rates, Meter meter) {
-  if (const auto own = rates.find(meter)) return own;
+bool is_token(Meter meter) { return is_by_million(meter) && meter != Meter::kCharacter; }
+
+// That there is some of it, and that it has a price.
+bool is_paid(const Rates& rates, const Quantities& all, Meter meter) {
+  return at(all, meter) != 0 && rates.find(meter).has_value();
+}
+
+// No token has a price, and something else is paid for.
+bool is_by_piece(const Rates& rates, const Quantities& all) {
+  for (std::size_t i = 0; i < kMeters; ++i) {
+    if (is_token(meter_at(i)) && rates.find(meter_at(i))) return false;
+  }
+  return is_paid(rates, all, Meter::kImage) || is_paid(rates, all, Meter::kSecond) ||
+         is_paid(rates, all, Meter::kCharacter) || is_paid(rates, all, Meter::kCall);
+}
+
+std::optional<Nano> nothing_if(bool is_sold_otherwise) {
+  return is_sold_otherwise ? std::optional<Nano>(0) : std::nullopt;
+}
+
+// By another meter's price: the first table of PriceBook's comment.
+std::optional<Nano> borrowed_price(const Rates& rates, Meter meter) {
   switch (meter) {
     case Meter::kReasoning:
+    case Meter::kImageOut:
       return rates.find(Meter::kOutput);
     case Meter::kCachedInput:
     case Meter::kImageIn:
@@ -53,19 +73,42 @@ std::optional<Nano> price_of(const Rates& rates, Meter meter) {
       return rates.find(Meter::kInput);
     case Meter::kCachedAudioIn:
       return rates.find(Meter::kAudioIn);
-    case Meter::kAudioOut:
-      return rates.find(Meter::kCharacter) ? std::optional<Nano>(0) : std::nullopt;
     default:
       return std::nullopt;
   }
 }
 
+// Nothing to pay, where it is sold otherwise: the second table.
+std::optional<Nano> included_price(const Rates& rates, const Quantities& all, Meter meter) {
+  switch (meter) {
+    case Meter::kAudioOut:
+      return nothing_if(is_paid(rates, all, Meter::kCharacter));
+    case Meter::kCharacter:
+      return nothing_if(is_paid(rates, all, Meter::kAudioOut));
+    case Meter::kImageOut:
+      return nothing_if(is_paid(rates, all, Meter::kImage));
+    case Meter::kImage:
+      return nothing_if(at(all, Meter::kImageOut) != 0 &&
+                        (rates.find(Meter::kImageOut) || rates.find(Meter::kOutput)));
+    default:
+      return std::nullopt;
+  }
+}
+
+// Of one meter, among all that was used.
+std::optional<Nano> price_of(const Rates& rates, const Quantities& all, Meter meter) {
+  if (const auto own = rates.find(meter)) return own;
+  if (const auto included = included_price(rates, all, meter)) return included;
+  if (const auto borrowed = borrowed_price(rates, meter)) return borrowed;
+  return nothing_if(is_token(meter) && is_by_piece(rates, all));
+}
+
 // Of a bound: the dearest that a unit counted here can turn out to be.
-std::optional<Nano> worst_price(const Rates& rates, Meter meter) {
+std::optional<Nano> worst_price(const Rates& rates, const Quantities& most, Meter meter) {
   const auto dearest = [&](std::initializer_list<Meter> meters) {
-    std::optional<Nano> found = price_of(rates, meter);
+    std::optional<Nano> found = price_of(rates, most, meter);
     for (const Meter each : meters) {
-      const auto price = price_of(rates, each);
+      const auto price = price_of(rates, most, each);
       if (found && price) found = std::max(*found, *price);
     }
     return found;
@@ -74,8 +117,8 @@ std::optional<Nano> worst_price(const Rates& rates, Meter meter) {
     return dearest(
         {Meter::kCachedInput, Meter::kCacheWrite5m, Meter::kCacheWrite1h, Meter::kImageIn});
   }
-  if (meter == Meter::kOutput) return dearest({Meter::kReasoning});
-  return price_of(rates, meter);
+  if (meter == Meter::kOutput) return dearest({Meter::kReasoning, Meter::kImageOut});
+  return price_of(rates, most, meter);
 }
 
 bool costs_the_price_itself(std::string_view tier) {
@@ -143,7 +186,7 @@ std::optional<Rated> rate_by(const Tariff& tariff, std::int64_t markup_ppm,
   Sum sum;
   for (std::size_t i = 0; i < kMeters; ++i) {
     if (quantities[i] == 0) continue;
-    const auto listed = price_of(rates, meter_at(i));
+    const auto listed = price_of(rates, quantities, meter_at(i));
     if (!listed && meter_at(i) == Meter::kCall) continue;
     const auto price = listed ? times->apply(*listed) : std::nullopt;
     const auto amount = price ? scale_nano(*price, quantities[i], kMillion) : std::nullopt;
@@ -166,7 +209,7 @@ std::optional<Nano> bound_by(const Rates& rates, const Multipliers& times, const
   Sum sum;
   for (std::size_t i = 0; i < kMeters; ++i) {
     if (most[i] == 0) continue;
-    const auto listed = worst_price(rates, meter_at(i));
+    const auto listed = worst_price(rates, most, meter_at(i));
     if (!listed && meter_at(i) == Meter::kCall) continue;
     if (!listed) return std::nullopt;
     const auto price = times.apply(*listed);
@@ -324,6 +367,20 @@ std::optional<Bound> PriceBook::worst_sale(std::string_view asked, const Sold& s
   if (const Tariff* const own = sale(asked, sold)) return bound(*own, 0, most, context);
   const Tariff* const tariff = purchase(sold);
   return tariff == nullptr ? std::nullopt : bound(*tariff, markup_ppm, most, context);
+}
+
+std::vector<Meter> PriceBook::unpriced(std::string_view asked, const Sold& sold,
+                                       const Quantities& most, const PriceContext& context) const {
+  const Tariff* tariff = sale(asked, sold);
+  if (tariff == nullptr) tariff = purchase(sold);
+  const Tiers* const tiers = tariff == nullptr ? nullptr : tariff->at(context.unix_ns);
+  std::vector<Meter> missing;
+  // A tier has every price that the base has.
+  for (std::size_t i = 0; tiers != nullptr && i < kMeters; ++i) {
+    if (most[i] == 0 || meter_at(i) == Meter::kCall) continue;
+    if (!worst_price(tiers->base, most, meter_at(i))) missing.push_back(meter_at(i));
+  }
+  return missing;
 }
 
 }  // namespace switchyard::catalog

@@ -35,8 +35,9 @@ enum class Meter : std::uint8_t {
   kCharacter,  // spoken
   kSearch,     // searches that the upstream made
   kCall,       // requests
+  kImageOut,   // tokens of pictures made
 };
-inline constexpr std::size_t kMeters = 15;
+inline constexpr std::size_t kMeters = 16;
 
 // "input", "cached_input", "cache_write_5m" ...: as price lists write them.
 std::string_view to_string(Meter meter);
@@ -181,9 +182,14 @@ struct ListedPrice {
 //   cache writes -> input        a list with neither has no charge for writing; one that has a
 //                                price for one lifetime and not for the other stays unknown
 //   cached sound -> sound        as cached input
-//   tokens of pictures -> input  a list without them counts them as text
-//   sound made -> nothing        where characters have a price: speech is sold by one of the two
+//   pictures read -> input       a list without their tokens counts them as text
+//   pictures made -> output      and here too
 //   call -> nothing              a call costs only where a list says so
+// And what is sold one way costs nothing the other, as long as there is some of what is paid for:
+//   sound made, characters       speech is sold by its tokens or by what is spoken
+//   pictures made, by token or by the piece
+//   tokens of any kind           where a list has no price of tokens at all, but one of characters,
+//                                pictures, seconds or calls
 class PriceBook {
  public:
   PriceBook() = default;
@@ -205,6 +211,11 @@ class PriceBook {
                                   const PriceContext& context) const;
   std::optional<Bound> worst_sale(std::string_view asked, const Sold& sold, std::int64_t markup_ppm,
                                   const Quantities& most, const PriceContext& context) const;
+
+  // Of these, the meters for which worst_sale() finds no price; none where there is no tariff, or
+  // not now, or not for the service tier.
+  std::vector<Meter> unpriced(std::string_view asked, const Sold& sold, const Quantities& most,
+                              const PriceContext& context) const;
 
   // The tariffs themselves, for people; null where there is none.
   const Tariff* purchase(const Sold& sold) const;

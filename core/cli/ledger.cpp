@@ -13,6 +13,7 @@
 #include "core/base/clock.hpp"
 #include "core/base/nano.hpp"
 #include "core/base/utc.hpp"
+#include "core/cli/admin_verbs.hpp"
 #include "core/cli/arguments.hpp"
 #include "core/cli/command.hpp"
 #include "core/cli/state_directory.hpp"
@@ -35,7 +36,18 @@ constexpr char kUsage[] =
     "       switchyard ledger reconcile [--from DAY] [--to DAY] [--provider NAME] [--model NAME] "
     "[--json]\n"
     "       switchyard ledger export [--from TIME] [--to TIME] [--format csv|json]\n"
+    "       switchyard ledger correct --account ID --amount=-1.5 --reason TEXT [--json]\n"
     "each with [--state DIR | --config FILE]; a TIME is 2026-11-21 or 2026-11-21T19:30:00Z\n";
+
+// Money that moves is the running gateway's to move.
+const ApiNoun kCorrections{
+    "ledger",
+    kUsage,
+    {{"correct",
+      "POST",
+      "/admin/v1/ledger/corrections",
+      {{"--account", "account"}, {"--amount", "amount"}, {"--reason", "reason"}},
+      {}}}};
 
 // Of a directory that has to be there: looking must not make one.
 Result<fs::path> present_state(const Arguments& args) {
@@ -162,7 +174,8 @@ void tell(const std::vector<account::ReconciledLine>& lines, std::ostream& out) 
   static constexpr Meter kIn[] = {Meter::kInput,        Meter::kCachedInput, Meter::kCacheWrite5m,
                                   Meter::kCacheWrite1h, Meter::kAudioIn,     Meter::kCachedAudioIn,
                                   Meter::kImageIn};
-  static constexpr Meter kOut[] = {Meter::kOutput, Meter::kReasoning, Meter::kAudioOut};
+  static constexpr Meter kOut[] = {Meter::kOutput, Meter::kReasoning, Meter::kAudioOut,
+                                   Meter::kImageOut};
   constexpr std::size_t kColumns = 10;
   std::vector<std::array<std::string, kColumns>> table{
       {"DAY", "PROVIDER", "MODEL", "USAGE", "REQUESTS", "ATTEMPTS", "IN", "OUT", "COST", "BILLED"}};
@@ -319,6 +332,7 @@ int export_entries(const Arguments& args, const Streams& streams) {
 }  // namespace
 
 int run_ledger(std::span<const std::string> args, std::ostream& out, std::ostream& err) {
+  if (!args.empty() && args[0] == "correct") return run_noun(kCorrections, args, out, err);
   const Streams streams{out, err};
   const auto parsed = parse_arguments(
       args, {"--from", "--to", "--format", "--provider", "--model", "--state", "--config"},
@@ -329,7 +343,7 @@ int run_ledger(std::span<const std::string> args, std::ostream& out, std::ostrea
     return 0;
   }
   if (parsed->words.empty())
-    return misuse(streams, "ledger: verify, balance, reconcile or export?", kUsage);
+    return misuse(streams, "ledger: verify, balance, reconcile, export or correct?", kUsage);
   if (parsed->has("--state") && parsed->has("--config")) {
     return misuse(streams, "--state and --config both say where the state is; give one", kUsage);
   }

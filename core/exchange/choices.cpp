@@ -39,8 +39,9 @@ void add(observe::Usage& sum, const observe::Usage& part) {
   for (const auto count :
        {&Usage::tok_in, &Usage::tok_out, &Usage::tok_cached, &Usage::tok_reasoning,
         &Usage::tok_cache_write, &Usage::tok_cache_write_1h, &Usage::tok_audio_in,
-        &Usage::tok_cached_audio, &Usage::tok_image_in, &Usage::tok_audio_out, &Usage::images,
-        &Usage::seconds, &Usage::characters, &Usage::searches, &Usage::told_in, &Usage::told_out}) {
+        &Usage::tok_cached_audio, &Usage::tok_image_in, &Usage::tok_audio_out,
+        &Usage::tok_image_out, &Usage::images, &Usage::seconds, &Usage::characters,
+        &Usage::searches, &Usage::told_in, &Usage::told_out}) {
     sum.*count += part.*count;
   }
   sum.reported = sum.reported && part.reported;

@@ -128,11 +128,15 @@ catalog::PriceContext Payment::price_context(std::uint64_t prompt_tokens,
   return context;
 }
 
-std::optional<Nano> Payment::worst_case(const routing::Target& target, std::uint64_t tokens_out) {
-  const std::uint64_t prompt = prompt_bound(request_);
-  catalog::Quantities most = upper_bounds(request_, prompt, tokens_out);
+catalog::Quantities Payment::most(std::uint64_t tokens_out) const {
+  catalog::Quantities most = upper_bounds(request_, prompt_bound(request_), tokens_out);
   for (const Meter each : {Meter::kInput, Meter::kCall}) at(most, each) *= calls_;
-  return bound_of(target, most, prompt);
+  return most;
+}
+
+std::optional<Nano> Payment::worst_case(const routing::Target& target,
+                                        std::uint64_t tokens_out) const {
+  return bound_of(target, most(tokens_out), prompt_bound(request_));
 }
 
 std::optional<Nano> Payment::bound_of(const routing::Target& target,
@@ -158,12 +162,23 @@ std::optional<AttemptFault> Payment::reserve(const routing::Target& target, std:
   // The answer of an unmetered account is never too long.
   if (!metered() || limit > 0) tokens_held_ = UINT64_MAX;
   if (!amount && (metered() || !snapshot_.config->unpriced_allowed)) {
-    return unpaid("model_unpriced",
-                  "The model '" + request_.route->name +
-                      "' has no price, so nobody can be charged for it; the gateway's "
-                      "operator imports one.");
+    return unpriced(target);
   }
   return take(metered() ? *amount : 0);
+}
+
+AttemptFault Payment::unpriced(const routing::Target& target) const {
+  std::string missing;
+  for (const Meter each : request_.prices->book->unpriced(
+           request_.route->name, sold(target), most(tokens_max(request_)),
+           price_context(prompt_bound(request_), nullptr))) {
+    missing += missing.empty() ? " for " : ", ";
+    missing += to_string(each);
+  }
+  return unpaid("model_unpriced", "The model '" + request_.route->name + "' has no price" +
+                                      missing +
+                                      ", so nobody can be charged for it; the gateway's operator "
+                                      "imports one.");
 }
 
 // All that is held is `amount` afterwards, or more where it was more.

@@ -58,10 +58,14 @@ class Payment {
 
  private:
   // A target's price for upper bounds of what a request may use.
-  std::optional<Nano> worst_case(const routing::Target& target, std::uint64_t tokens_out);
+  std::optional<Nano> worst_case(const routing::Target& target, std::uint64_t tokens_out) const;
+  // What it may use at most, with an answer of so many tokens.
+  catalog::Quantities most(std::uint64_t tokens_out) const;
   // In the payer's currency; nothing where there is no price.
   std::optional<Nano> bound_of(const routing::Target& target, const catalog::Quantities& most,
                                std::uint64_t prompt) const;
+  // Why a request can't be charged for at a target.
+  AttemptFault unpriced(const routing::Target& target) const;
   bool extend(std::uint64_t tokens_out);
   std::optional<AttemptFault> take(Nano amount);
   std::span<const observe::Usage> parts_of(const observe::Usage& usage) const {

@@ -12,6 +12,8 @@ using catalog::Quantities;
 
 // More than any voice needs.
 constexpr std::uint64_t kSpeechTokensPerCharacter = 4;
+// More than any picture that is made, and about as many as one has.
+constexpr std::uint64_t kPictureTokensMax = 8192, kPictureTokens = 1120;
 
 std::string_view member(const Request& request, std::string_view name, char type) {
   for (const swy_member& each : request.members) {
@@ -134,10 +136,11 @@ Quantities upper_bounds(const Request& request, std::uint64_t prompt_tokens,
   if (makes_text(request.task)) at(most, Meter::kOutput) = answer_tokens * answers_asked(request);
   add_request(request, most);
   if (request.session != nullptr) add_session_slice(most);
-  // Where speech is sold by its tokens.
+  // Where speech and pictures are sold by their tokens.
   if (request.task == "audio.speech") {
     at(most, Meter::kAudioOut) = kSpeechTokensPerCharacter * at(most, Meter::kCharacter);
   }
+  at(most, Meter::kImageOut) = kPictureTokensMax * at(most, Meter::kImage);
   return most;
 }
 
@@ -151,6 +154,7 @@ observe::Usage asked_usage(const Request& request, observe::Usage usage) {
   Quantities asked{};
   add_request(request, asked);
   if (usage.images == 0) usage.images = at(asked, Meter::kImage);
+  if (usage.tok_out == 0) usage.tok_out = usage.tok_image_out = kPictureTokens * usage.images;
   if (usage.seconds == 0) usage.seconds = at(asked, Meter::kSecond);
   if (usage.characters == 0) usage.characters = at(asked, Meter::kCharacter);
   return usage;

@@ -84,7 +84,8 @@ bool cut_parts(observe::Usage& usage) {
   any = cut(usage.tok_cached_audio, std::min(usage.tok_cached, usage.tok_audio_in)) || any;
   any = cut(usage.tok_image_in, usage.tok_in) || any;
   any = cut(usage.tok_reasoning, usage.tok_out) || any;
-  return cut(usage.tok_audio_out, usage.tok_out - usage.tok_reasoning) || any;
+  any = cut(usage.tok_audio_out, usage.tok_out - usage.tok_reasoning) || any;
+  return cut(usage.tok_image_out, usage.tok_out - usage.tok_reasoning - usage.tok_audio_out) || any;
 }
 
 }  // namespace
@@ -102,7 +103,8 @@ bool read_usage(std::string_view json, observe::Usage& usage) {
                                            {"cached_audio_tokens", usage.tok_cached_audio},
                                            {"image_tokens", usage.tok_image_in}});
   report.details("completion_tokens_details", {{"reasoning_tokens", usage.tok_reasoning},
-                                               {"audio_tokens", usage.tok_audio_out}});
+                                               {"audio_tokens", usage.tok_audio_out},
+                                               {"image_tokens", usage.tok_image_out}});
   const bool images = report.count("images", usage.images);
   const bool seconds = report.seconds("seconds", usage.seconds);
   const bool characters = report.count("characters", usage.characters);
@@ -149,9 +151,11 @@ catalog::Quantities quantities_of(observe::Usage usage) {
   at(all, Meter::kAudioIn) = audio;
   at(all, Meter::kCachedAudioIn) = cached_audio;
   at(all, Meter::kImageIn) = image;
-  at(all, Meter::kOutput) = usage.tok_out - usage.tok_reasoning - usage.tok_audio_out;
+  at(all, Meter::kOutput) =
+      usage.tok_out - usage.tok_reasoning - usage.tok_audio_out - usage.tok_image_out;
   at(all, Meter::kReasoning) = usage.tok_reasoning;
   at(all, Meter::kAudioOut) = usage.tok_audio_out;
+  at(all, Meter::kImageOut) = usage.tok_image_out;
   at(all, Meter::kImage) = usage.images;
   at(all, Meter::kSecond) = usage.seconds;
   at(all, Meter::kCharacter) = usage.characters;

@@ -25,7 +25,8 @@ struct Usage {
   std::uint64_t tok_in = 0, tok_out = 0, tok_cached = 0, tok_reasoning = 0;
   bool reported = false;  // by the upstream; otherwise estimated
   std::uint64_t tok_cache_write = 0, tok_cache_write_1h = 0;  // the second is part of the first
-  std::uint64_t tok_audio_in = 0, tok_cached_audio = 0, tok_image_in = 0, tok_audio_out = 0;
+  std::uint64_t tok_audio_in = 0, tok_cached_audio = 0, tok_image_in = 0;
+  std::uint64_t tok_audio_out = 0, tok_image_out = 0;
   std::uint64_t images = 0, seconds = 0, characters = 0, searches = 0;
   std::uint64_t told_in = 0, told_out = 0;  // as the upstream said, at most 2^53
   bool clamped = false;                     // `told` could not be true

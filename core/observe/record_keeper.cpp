@@ -30,6 +30,7 @@ std::string quantities_of(const Usage& usage) {
       {"audio_input_tokens", usage.tok_audio_in},
       {"audio_output_tokens", usage.tok_audio_out},
       {"image_input_tokens", usage.tok_image_in},
+      {"image_output_tokens", usage.tok_image_out},
       {"images", usage.images},
       {"seconds", usage.seconds},
       {"characters", usage.characters},

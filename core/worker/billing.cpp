@@ -1,6 +1,7 @@
 #include "core/worker/billing.hpp"
 
 #include "core/admin/budget_routes.hpp"
+#include "core/admin/correction_routes.hpp"
 #include "core/admin/order_routes.hpp"
 #include "core/admin/plan_routes.hpp"
 #include "core/base/clock.hpp"
@@ -271,6 +272,7 @@ std::vector<admin::Route> Billing::routes() {
   for (auto& route : admin::order_routes(orders_, invoices_, now_s)) {
     routes.push_back(std::move(route));
   }
+  for (auto& route : admin::correction_routes(purse_, find_)) routes.push_back(std::move(route));
   for (auto& route : admin::budget_routes(budgets_, now_s)) routes.push_back(std::move(route));
   return routes;
 }

@@ -13,12 +13,14 @@ from decimal import Decimal
 
 from stage import PATIENT, Stage, provider, wait_for  # first: it says where the others are
 import client
+import websocket
 from admin import Admin
 from upstream import Upstream, chat, chunk_of, error_body, usage_chunk
 
 BY_CALL = {"input": "0", "output": "0", "call": "0.01"}
 OUTPUT = 4  # which of a receipt's quantities counts tokens generated
 BY_TOKEN = {"input": "1000", "output": "2000"}  # 0.001 and 0.002 a token
+DEARER = {"input": "1800", "output": "4000"}
 
 
 def random_usage(exchange):
@@ -88,7 +90,9 @@ class Shop:
         prices = [{"model": "up/good", "price": BY_CALL}]
         prices += [{"model": f"up/{name}", "price": BY_TOKEN} for name in ("random", "greedy", "endless")]
         prices += [{"model": "claude/message", "price": BY_TOKEN}]
-        prices += [{"model": "either", "price": BY_TOKEN}]
+        # Either of them by its own price: what falls over goes to the dearer one.
+        prices += [{"model": "random", "provider": "up", "price": BY_TOKEN},
+                   {"model": "random", "provider": "dear", "price": DEARER}]
         self.must(201, self.admin.post("/prices", {"name": "retail", "book": "sale", "currency": "USD",
                                                    "prices": prices}))
 
@@ -220,8 +224,10 @@ class Money(unittest.TestCase):
         watcher.join()
         self.assertEqual(below, [])
         self.shop.settled()
-        spent = sum(Decimal(receipt["charge"] or "0") for receipt in self.shop.receipts(account))
+        receipts = self.shop.receipts(account)
+        spent = sum(Decimal(receipt["charge"] or "0") for receipt in receipts)
         self.assertEqual(self.shop.balance(account), Decimal("5") - spent)
+        self.assertIn("dear", {receipt["provider"] for receipt in receipts})
         # The prompt's bound and 60 tokens of answer: what one hold takes.
         self.assertLess(self.shop.balance(account), Decimal("0.5"))
         self.shop.proven(self)
@@ -292,6 +298,90 @@ class Money(unittest.TestCase):
         self.assertEqual(answers[-1].json()["error"]["code"], "budget_exceeded")
         self.shop.settled()
         self.assertEqual(self.shop.balance(account), 1 - Decimal("0.01") * served.count(200))
+
+
+class ByApi(unittest.TestCase):
+    def test_from_a_price_to_an_invoice(self):
+        """The README's path by command is run by its own test."""
+        with Stage() as stage:
+            admin, must = Admin(stage.gateway), Shop.must
+            stage.upstream.add("priced", lambda exchange: exchange.answer(body=chat(usage={
+                "prompt_tokens": 20, "completion_tokens": 10, "total_tokens": 30})))
+            for book, price in (("purchase", {"input": "500", "output": "1000"}), ("sale", BY_TOKEN)):
+                model = "priced" if book == "purchase" else "up/priced"
+                must(201, admin.post("/prices", {"name": book, "book": book, "currency": "USD",
+                                                 "prices": [{"model": model, "price": price}]}))
+            account = must(201, admin.post("/accounts", {"name": "Buyer", "mode": "prepaid", "currency": "USD"}))["id"]
+            key = must(201, admin.post("/keys", {"name": "buyer", "account": account}))["key"]
+            order = must(201, admin.post("/orders", {"account": account, "amount": "25", "currency": "USD"}))["id"]
+            must(200, admin.post(f"/orders/{order}/pay"))
+            answer = ask(stage.url, key, "up/priced", max_tokens=10)
+            self.assertEqual(answer.status, 200, answer.text)
+            (record,) = wait_for(lambda: must(200, admin.get(f"/records?account={account}"))["data"], what="the record")
+            self.assertEqual((record["charge"], record["cost"]), ({"amount": "0.04", "currency": "USD"},
+                                                                  {"amount": "0.02", "currency": "USD"}))
+            balances = f"/ledger/balances?account={account}"
+            wait_for(lambda: must(200, admin.get(balances))["data"][0]["balance"] == "24.96", what="the books")
+            month = time.strftime("%Y-%m", time.gmtime())
+            invoice = must(200, admin.get(f"/invoices/preview?account={account}&month={month}"))
+            self.assertEqual([(line["kind"], line["amount"]) for line in invoice["lines"]],
+                             [("charge", "-0.04"), ("top_up", "25")])
+            self.assertEqual(invoice["closing_balance"], "24.96")
+            self.assertEqual(must(200, admin.get("/ledger/verify")), {"proven": True, "violations": []})
+
+
+class Pictures(unittest.TestCase):
+    """Pictures are paid for by the piece or by their tokens, as the price list says; never for nothing."""
+
+    @classmethod
+    def setUpClass(cls):
+        cls.shop = Shop()
+        cls.addClassCleanup(cls.shop.__exit__)
+        tokens = {"input_tokens": 10, "output_tokens": 400, "total_tokens": 410}
+        two = [{"b64_json": "QQ=="}, {"b64_json": "QUE="}]
+        drawn = {"prompt_tokens": 10, "completion_tokens": 100, "total_tokens": 110,
+                 "completion_tokens_details": {"reasoning_tokens": 0, "image_tokens": 90}}
+        answers = {"pieces": {"created": 1, "data": two, "usage": tokens},
+                   "tokens": {"created": 1, "data": two, "usage": tokens},
+                   "drawing-chat": chat(usage=drawn)}
+        for name, body in answers.items():
+            cls.shop.stage.upstream.add(name, lambda exchange, body=body: exchange.answer(body=body))
+        cls.shop.must(201, cls.shop.admin.post("/prices", {
+            "name": "pictures", "book": "sale", "currency": "USD", "prices": [
+                {"model": "up/pieces", "price": {"image": "0.04"}},
+                {"model": "up/tokens", "price": {"input": "1000", "output": "2000"}},
+                {"model": "up/drawing-chat", "price": {"input": "1000", "output": "2000", "image_out": "9000"}},
+                {"model": "up/mute", "price": {"input": "1000", "output": "2000", "character": "5"}}]}))
+
+    def charge(self, path, body):
+        account, key = self.shop.customer("100")
+        answer = client.call(self.shop.stage.url, "POST", path, body, key)
+        self.assertEqual(answer.status, 200, answer.text)
+        self.shop.settled()
+        (receipt,) = self.shop.receipts(account)
+        self.shop.proven(self)
+        return Decimal(receipt["charge"]), receipt["quantities"]
+
+    def test_by_the_piece_whatever_tokens_are_told(self):
+        charge, quantities = self.charge("/v1/images/generations", {"model": "up/pieces", "prompt": "A cat.", "n": 2})
+        self.assertEqual(charge, Decimal("0.08"))
+        self.assertEqual((quantities[10], quantities[15]), (2, 400))  # both are known
+
+    def test_by_their_tokens(self):
+        charge, _ = self.charge("/v1/images/generations", {"model": "up/tokens", "prompt": "A cat.", "n": 2})
+        self.assertEqual(charge, 10 * Decimal("0.001") + 400 * Decimal("0.002"))
+
+    def test_of_a_chat_at_a_price_of_their_own(self):
+        charge, quantities = self.charge("/v1/chat/completions", {
+            "model": "up/drawing-chat", "messages": client.MESSAGES, "max_tokens": 200})
+        self.assertEqual(charge, 10 * Decimal("0.001") + 10 * Decimal("0.002") + 90 * Decimal("0.009"))
+        self.assertEqual((quantities[OUTPUT], quantities[15]), (10, 90))
+
+    def test_what_a_list_lacks_is_named(self):
+        _, key = self.shop.customer("100")
+        answer, _ = websocket.connect(self.shop.stage.url, "/v1/realtime?model=up%2Fmute", key)
+        self.assertEqual((answer.status, answer.error["code"]), (402, "model_unpriced"), answer.text)
+        self.assertIn("has no price for audio_in, audio_out,", answer.error["message"])
 
 
 class Reconciliation(unittest.TestCase):

@@ -168,6 +168,35 @@ class Orders(unittest.TestCase):
         self.assertEqual(self.balance(account), "0")
         self.assertEqual(self.state(order), "refunded")
 
+    def test_corrections(self):
+        account = self.account()
+        path = "/ledger/corrections"
+        given = {"account": account, "amount": "2.5", "reason": "outage of 21 November"}
+        once = {"Idempotency-Key": "correction-1"}
+        made = self.admin.post(path, given, headers=once)
+        self.assertEqual(made.status, 201, made.text)
+        self.assertEqual({name: made.json()[name] for name in ("account", "amount", "currency", "reason")},
+                         {**given, "currency": "USD"})
+        self.assertEqual(self.admin.post(path, given, headers=once).json(), made.json())
+        self.assertEqual(self.balance(account), "2.5")
+        taken = json.loads(self.command("ledger", "correct", "--account", account, "--amount=-1", "--reason",
+                                        "charged twice", "--json"))
+        self.assertEqual((taken["amount"], self.balance(account)), ("-1", "1.5"))
+        for body, status, code in (({**given, "amount": "-1.500000001"}, 402, "insufficient_funds"),
+                                   ({**given, "amount": "0"}, 400, "invalid_correction"),
+                                   ({**given, "amount": 1}, 400, "bad_body"),
+                                   ({**given, "reason": ""}, 400, "invalid_correction"),
+                                   ({**given, "currency": "EUR"}, 400, "invalid_correction"),
+                                   ({**given, "account": "none"}, 404, "not_found")):
+            refused = self.admin.post(path, body)
+            self.assertEqual((refused.status, refused.error["code"]), (status, code), body)
+        self.assertEqual(self.balance(account), "1.5")
+        month = datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m")
+        lines = self.admin.get(f"/invoices/preview?account={account}&month={month}").json()["lines"]
+        self.assertEqual([(line["kind"], line["note"], line["amount"]) for line in lines],
+                         [("correction", "outage of 21 November", "2.5"), ("correction", "charged twice", "-1")])
+        self.assertEqual(self.admin.get("/ledger/verify").json()["proven"], True)
+
     def test_codes(self):
         account, other = self.account(), self.account()
         made = self.admin.post("/codes", {"name": "spring", "amount": "5", "currency": "USD",
@@ -348,6 +377,31 @@ class Told(unittest.TestCase):
                     return rows["seek"][0]["error"]
                 self.assertEqual(wait_for(fault, what="the fault"), "it answered 403")
                 self.assertEqual(len(receiver.posts), 1)
+                # Once for each configuration: the next time is minutes away.
+                self.assertEqual(len(receiver.asked), 2)
+
+    def test_what_was_asked_for_before_a_reload_is_told_of_nobody_else(self):
+        with Receiver() as receiver:
+            def watched(**members):
+                return {"dialect": "deepseek", "base_url": receiver.url, "models": ["m"], "balance": {"floor": "5"},
+                        "credentials": [{"key": "${UPSTREAM_KEY}"}], **members}
+            receiver.answers.clear()
+            with Gateway({**CONFIG, "providers": {"before": watched()}},
+                         env={"STRIPE_SECRET": SECRET, "UPSTREAM_KEY": "sk-upstream"}) as gateway:
+                admin = Admin(gateway)
+
+                def balances(provider):
+                    rows = {row["id"]: row["balances"] for row in admin.get("/providers").json()["data"]}
+                    return rows.get(provider)
+                wait_for(lambda: receiver.asked, what="the first question")
+                gateway.write_config({**CONFIG, "providers": {"after": watched(headers={"x-whose": "after"})}})
+                self.assertEqual(admin.post("/reload").status, 200)
+                wait_for(lambda: balances("after"), what="the new configuration")
+                receiver.refused = "after"
+                receiver.answers.set()
+                self.assertEqual(wait_for(lambda: balances("after")[0]["error"], what="its own answer"),
+                                 "it answered 403")
+                self.assertEqual(balances("after")[0]["left"], [])
 
     def test_a_provider_that_tells_no_balance_is_not_watched(self):
         config = {**CONFIG, "providers": {"up": {"dialect": "openai", "credentials": [{"key": "${UPSTREAM_KEY}"}],
@@ -364,6 +418,9 @@ class Receiver:
         posts = self.posts = []
         asked = self.asked = []
         self.balance = (200, {"balance_infos": [{"currency": "USD", "total_balance": "4.99"}]})
+        self.refused = None  # whose header x-whose says so
+        self.answers = threading.Event()
+        self.answers.set()
         receiver = self
 
         class Handler(http.server.BaseHTTPRequestHandler):
@@ -375,7 +432,10 @@ class Receiver:
 
             def do_GET(self):
                 asked.append((self.path, self.headers["Authorization"]))
+                receiver.answers.wait(20)
                 status, body = receiver.balance
+                if receiver.refused and self.headers["x-whose"] == receiver.refused:
+                    status = 403
                 text = json.dumps(body).encode()
                 self.send_response(status)
                 self.send_header("Content-Length", str(len(text)))

@@ -161,7 +161,7 @@ class Money(unittest.TestCase):
             answer, socket = session(stage, "up/turns", key=key)
             self.assertEqual(answer.status, 101)
             turned = 0
-            while True:  # a turn is 1 USD, and the slice ahead 5.12
+            for _ in range(12):  # a turn is 1 USD, and the slice ahead 5.12
                 socket.send(TEXT, b"{}")
                 said = json.loads(socket.receive_text())
                 if said["type"] == "error":

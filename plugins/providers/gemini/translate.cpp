@@ -634,6 +634,7 @@ void Operation::note_usage(std::string_view usage) {
       usage_.cached_audio = tokens_of(value, "AUDIO");
     } else if (json::is(name, "candidatesTokensDetails")) {
       usage_.audio_out = tokens_of(value, "AUDIO");
+      usage_.image_out = tokens_of(value, "IMAGE");
     }
   }
   if (prompt) usage_.prompt = *prompt + tools.value_or(0);

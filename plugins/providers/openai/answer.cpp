@@ -427,6 +427,7 @@ std::string canonical_usage(const Dialect& dialect, std::string_view usage) {
   writer.close_object().key("completion_tokens_details").open_object();
   put("reasoning_tokens", reasoning);
   put("audio_tokens", count("completion_tokens_details.audio_tokens"));
+  put("image_tokens", count("completion_tokens_details.image_tokens"));
   writer.close_object();
   const auto heard = count("prompt_audio_seconds");  // Mistral's: sold beside the tokens
   if (heard && *heard > 0) put("seconds", heard);

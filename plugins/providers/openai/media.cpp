@@ -122,9 +122,15 @@ class FormWriter {
   swy::Losses losses_;
 };
 
+// What tokens of a task's answer are when nobody says so.
+std::string_view tokens_made(std::string_view task) {
+  if (task == "audio.speech") return "audio_tokens";
+  return task.starts_with("images.") ? "image_tokens" : "";
+}
+
 // In the terms of the record: tokens, or seconds of sound; empty where neither was counted. Details
 // are called input_tokens_details of pictures, and input_token_details of sound.
-std::string canonical_usage(std::string_view usage, bool speech = false) {
+std::string canonical_usage(std::string_view usage, std::string_view made) {
   const auto in = json::to_integer(json::find(usage, "input_tokens"));
   const auto read = json::to_integer(json::find(usage, "output_tokens"));
   const std::string_view seconds = json::find(usage, "seconds");
@@ -149,9 +155,11 @@ std::string canonical_usage(std::string_view usage, bool speech = false) {
     put("image_tokens", "image_tokens");
     writer.close_object();
   }
-  if (speech && read) {  // what is read aloud is sound
+  if (!made.empty() && read) {
+    const auto told =
+        json::to_integer(json::find(json::find(usage, "output_tokens_details"), made));
     writer.key("completion_tokens_details").open_object();
-    writer.key("audio_tokens").integer(*read).close_object();
+    writer.key(made).integer(told.value_or(*read)).close_object();
   }
   writer.close_object();
   return out;
@@ -167,16 +175,25 @@ std::string_view last_usage(std::string_view events) {
   return json::type_of(usage) == 'o' ? usage : std::string_view();
 }
 
-// Pictures are counted where tokens are not.
-std::string count_images(std::string_view data) {
+std::optional<std::int64_t> count_images(std::string_view data) {
   json::Cursor list(data);
   std::int64_t count = 0;
-  if (!list.array()) return {};
+  if (!list.array()) return std::nullopt;
   while (list.element()) {
     // One that failed is told in its place, and not paid for.
     if (json::is_null(json::find(list.value(), "error"))) ++count;
   }
-  return list.ok() ? R"({"images":)" + std::to_string(count) + "}" : std::string();
+  return list.ok() ? std::optional(count) : std::nullopt;
+}
+
+// Another member of a usage object; one of its own where there is none yet.
+void add_count(std::string& counted, std::string_view name, std::int64_t count) {
+  if (counted.empty()) {
+    counted = "{";
+  } else {
+    counted.back() = ',';
+  }
+  counted += json::quoted(name) + ":" + std::to_string(count) + "}";
 }
 
 }  // namespace
@@ -279,8 +296,9 @@ swy::Next MediaOperation::on_whole(std::string_view body, swy::Out& out) {
         {SWY_CLS_BAD_ANSWER, "the upstream's answer is not a JSON object", status_});
   }
   if (!error.empty() || says_fault(settings_->dialect, body)) return refuse(body, out);
-  std::string counted = canonical_usage(usage);
-  if (counted.empty() && request_.task().starts_with("images.")) counted = count_images(data);
+  std::string counted = canonical_usage(usage, tokens_made(request_.task()));
+  const auto images = request_.task().starts_with("images.") ? count_images(data) : std::nullopt;
+  if (images) add_count(counted, "images", *images);
   if (!counted.empty()) out.usage(counted);
   out.whole(body, request_.native() ? SWY_EMIT_NATIVE : 0u);
   return swy::Next::done();
@@ -309,17 +327,12 @@ void MediaOperation::keep_tail(std::string_view data) {
 
 // Speech that comes as mere sound is told nothing of by its upstream; it is sold by the character.
 void MediaOperation::count_relayed(swy::Out& out) const {
-  const bool speech = request_.task() == "audio.speech";
-  std::string counted = canonical_usage(last_usage(tail_), speech);
-  const swy_member* const spoken = speech ? request_.find("input") : nullptr;
+  std::string counted = canonical_usage(last_usage(tail_), tokens_made(request_.task()));
+  const swy_member* const spoken =
+      request_.task() == "audio.speech" ? request_.find("input") : nullptr;
   if (spoken != nullptr && spoken->type == 's') {
     const std::size_t count = json::count_characters(json::inside(request_.value(*spoken)));
-    if (counted.empty()) {
-      counted = "{";
-    } else {
-      counted.back() = ',';
-    }
-    counted += R"("characters":)" + std::to_string(count) + "}";
+    add_count(counted, "characters", static_cast<std::int64_t>(count));
   }
   if (!counted.empty()) out.usage(counted);
 }

@@ -20,6 +20,7 @@ namespace swy {
 struct ChatUsage {
   std::optional<std::int64_t> prompt, completion, cached, cache_write, reasoning;
   std::optional<std::int64_t> cache_write_1h, audio_in, cached_audio, image_in, audio_out, searches;
+  std::optional<std::int64_t> image_out;
   std::string service_tier;  // that it was served by; empty: not said
 
   // A count as an upstream wrote it; what is no sensible number is not said.
@@ -48,10 +49,11 @@ struct ChatUsage {
       put("image_tokens", image_in);
       json.close_object();
     }
-    if (reasoning || audio_out) {
+    if (reasoning || audio_out || image_out) {
       json.key("completion_tokens_details").open_object();
       put("reasoning_tokens", reasoning);
       put("audio_tokens", audio_out);
+      put("image_tokens", image_out);
       json.close_object();
     }
     put("searches", searches);

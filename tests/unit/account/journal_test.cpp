@@ -4,6 +4,7 @@
 #include <sys/file.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <cstring>
 #include <fstream>
 #include <functional>
@@ -46,6 +47,20 @@ std::string read(const Segment& segment, std::uint64_t end, std::uint64_t& skipp
   }
   return all;
 }
+
+// What happens while a segment is written, under its draft's name.
+class Busy final : public JournalOs {
+ public:
+  explicit Busy(std::function<void()> meanwhile) : meanwhile_(std::move(meanwhile)) {}
+  Result<void> sync(std::byte*, std::uint64_t, const std::filesystem::path&) override {
+    meanwhile_();
+    return {};
+  }
+  Result<void> sync_directory(const std::filesystem::path&) override { return {}; }
+
+ private:
+  std::function<void()> meanwhile_;
+};
 
 // What comes between the making of a file and its lock.
 class Interrupted final : public JournalOs {
@@ -180,6 +195,42 @@ TEST_CASE("journal: a segment is made though somebody tidies as it begins", "[un
     REQUIRE(made);
     CHECK(std::filesystem::exists((*made)->file()));
   }
+}
+
+TEST_CASE("journal: who tidies leaves what another one writes", "[unit][journal]") {
+  const Scratch scratch;
+  Busy os([&] { REQUIRE(account::list_segments(scratch.path(), true)); });
+  const auto made = Segment::create(os, scratch.path(), 7, 1, kBytes);
+  if (!made) FAIL(made.error().message);
+  CHECK(std::filesystem::exists((*made)->file()));
+
+  // A draft that nobody has goes.
+  const auto dead = scratch.path() / (account::segment_name(8, 1) + ".new");
+  std::ofstream(dead) << "x";
+  REQUIRE(account::list_segments(scratch.path(), true));
+  CHECK_FALSE(std::filesystem::exists(dead));
+}
+
+TEST_CASE("journal: of many that tidy at once none takes the next draft of a name",
+          "[unit][journal]") {
+  const Scratch scratch;
+  Busy os([] {});
+  std::atomic<bool> done = false;
+  std::vector<std::thread> tidying;
+  for (int i = 0; i < 3; ++i) {
+    tidying.emplace_back([&] {
+      while (!done) (void)account::list_segments(scratch.path(), true).has_value();
+    });
+  }
+  std::string faults;
+  for (std::uint64_t i = 0; i < 3000 && faults.empty(); ++i) {
+    const auto made = Segment::create(os, scratch.path(), 7, 1, kBytes);
+    if (!made) faults = made.error().message;
+    if (made) (void)JournalOs::system().remove((*made)->file()).has_value();
+  }
+  done = true;
+  for (std::thread& each : tidying) each.join();
+  CHECK(faults.empty());
 }
 
 TEST_CASE("journal: who looks at a dead writer's segment does not keep it from being adopted",

@@ -2,6 +2,7 @@
 
 #include <thread>
 
+#include "core/account/corrections.hpp"
 #include "shop.hpp"
 
 using namespace switchyard;
@@ -258,6 +259,30 @@ TEST_CASE("account: an order of a plan pays it and begins it", "[unit][orders]")
   REQUIRE(again);
   CHECK(again->alarm.starts_with("The amount is credited, but the plan did not begin"));
   CHECK(shop.purse.balance(kAccount) == 23 * kUnit);
+}
+
+TEST_CASE("account: a correction moves what it says, or nothing", "[unit][orders]") {
+  Shop shop;
+  const FindHolder find = [](const std::string& id) -> Result<std::optional<Holder>> {
+    if (id != "team") return std::optional<Holder>();
+    return std::optional<Holder>(Holder{"payer", "USD", "Etc/Test", {}, 0});
+  };
+  const auto made = correct(shop.purse, find, {"", "team", 3 * kUnit, "", "an outage"});
+  REQUIRE(made);
+  CHECK(made->account == "payer");
+  CHECK(made->currency == "USD");
+  CHECK(shop.purse.balance("account:payer") == 3 * kUnit);
+  CHECK(shop.purse.balance("house:corrections") == -3 * kUnit);
+  REQUIRE(correct(shop.purse, find, {"", "team", -2 * kUnit, "USD", "charged twice"}));
+  CHECK(shop.purse.balance("account:payer") == kUnit);
+  const auto refused = correct(shop.purse, find, {"", "team", -kUnit - 1, "", "too much"});
+  REQUIRE_FALSE(refused);
+  CHECK(refused.error().code == "insufficient_funds");
+  CHECK_FALSE(correct(shop.purse, find, {"", "team", kUnit, "", std::string(201, 'x')}));
+  CHECK(shop.purse.balance("account:payer") == kUnit);
+  CHECK(shop.purse.done.size() == 2);
+  CHECK(shop.purse.done[1].id != shop.purse.done[0].id);
+  CHECK(shop.purse.done[1].kind == "correction");
 }
 
 TEST_CASE("account: a code is worth what its batch says, once an account", "[unit][orders]") {

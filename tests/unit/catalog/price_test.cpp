@@ -43,7 +43,8 @@ PriceContext context_of(const Used& used, std::string_view when = "2026-11-20T12
   context.unix_ns = utc_ns(when);
   for (const auto& [meter, count] : used) {
     const bool read = meter != Meter::kOutput && meter != Meter::kReasoning &&
-                      meter != Meter::kAudioOut && is_by_million(meter);
+                      meter != Meter::kAudioOut && meter != Meter::kImageOut &&
+                      is_by_million(meter);
     if (read) context.prompt_tokens += count;
   }
   return context;
@@ -153,11 +154,15 @@ TEST_CASE("prices: OpenAI, with long prompts, cache writes and service tiers",
         "0.000000038 USD");
   // gpt-5.5-pro gives no discount for cached input:  1,000 * 30 = 30,000 millionths.
   CHECK(cost("openai", "gpt-5.5-pro", {{Meter::kCachedInput, 1000}}) == "0.03 USD");
-  // gpt-image-2: 5 in, pictures that were sent too, 30 out.
+  // gpt-image-2: 5 in, pictures that were sent too, 30 out; its pictures are not sold by the piece.
   //   50 * 5 = 250;  500 * 5 = 2,500;  4,160 * 30 = 124,800;  together 127,550 millionths.
   CHECK(cost("openai", "gpt-image-2",
-             {{Meter::kInput, 50}, {Meter::kImageIn, 500}, {Meter::kOutput, 4160}}) ==
-        "0.12755 USD");
+             {{Meter::kInput, 50},
+              {Meter::kImageIn, 500},
+              {Meter::kImageOut, 4160},
+              {Meter::kImage, 1}}) == "0.12755 USD");
+  // Of a picture whose tokens nobody told, what it cost is not known.
+  CHECK(cost("openai", "gpt-image-2", {{Meter::kInput, 50}, {Meter::kImage, 1}}) == "unknown");
 }
 
 TEST_CASE("prices: DeepSeek, by the hour in Beijing", "[unit][catalog][prices]") {
@@ -199,6 +204,16 @@ TEST_CASE("prices: Gemini, with a price that changes, sound, searches and long p
   // What sound costs with gemini-4-argon is not known.
   CHECK(cost("gemini", "gemini-4-argon", {{Meter::kInput, 1000}, {Meter::kAudioIn, 1}}) ==
         "unknown");
+  // gemini-3-pro-image: 2 in, 12 out, 120 for its pictures.
+  //   50 * 2 = 100;  300 * 12 = 3,600;  20 * 12 = 240;  1,120 * 120 = 134,400.
+  const Used drawn{{Meter::kInput, 50},
+                   {Meter::kReasoning, 300},
+                   {Meter::kOutput, 20},
+                   {Meter::kImageOut, 1120}};
+  CHECK(cost("gemini", "gemini-3-pro-image", drawn) == "0.13834 USD");
+  // nano-banana-2.1:  1,000 * 1.5 = 1,500;  1,290 * 30 = 38,700.
+  CHECK(cost("gemini", "nano-banana-2.1", {{Meter::kInput, 1000}, {Meter::kImageOut, 1290}}) ==
+        "0.0402 USD");
   // gemini-3.1-pro-preview:  200,001 * 4 = 800,004;  100 * 18 = 1,800.
   CHECK(cost("gemini", "gemini-3.1-pro-preview",
              {{Meter::kInput, 200'001}, {Meter::kReasoning, 100}}) == "0.801804 USD");
@@ -248,6 +263,7 @@ TEST_CASE("prices: a meter without a price makes the whole unknown, never zero",
   CHECK(rate({{Meter::kCacheWrite5m, 1'000'000}}) == "1 EUR");
   CHECK(rate({{Meter::kCacheWrite1h, 1'000'000}}) == "1 EUR");
   CHECK(rate({{Meter::kImageIn, 1'000'000}}) == "1 EUR");
+  CHECK(rate({{Meter::kImageOut, 1'000'000}}) == "2 EUR");
   CHECK(rate({{Meter::kCall, 1}}) == "0 EUR");
   for (const Meter meter : {Meter::kAudioIn, Meter::kCachedAudioIn, Meter::kAudioOut, Meter::kImage,
                             Meter::kSecond, Meter::kCharacter, Meter::kSearch}) {
@@ -281,8 +297,7 @@ TEST_CASE("prices: outside its periods a model has no price", "[unit][catalog][p
 TEST_CASE("prices: pictures, seconds, searches and calls are told by the piece",
           "[unit][catalog][prices]") {
   const PriceBook book = book_of(
-      R"({"image":"0.04","second":"0.35","search":"0.01","call":"0.001","character":"15",
-          "input":"0"})");
+      R"({"image":"0.04","second":"0.35","search":"0.01","call":"0.001","character":"15"})");
   // 3 * 0.04 + 8 * 0.35 + 2 * 0.01 + 0.001 + 1,000 * 15 / 1,000,000 = 2.956
   const Used used{{Meter::kImage, 3}, {Meter::kSecond, 8},       {Meter::kSearch, 2},
                   {Meter::kCall, 1},  {Meter::kCharacter, 1000}, {Meter::kInput, 50}};
@@ -295,9 +310,52 @@ TEST_CASE("prices: speech is sold by its characters or by the tokens of its soun
   const auto cost = [&](const char* price) {
     return told(book_of(price).rate(kM, quantities_of(spoken), context_of(spoken)));
   };
-  CHECK(cost(R"({"input":"0","character":"15"})") == "0.015 EUR");  // 1,000 * 15 / 1,000,000
-  CHECK(cost(R"({"input":"0","character":"0","audio_out":"12"})") == "0.006 EUR");
-  CHECK(cost(R"({"input":"0","audio_out":"12"})") == "unknown");
+  CHECK(cost(R"({"character":"15"})") == "0.015 EUR");  // 1,000 * 15 / 1,000,000
+  CHECK(cost(R"({"input":"0","character":"15"})") == "0.015 EUR");
+  CHECK(cost(R"({"input":"0","audio_out":"12"})") == "0.006 EUR");  // 500 * 12 / 1,000,000
+  CHECK(cost(R"({"input":"100","audio_out":"12"})") == "0.007 EUR");
+  CHECK(cost(R"({"audio_out":"12"})") == "unknown");  // what is read is sold by tokens there
+
+  // A conversation has no characters, so that their price says nothing of its sound.
+  const Used talk{{Meter::kInput, 10}, {Meter::kAudioIn, 300}, {Meter::kAudioOut, 500}};
+  const PriceBook book = book_of(R"({"input":"1","output":"1","audio_in":"2","character":"15"})");
+  CHECK(told(book.rate(kM, quantities_of(talk), context_of(talk))) == "unknown");
+  CHECK(told(book_of(R"({"character":"15"})").rate(kM, quantities_of(talk), context_of(talk))) ==
+        "unknown");
+  CHECK_FALSE(book.worst_case(kM, quantities_of(talk), context_of(talk)));
+  CHECK(book.unpriced("m", kM, quantities_of(talk), context_of(talk)) ==
+        std::vector<Meter>{Meter::kAudioOut});
+}
+
+TEST_CASE("prices: pictures are sold by the piece or by their tokens", "[unit][catalog][prices]") {
+  const Used drawn{{Meter::kInput, 1000}, {Meter::kImage, 2}, {Meter::kImageOut, 4000}};
+  const auto cost = [&](const char* price) {
+    const PriceBook book = book_of(price);
+    const auto rated = book.rate(kM, quantities_of(drawn), context_of(drawn));
+    const auto bound = book.worst_case(kM, quantities_of(drawn), context_of(drawn));
+    CHECK(rated.has_value() == bound.has_value());
+    if (rated && bound) CHECK(rated->total <= bound->amount);
+    return told(rated);
+  };
+  CHECK(cost(R"({"image":"0.04"})") == "0.08 EUR");
+  CHECK(cost(R"({"image":"0.04","input":"1"})") == "0.081 EUR");
+  CHECK(cost(R"({"input":"1","output":"5","image_out":"30"})") == "0.121 EUR");
+  CHECK(cost(R"({"input":"1","output":"5"})") == "0.021 EUR");
+  CHECK(cost(R"({"input":"1","image":"0.04","image_out":"30"})") ==
+        "0.201 EUR");  // both, as it says
+  CHECK(cost(R"({"input":"1"})") == "unknown");
+  CHECK(cost(R"({"second":"1"})") == "unknown");  // there are none to pay for
+}
+
+TEST_CASE("prices: a list that sells calls alone has the tokens in them",
+          "[unit][catalog][prices]") {
+  const Used asked{{Meter::kInput, 1000}, {Meter::kOutput, 500}, {Meter::kCall, 1}};
+  const auto cost = [&](const char* price) {
+    return told(book_of(price).rate(kM, quantities_of(asked), context_of(asked)));
+  };
+  CHECK(cost(R"({"call":"0.01"})") == "0.01 EUR");
+  CHECK(cost(R"({"call":"0.01","input":"1"})") == "unknown");  // nothing is known of the answer
+  CHECK(cost(R"({"search":"0.01"})") == "unknown");
 }
 
 // ---- whose price ----
@@ -424,9 +482,12 @@ TEST_CASE("prices: what is too large for an amount is unknown, and its bound the
 TEST_CASE("prices: a bound holds for every way in which its tokens may turn out",
           "[unit][catalog][prices]") {
   std::mt19937_64 random(7);
-  const char* const models[] = {"claude-opus-5-5", "claude-haiku-5-5"};
+  const std::pair<const char*, const char*> models[] = {{"anthropic", "claude-opus-5-5"},
+                                                        {"anthropic", "claude-haiku-5-5"},
+                                                        {"gemini", "gemini-3-pro-image"}};
   for (int round = 0; round < 2000; ++round) {
-    const Sold sold{"p", "anthropic", models[round % 2]};
+    const auto [family, model] = models[round % 3];
+    const Sold sold{"p", family, model};
     const std::uint64_t in = random() % 200'000, out = random() % 10'000;
     PriceContext context;
     context.unix_ns = utc_ns("2026-11-20");
@@ -445,7 +506,8 @@ TEST_CASE("prices: a bound holds for every way in which its tokens may turn out"
     }
     at(used, Meter::kInput) = left;
     at(used, Meter::kReasoning) = random() % (out + 1);
-    at(used, Meter::kOutput) = out - at(used, Meter::kReasoning);
+    at(used, Meter::kImageOut) = random() % (out - at(used, Meter::kReasoning) + 1);
+    at(used, Meter::kOutput) = out - at(used, Meter::kReasoning) - at(used, Meter::kImageOut);
     const auto rated = shipped().rate_sale("x", sold, 123'456, used, context);
     REQUIRE(rated);
     CHECK(rated->total <= bound->amount);

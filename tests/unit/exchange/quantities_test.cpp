@@ -58,7 +58,11 @@ TEST_CASE("exchange: what nobody reported is what the request says", "[unit][exc
   told.characters = 2;
   CHECK(asked_usage(speech.request, told).characters == 2);
   const Asked pictures("images.generations", R"({"n":3})");
-  CHECK(asked_usage(pictures.request, {}).images == 3);
+  const observe::Usage drawn = asked_usage(pictures.request, {});
+  CHECK(drawn.images == 3);
+  // As tokens too: some lists have a price of these alone.
+  CHECK(drawn.tok_out == 3360);
+  CHECK(drawn.tok_image_out == 3360);
 }
 
 TEST_CASE("exchange: what speech may come to covers a price by tokens", "[unit][exchange]") {
@@ -66,6 +70,13 @@ TEST_CASE("exchange: what speech may come to covers a price by tokens", "[unit][
   const Quantities most = upper_bounds(speech.request, 8, 0);
   CHECK(at(most, Meter::kCharacter) == 10);
   CHECK(at(most, Meter::kAudioOut) == 40);
+}
+
+TEST_CASE("exchange: what pictures may come to covers a price by tokens", "[unit][exchange]") {
+  const Asked pictures("images.generations", R"({"prompt":"x","n":2})");
+  const Quantities most = upper_bounds(pictures.request, 8, 0);
+  CHECK(at(most, Meter::kImage) == 2);
+  CHECK(at(most, Meter::kImageOut) == 16'384);
 }
 
 TEST_CASE("exchange: a session is held for what it came to and a slice ahead", "[unit][exchange]") {

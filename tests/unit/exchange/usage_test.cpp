@@ -82,7 +82,7 @@ TEST_CASE("exchange: usage is split by meter without counting a token twice") {
       R"({"prompt_tokens":1000,"completion_tokens":300,"prompt_tokens_details":{"cached_tokens":400,
           "cache_write_tokens":200,"cache_write_1h_tokens":50,"audio_tokens":100,
           "cached_audio_tokens":30,"image_tokens":90},"completion_tokens_details":{
-          "reasoning_tokens":120,"audio_tokens":80},"images":2,"seconds":7.01,"characters":9,
+          "reasoning_tokens":120,"audio_tokens":80,"image_tokens":70},"images":2,"seconds":7.01,"characters":9,
           "searches":3,"service_tier":"flex"})";
   REQUIRE(read_usage(report, usage));
   CHECK_FALSE(usage.clamped);
@@ -96,9 +96,10 @@ TEST_CASE("exchange: usage is split by meter without counting a token twice") {
   CHECK(metered(usage, Meter::kCacheWrite5m) == 150);
   CHECK(metered(usage, Meter::kCacheWrite1h) == 50);
   CHECK(read_tokens(usage) == 1000);
-  CHECK(metered(usage, Meter::kOutput) == 100);
+  CHECK(metered(usage, Meter::kOutput) == 30);
   CHECK(metered(usage, Meter::kReasoning) == 120);
   CHECK(metered(usage, Meter::kAudioOut) == 80);
+  CHECK(metered(usage, Meter::kImageOut) == 70);
   CHECK(metered(usage, Meter::kImage) == 2);
   CHECK(metered(usage, Meter::kSecond) == 8);
   CHECK(metered(usage, Meter::kCharacter) == 9);
@@ -125,7 +126,8 @@ TEST_CASE("exchange: a part that is more than its whole is cut, marked and kept 
        R"({"prompt_tokens":10,"completion_tokens":4,"prompt_tokens_details":{"audio_tokens":11}})",
        R"({"prompt_tokens":10,"completion_tokens":4,"prompt_tokens_details":{"image_tokens":-1}})",
        R"({"prompt_tokens":10,"completion_tokens":4,"completion_tokens_details":{"reasoning_tokens":5}})",
-       R"({"prompt_tokens":10,"completion_tokens":4,"completion_tokens_details":{"reasoning_tokens":3,"audio_tokens":2}})"}) {
+       R"({"prompt_tokens":10,"completion_tokens":4,"completion_tokens_details":{"reasoning_tokens":3,"audio_tokens":2}})",
+       R"({"prompt_tokens":10,"completion_tokens":4,"completion_tokens_details":{"reasoning_tokens":1,"audio_tokens":1,"image_tokens":3}})"}) {
     CAPTURE(report);
     observe::Usage usage;
     REQUIRE(read_usage(report, usage));
@@ -134,13 +136,14 @@ TEST_CASE("exchange: a part that is more than its whole is cut, marked and kept 
     CHECK(usage.told == report);
     CHECK(read_tokens(usage) == 10);
     CHECK(metered(usage, catalog::Meter::kOutput) + metered(usage, catalog::Meter::kReasoning) +
-              metered(usage, catalog::Meter::kAudioOut) ==
+              metered(usage, catalog::Meter::kAudioOut) +
+              metered(usage, catalog::Meter::kImageOut) ==
           4);
     // A later report that is right takes its place.
     REQUIRE(read_usage(
         R"({"prompt_tokens":10,"completion_tokens":4,"prompt_tokens_details":{"cached_tokens":0,
             "cache_write_tokens":0,"cache_write_1h_tokens":0,"audio_tokens":0,"image_tokens":0},
-            "completion_tokens_details":{"reasoning_tokens":0,"audio_tokens":0}})",
+            "completion_tokens_details":{"reasoning_tokens":0,"audio_tokens":0,"image_tokens":0}})",
         usage));
     CHECK_FALSE(usage.clamped);
     CHECK(usage.told.empty());

@@ -457,7 +457,8 @@ TEST_CASE("gemini: usage tells sound, pictures, what was cached of them, and sea
       R"("promptTokensDetails":[{"modality":"TEXT","tokenCount":30},)"
       R"({"modality":"AUDIO","tokenCount":60},{"modality":"IMAGE","tokenCount":10}],)"
       R"("cacheTokensDetails":[{"modality":"AUDIO","tokenCount":25}],)"
-      R"("candidatesTokensDetails":[{"modality":"AUDIO","tokenCount":12}]})";
+      R"("candidatesTokensDetails":[{"modality":"AUDIO","tokenCount":12},)"
+      R"({"modality":"IMAGE","tokenCount":5}]})";
   const Answered answered(R"({"candidates":[{"index":0,)" + kText +
                           R"(,"finishReason":"STOP","groundingMetadata":{"webSearchQueries":)"
                           R"(["a","b","c"]}}],)" +
@@ -466,7 +467,8 @@ TEST_CASE("gemini: usage tells sound, pictures, what was cached of them, and sea
         R"({"prompt_tokens":107,"completion_tokens":25,"total_tokens":132,)"
         R"("prompt_tokens_details":{"cached_tokens":40,"audio_tokens":60,)"
         R"("cached_audio_tokens":25,"image_tokens":10},)"
-        R"("completion_tokens_details":{"reasoning_tokens":5,"audio_tokens":12},"searches":3})");
+        R"("completion_tokens_details":{"reasoning_tokens":5,"audio_tokens":12,"image_tokens":5},)"
+        R"("searches":3})");
 }
 
 TEST_CASE("gemini: natively too, garbage and a cut are faults", "[unit][gemini]") {

@@ -643,12 +643,12 @@ TEST_CASE("openai: what decides the price reaches the record from each dialect's
   CHECK(
       canonical(
           R"({"name":"x","usage_cache_write_path":"prompt_tokens_details.cache_creation_input_tokens"})",
-          R"({"prompt_tokens":90,"completion_tokens":1,"prompt_tokens_details":{"cached_tokens":4,)"
+          R"({"prompt_tokens":90,"completion_tokens":9,"prompt_tokens_details":{"cached_tokens":4,)"
           R"("cache_creation_input_tokens":50,"audio_tokens":3,"image_tokens":2},)"
-          R"("completion_tokens_details":{"audio_tokens":1}})") ==
-      R"({"prompt_tokens":90,"completion_tokens":1,"prompt_tokens_details":{"cached_tokens":4,)"
+          R"("completion_tokens_details":{"audio_tokens":1,"image_tokens":7}})") ==
+      R"({"prompt_tokens":90,"completion_tokens":9,"prompt_tokens_details":{"cached_tokens":4,)"
       R"("cache_write_tokens":50,"audio_tokens":3,"image_tokens":2},)"
-      R"("completion_tokens_details":{"audio_tokens":1}})");
+      R"("completion_tokens_details":{"audio_tokens":1,"image_tokens":7}})");
 
   CHECK(canonical(R"({"name":"x","usage_cached_path":"num_cached_tokens"})",
                   R"({"prompt_tokens":9,"prompt_audio_seconds":12})") ==
@@ -699,12 +699,18 @@ TEST_CASE("openai: pictures, sound and speech are counted in what they are sold 
   CHECK(usage_of("images.generations", draw,
                  R"({"data":[{"url":"u"},{"url":"v"},{"error":{"message":"no"}}]})") ==
         R"({"images":2})");
-  // Where tokens are counted, pictures are not as well.
+  // Both where tokens are counted; those are the picture's, unless it says of how many.
   CHECK(usage_of("images.generations", draw,
                  R"({"data":[{"b64_json":""}],"usage":{"input_tokens":60,"output_tokens":4160,)"
                  R"("input_tokens_details":{"text_tokens":10,"image_tokens":50}}})") ==
         R"({"prompt_tokens":60,"completion_tokens":4160,)"
-        R"("prompt_tokens_details":{"image_tokens":50}})");
+        R"("prompt_tokens_details":{"image_tokens":50},)"
+        R"("completion_tokens_details":{"image_tokens":4160},"images":1})");
+  CHECK(usage_of("images.generations", draw,
+                 R"({"data":[{"b64_json":""}],"usage":{"input_tokens":10,"output_tokens":4200,)"
+                 R"("output_tokens_details":{"text_tokens":40,"image_tokens":4160}}})") ==
+        R"({"prompt_tokens":10,"completion_tokens":4200,)"
+        R"("completion_tokens_details":{"image_tokens":4160},"images":1})");
   CHECK(usage_of("audio.transcriptions", R"({"file":"x"})",
                  R"({"text":"hi","usage":{"type":"duration","seconds":12.5}})") ==
         R"({"seconds":12.5})");
