@@ -16,9 +16,10 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "integratio
 
 from stage import Stage, certificates, closed_port, provider  # noqa: E402
 from admin import Admin  # noqa: E402
+from black_hole import BlackHole, swallow, unacknowledged  # noqa: E402
 import client  # noqa: E402
 from full_backlog import FullBacklog  # noqa: E402
-from upstream import Upstream, chunk_of  # noqa: E402
+from upstream import Upstream, chat, chunk_of, good_whole, start_with_content  # noqa: E402
 
 TEXT = "Hello from the upstream."
 
@@ -58,6 +59,7 @@ SOON = ("resting", "at_limit", "ready")
 FAULTS = {
     # the head
     "stall-before-head": Fault(TIMEOUT, "timeout"),
+    "vanish-before-head": Fault(TIMEOUT, "timeout"),
     "half-close": Fault(CLOSED, "server", 3, calls_more=1),
     "stall-mid-head": Fault(TIMEOUT, "timeout"),
     "drip-head": Fault(TIMEOUT, "timeout"),
@@ -75,6 +77,7 @@ FAULTS = {
     # the body
     "bad-chunk-size": Fault(BAD_ANSWER, "bad_answer"),
     "stall-mid-body": Fault(TIMEOUT, "timeout", kinds=(PLAIN,)),
+    "vanish-mid-body": Fault(TIMEOUT, "timeout", kinds=(PLAIN,)),
     "cut-mid-body": Fault(CLOSED, "server", 3, kinds=(PLAIN,)),
     "reset-mid-body": Fault(CLOSED, "server", 3, kinds=(PLAIN,)),
     "no-last-chunk": Fault(CLOSED, "server", 3, kinds=(PLAIN,)),
@@ -117,6 +120,7 @@ FAULTS = {
     "stream-as-json": Fault(BAD_ANSWER, "bad_answer", kinds=(STREAM,)),
     "cut-before-content": Fault(CLOSED, "server", 3, kinds=(STREAM,)),
     "stall-before-content": Fault(TIMEOUT, "timeout", kinds=(STREAM,)),
+    "vanish-before-content": Fault(TIMEOUT, "timeout", kinds=(STREAM,)),
     "error-before-content": Fault(ERROR, "server", 3, kinds=(STREAM,)),
     "comments-for-ever": Fault(TIMEOUT, "timeout", kinds=(STREAM,)),
     "preamble-for-ever": Fault(TIMEOUT, "timeout", kinds=(STREAM,)),
@@ -128,6 +132,7 @@ AFTER_CONTENT = {
     "cut-mid-event": ("upstream_closed", "server"),
     "reset-mid-stream": ("upstream_closed", "server"),
     "stall-mid-stream": ("upstream_timeout", "timeout"),
+    "vanish-mid-stream": ("upstream_timeout", "timeout"),
     "no-done": ("upstream_bad_answer", "bad_answer"),
     "error-mid-stream": ("upstream_error", "server"),
     "garbage-mid-stream": ("upstream_bad_answer", "bad_answer"),
@@ -148,6 +153,7 @@ CONNECT = {
     "tls-stalled": Fault(TIMEOUT, "timeout", calls=0),
     "tls-cut": Fault(UNREACHABLE, "server", 3, calls=0),
     "black-hole": Fault(TIMEOUT, "timeout", calls=0),
+    "black-hole-after-connect": Fault(TIMEOUT, "timeout", calls=1),  # sent, as far as anybody can tell
 }
 
 # A refused credential is left alone at all its models: those that bring that about have one of their own.
@@ -191,6 +197,13 @@ def huge_event(exchange, words=()):
     exchange.chunk("data: ")
     for _ in range(17):
         exchange.chunk("x" * (1 << 20))
+
+
+def vanish(exchange, begin=lambda exchange: None):
+    """The machine is gone behind `begin`: what is sent to it is not even acknowledged."""
+    begin(exchange)
+    swallow(exchange.connection)
+    exchange.wait()
 
 
 def half_close(exchange):
@@ -251,6 +264,10 @@ class Cells:
         self.up.add("preamble-for-ever", preamble_for_ever)
         self.up.add("comments-after-content", comments_after_content)
         self.up.add("half-close", half_close)
+        self.up.add("vanish-before-head", vanish)
+        self.up.add("vanish-mid-body", lambda exchange: vanish(exchange, lambda it: it.send(good_whole()[:-40])))
+        self.up.add("vanish-before-content", lambda exchange: vanish(exchange, lambda it: start_with_content(it, 0)))
+        self.up.add("vanish-mid-stream", lambda exchange: vanish(exchange, start_with_content))
         self.up.add("huge-event", huge_event)
         self.up.add("huge-event-after-content", lambda exchange: huge_event(exchange, ("Hello", " from")))
         self.stage = Stage(providers={"up": provider(up.url, timeouts=TIMEOUTS), **own, **providers},
@@ -290,6 +307,8 @@ class Cells:
         found["tls-cut"] = provider(f"https://localhost:{cut.port}/v1", **tls)
         hole = self._keep(FullBacklog())
         found["black-hole"] = provider(f"http://127.0.0.1:{hole.port}/v1")
+        hole = self._keep(BlackHole())
+        found["black-hole-after-connect"] = provider(f"http://127.0.0.1:{hole.port}/v1")
         return {name: {**each, "timeouts": TIMEOUTS} for name, each in found.items()}
 
     def calls(self, name):
@@ -401,6 +420,42 @@ class Matrix(unittest.TestCase):
                 served = [name for name, fault in {**cells.faults, **CONNECT}.items()
                           if fallback and fault.elsewhere]
                 self.assertEqual(len(cells.second.requests), len(served))
+
+
+class Vanished(unittest.TestCase):
+    """A machine that goes while a connection to it is kept, or takes a request that is longer than what is sent ahead."""
+
+    def setUp(self):
+        self.hole = BlackHole()
+        self.addCleanup(self.hole.close)
+        self.stage = Stage(up={"timeouts": TIMEOUTS}, models={"deep": "hole/m"},
+                           providers={"hole": provider(f"http://127.0.0.1:{self.hole.port}/v1", timeouts=TIMEOUTS)})
+        self.addCleanup(self.stage.close)
+
+    def test_nothing_is_acknowledged(self):
+        with socket.create_connection(("127.0.0.1", self.hole.port)) as connection:
+            connection.sendall(b"lost")
+            self.assertEqual(unacknowledged(connection), 1)
+
+    def chat(self, model, code=None, **members):
+        answer = self.stage.chat(model, **members)
+        self.assertEqual((answer.status, answer.error.get("code") if code else None), (504 if code else 200, code))
+        return self.stage.record(answer)("fallback_path", "attempts")
+
+    def test_a_kept_connection_is_given_up_and_not_used_again(self):
+        def once(exchange):
+            exchange.answer(body=chat())
+            swallow(exchange.connection)
+            exchange.wait()
+        self.stage.upstream.add("kept", once)
+        self.assertEqual(self.chat("up/kept"), (None, 1))
+        # Sent on the connection that was kept: whether it arrived nobody knows, so nobody is asked again.
+        self.assertEqual(self.chat("up/kept", "upstream_timeout"), ("up/kept:timeout", 1))
+        self.assertEqual(self.chat("up/kept"), (None, 1))
+        self.assertEqual([request.connection for request in self.stage.upstream.requests], [1, 2])
+
+    def test_a_request_that_is_never_taken(self):
+        self.assertEqual(self.chat("deep", "upstream_timeout", user="x" * (8 << 20)), ("hole/m:timeout", 1))
 
 
 if __name__ == "__main__":
