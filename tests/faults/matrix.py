@@ -212,6 +212,19 @@ def half_close(exchange):
     exchange.wait(5)
 
 
+def add_scripts(up):
+    up.add("comments-for-ever", comments_for_ever)
+    up.add("preamble-for-ever", preamble_for_ever)
+    up.add("comments-after-content", comments_after_content)
+    up.add("half-close", half_close)
+    up.add("vanish-before-head", vanish)
+    up.add("vanish-mid-body", lambda exchange: vanish(exchange, lambda it: it.send(good_whole()[:-40])))
+    up.add("vanish-before-content", lambda exchange: vanish(exchange, lambda it: start_with_content(it, 0)))
+    up.add("vanish-mid-stream", lambda exchange: vanish(exchange, start_with_content))
+    up.add("huge-event", huge_event)
+    up.add("huge-event-after-content", lambda exchange: huge_event(exchange, ("Hello", " from")))
+
+
 class Silent:
     """Accepts connections and says nothing on them, or only `says` before they end."""
 
@@ -260,16 +273,7 @@ class Cells:
         up = Upstream()
         own = {each: provider(up.url, timeouts=TIMEOUTS) for each in OWN_PROVIDER.values()}
         self.up = self._keep(up)
-        self.up.add("comments-for-ever", comments_for_ever)
-        self.up.add("preamble-for-ever", preamble_for_ever)
-        self.up.add("comments-after-content", comments_after_content)
-        self.up.add("half-close", half_close)
-        self.up.add("vanish-before-head", vanish)
-        self.up.add("vanish-mid-body", lambda exchange: vanish(exchange, lambda it: it.send(good_whole()[:-40])))
-        self.up.add("vanish-before-content", lambda exchange: vanish(exchange, lambda it: start_with_content(it, 0)))
-        self.up.add("vanish-mid-stream", lambda exchange: vanish(exchange, start_with_content))
-        self.up.add("huge-event", huge_event)
-        self.up.add("huge-event-after-content", lambda exchange: huge_event(exchange, ("Hello", " from")))
+        add_scripts(up)
         self.stage = Stage(providers={"up": provider(up.url, timeouts=TIMEOUTS), **own, **providers},
                            models=models)
         with concurrent.futures.ThreadPoolExecutor(16) as pool:
@@ -420,6 +424,44 @@ class Matrix(unittest.TestCase):
                 served = [name for name, fault in {**cells.faults, **CONNECT}.items()
                           if fallback and fault.elsewhere]
                 self.assertEqual(len(cells.second.requests), len(served))
+
+
+def says_the_rest(exchange):
+    """What a model does that was given the begin."""
+    exchange.start_stream()
+    for event in (chunk_of({"role": "assistant", "content": ""}), chunk_of({"content": " the upstream."}),
+                  chunk_of({}, "stop"), "[DONE]"):
+        exchange.event(event)
+    exchange.last_chunk()
+    return True
+
+
+class Continued(unittest.TestCase):
+    """Each fault behind content once more, where another model is to go on with what was cut."""
+
+    def test_after_content_another_model_says_the_rest(self):
+        with Upstream() as up, Upstream() as other:
+            add_scripts(up)
+            other.add("rest", says_the_rest)
+            stage = Stage(providers={"up": provider(up.url, timeouts=TIMEOUTS),
+                                     "rest": provider(other.url, dialect="vllm")},
+                          models={f"x-{name}": {"candidates": [f"up/{name}", "rest/rest"], "continue": True}
+                                  for name in AFTER_CONTENT})
+            with stage:
+                with concurrent.futures.ThreadPoolExecutor(16) as pool:
+                    answers = dict(pool.map(lambda name: (name, stage.chat(f"x-{name}", True)), AFTER_CONTENT))
+                for name, (_, cls) in AFTER_CONTENT.items():
+                    with self.subTest(name):
+                        answer = answers[name]
+                        self.assertEqual((answer.status, answer.clean, answer.events()[-1]), (200, True, "[DONE]"))
+                        self.assertEqual(client.text_of(answer.events()), TEXT)
+                        self.assertEqual(
+                            stage.record(answer)("status", "final_status", "error_code", "fallback_path", "attempts"),
+                            (200, "ok", None, f"up/{name}:{cls} > rest/rest:ok", 2))
+                        self.assertEqual(sum(request.model == name for request in up.requests), 1)
+                for request in other.requests:
+                    self.assertEqual(request.json()["messages"][-1], {"role": "assistant", "content": "Hello from"})
+                self.assertEqual(len(other.requests), len(AFTER_CONTENT))
 
 
 class Vanished(unittest.TestCase):

@@ -76,7 +76,7 @@ class Continuation(unittest.TestCase):
             "finished": ["up/finished", "local/rest"], "thinks": ["up/thinks", "local/rest"],
             "calls": ["up/calls", "local/rest"], "spaced": ["up/spaced", "claude/claude-sonnet-4-5"],
             "long": ["up/long", "local/rest"], "escaped": ["up/escaped", "local/rest"],
-            "hangs": [CUT, "local/hangs"], "own": ["claude/native-cut", "local/rest"],
+            "hangs": [CUT, "local/hangs"], "late": ["up/preamble", CUT, "local/rest"], "own": ["claude/native-cut", "local/rest"],
         }.items()}
         models["no"] = {"candidates": [CUT, "local/rest"]}
         cls.stage = Stage(providers={"local": own("vllm"), "deep": own("deepseek"), "kimi": own("moonshot"),
@@ -237,6 +237,17 @@ class Continuation(unittest.TestCase):
         self.is_whole(answer)
         self.assertEqual(self.stage.record(answer)["fallback_path"],
                          "up/cut-between-events:server > local/status-500:server > deep/rest:ok")
+
+    def test_what_failed_unseen_is_no_part_of_it(self):
+        def preamble(exchange):
+            exchange.start_stream()
+            exchange.event({**chunk_of({"role": "assistant", "reasoning_content": ""}), "id": "never-seen", "model": "none"})
+            exchange.event({**chunk_of({"tool_calls": []}), "id": "never-seen"})
+            return False
+        self.stage.upstream.add("preamble", preamble)
+        answer = self.ask("late")
+        self.is_whole(answer)
+        self.assertEqual(self.stage.record(answer)["attempts"], 3)
 
     def test_a_second_cut_is_the_end(self):
         answer = self.ask("both")
