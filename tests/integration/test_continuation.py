@@ -78,6 +78,8 @@ class Continuation(unittest.TestCase):
             "long": ["up/long", "local/rest"], "escaped": ["up/escaped", "local/rest"],
             "hangs": [CUT, "local/hangs"], "late": ["up/preamble", CUT, "local/rest"], "own": ["claude/native-cut", "local/rest"],
         }.items()}
+        models["hedged"] = {"candidates": ["up/slow", CUT, "local/rest"], "continue": True,
+                            "hedge": {"percent": 100, "after_min": "50ms"}}
         models["no"] = {"candidates": [CUT, "local/rest"]}
         cls.stage = Stage(providers={"local": own("vllm"), "deep": own("deepseek"), "kimi": own("moonshot"),
                                      "ali": own("qwen"), "mistral": own("mistral"), "claude": claude},
@@ -249,6 +251,27 @@ class Continuation(unittest.TestCase):
         self.is_whole(answer)
         self.assertEqual(self.stage.record(answer)["attempts"], 3)
 
+    def test_a_hedge_that_won_and_is_cut_is_gone_on_with(self):
+        slow = threading.Event()
+
+        def first(exchange):
+            exchange.start_stream()
+            exchange.event({**chunk_of({"role": "assistant", "content": ""}), "id": "outrun"})
+            if slow.is_set():
+                exchange.wait()
+            for event in (chunk_of({"content": "quick"}), chunk_of({}, "stop"), "[DONE]"):
+                exchange.event(event)
+            exchange.last_chunk()
+            return True
+        self.stage.upstream.add("slow", first)
+        for _ in range(20):
+            self.ask("hedged")
+        slow.set()
+        answer = self.ask("hedged")
+        self.is_whole(answer)
+        self.assertEqual(self.stage.record(answer)["fallback_path"],
+                         "up/slow:outrun > up/cut-between-events:server > local/rest:ok")
+
     def test_a_second_cut_is_the_end(self):
         answer = self.ask("both")
         events = answer.events()
@@ -325,6 +348,21 @@ class Continuation(unittest.TestCase):
 
     # -- money
 
+    def customer(self, amount):
+        """An account with so much on it, and a key of its."""
+        admin = self.admin
+        account = admin.post("/accounts", {"name": "c", "mode": "prepaid", "currency": "USD"}).json()["id"]
+        key = admin.post("/keys", {"name": "k", "account": account}).json()["key"]
+        order = admin.post("/orders", {"account": account, "provider": "manual", "amount": amount,
+                                       "currency": "USD"}).json()["id"]
+        self.assertEqual(admin.post(f"/orders/{order}/pay", {"payment": "cash"}).status, 200)
+        wait_for(lambda: amount in admin.get(f"/ledger/balances?account={account}").text, what="the money")
+        return account, key
+
+    def receipt(self, account, model):
+        kept = lambda: self.admin.get(f"/ledger/receipts?account={account}").json()["data"]
+        return wait_for(lambda: [each for each in kept() if each["model_asked"] == model], what="the receipt")[0]
+
     def test_both_parts_are_paid_to_the_cent(self):
         admin = self.admin
         price = {"input": "1000", "output": "2000"}  # 0.001 and 0.002 a token
@@ -335,16 +373,11 @@ class Continuation(unittest.TestCase):
         self.assertEqual(admin.post("/prices", {"name": "retail", "book": "sale", "currency": "USD", "prices": [
             {"model": name, "price": price} for name in ("on", "no")]}).status, 201)
         wait_for(lambda: "prices_loaded version=2" in self.stage.gateway.log(), what="the prices")
-        account = admin.post("/accounts", {"name": "c", "mode": "prepaid", "currency": "USD"}).json()["id"]
-        key = admin.post("/keys", {"name": "k", "account": account}).json()["key"]
-        order = admin.post("/orders", {"account": account, "provider": "manual", "amount": "100", "currency": "USD"}).json()["id"]
-        self.assertEqual(admin.post(f"/orders/{order}/pay", {"payment": "cash"}).status, 200)
-        wait_for(lambda: "100" in admin.get(f"/ledger/balances?account={account}").text, what="the money")
+        account, key = self.customer("100")
 
         def receipt(model):
             answer = self.stage.chat(model, stream=True, key=key, stream_options={"include_usage": True})
-            kept = lambda: admin.get(f"/ledger/receipts?account={account}").json()["data"]
-            return answer, wait_for(lambda: [each for each in kept() if each["model_asked"] == model], what="the receipt")[0]
+            return answer, self.receipt(account, model)
 
         _, of_cut = receipt("no")
         begin = Decimal(of_cut["charge"])
@@ -359,6 +392,16 @@ class Continuation(unittest.TestCase):
         nano = 1_000_000_000
         self.assertEqual(costs[-2:], [("cut-between-events", "server", int(begin * nano), 1),
                                       ("rest", "completed", int((Decimal("0.063") + Decimal("0.015")) * nano), 0)])
+
+        # Who can't pay for the rest has the begin, and pays for that alone.
+        account, key = self.customer("0.105")
+        answer = self.stage.chat("on", stream=True, key=key, max_tokens=10)
+        self.assertEqual(json.loads(answer.events()[-1])["error"]["code"], "upstream_closed")
+        record = self.stage.record(answer)
+        self.assertEqual(record("fallback_path", "tokens_out"),
+                         ("up/cut-between-events:server > local/rest:insufficient_quota", 2))
+        self.assertEqual(Decimal(self.receipt(account, "on")["charge"]), Decimal(record["tokens_in"] + 2 * 2) / 1000)
+        self.assertEqual(admin.get("/ledger/verify").json(), {"proven": True, "violations": []})
 
 
 if __name__ == "__main__":
