@@ -330,11 +330,12 @@ TEST_CASE("anthropic: older models go on with an assistant's text", "[unit][anth
   const Asked asked(body("So far"), "claude-sonnet-4-5");
   CHECK(asked.sent("messages.1.content.0.text") == R"("So far")");
   CHECK(asked.ran.dropped().empty());
-  for (const auto& [text, model] : {std::pair("So far", "claude-opus-4-6"),
-                                    {"So far", "new-name"},
-                                    {"So far ", "claude-sonnet-4-5"},
-                                    {R"(So far\n)", "claude-sonnet-4-5"},
-                                    {"", "claude-sonnet-4-5"}}) {
+  const std::pair<const char*, const char*> refusals[] = {{"So far", "claude-opus-4-6"},
+                                                          {"So far", "new-name"},
+                                                          {"So far ", "claude-sonnet-4-5"},
+                                                          {R"(So far\n)", "claude-sonnet-4-5"},
+                                                          {"", "claude-sonnet-4-5"}};
+  for (const auto& [text, model] : refusals) {
     CAPTURE(text, model);
     const Asked refused(body(text), model);
     CHECK(refused.ran.last.act == SWY_ACT_FAIL);
