@@ -478,6 +478,14 @@ class Vanished(unittest.TestCase):
         with socket.create_connection(("127.0.0.1", self.hole.port)) as connection:
             connection.sendall(b"lost")
             self.assertEqual(unacknowledged(connection), 1)
+        with socket.create_server(("127.0.0.1", 0)) as listener, \
+                socket.create_connection(listener.getsockname()) as connection, listener.accept()[0] as peer:
+            swallow(peer)
+            connection.sendall(b"lost")
+            self.assertEqual(unacknowledged(connection), 1)
+            peer.setblocking(False)
+            with self.assertRaises(BlockingIOError):
+                peer.recv(4)
 
     def chat(self, model, code=None, **members):
         answer = self.stage.chat(model, **members)
