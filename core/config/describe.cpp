@@ -125,6 +125,7 @@ std::string after(const AttemptPolicy& attempts) {
   if (attempts.hedge.percent > 0) {
     text += ", hedged for " + std::to_string(attempts.hedge.percent) + " % of the cost";
   }
+  if (attempts.continues) text += ", cut streams continued";
   const bool same =
       attempts.attempts_max == usual.attempts_max && text.find(',') == std::string::npos;
   return same ? std::string() : text;

@@ -46,6 +46,7 @@ struct AttemptPolicy {
   std::uint32_t retry_budget_percent = 20;  // of requests
   std::chrono::milliseconds first_byte{0}, first_token{0}, total{0};
   HedgePolicy hedge;
+  bool continues = false;  // another model goes on with a stream that is cut
 };
 
 // Candidates come by priority and then as written. Without a strategy they are tried in this order.

@@ -322,6 +322,8 @@ class FeatureReader {
       read_number(*hedge, "percent", attempts.hedge.percent);
       read_duration(*hedge, "after_min", child(pointer, "hedge"), attempts.hedge.after_min);
     }
+    const Json* const continues = member(value, "continue");
+    attempts.continues = continues != nullptr && continues->IsTrue();
   }
 
   void read_duration(const Json& value, std::string_view name, const std::string& pointer,

@@ -34,22 +34,6 @@ std::string without_n(const Request& request) {
   return body;
 }
 
-void add(observe::Usage& sum, const observe::Usage& part) {
-  using observe::Usage;
-  for (const auto count :
-       {&Usage::tok_in, &Usage::tok_out, &Usage::tok_cached, &Usage::tok_reasoning,
-        &Usage::tok_cache_write, &Usage::tok_cache_write_1h, &Usage::tok_audio_in,
-        &Usage::tok_cached_audio, &Usage::tok_image_in, &Usage::tok_audio_out,
-        &Usage::tok_image_out, &Usage::images, &Usage::seconds, &Usage::characters,
-        &Usage::searches, &Usage::told_in, &Usage::told_out}) {
-    sum.*count += part.*count;
-  }
-  sum.reported = sum.reported && part.reported;
-  sum.clamped = sum.clamped || part.clamped;
-  if (sum.told.empty()) sum.told = part.told;
-  if (sum.service_tier.empty()) sum.service_tier = part.service_tier;
-}
-
 }  // namespace
 
 // What one call answers, on its way to be one choice of all.
@@ -241,7 +225,7 @@ observe::Usage Choices::usage() const {
   observe::Usage sum;
   sum.reported = !choices_.empty();
   for (const auto& choice : choices_) {
-    if (choice->attempt->calls() > 0) add(sum, choice->attempt->usage());
+    if (choice->attempt->calls() > 0) add_usage(sum, choice->attempt->usage());
   }
   return sum;
 }

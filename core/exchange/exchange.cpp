@@ -4,6 +4,7 @@
 
 #include "core/base/clock.hpp"
 #include "core/exchange/choice.hpp"
+#include "core/exchange/continuation.hpp"
 #include "core/exchange/failure.hpp"
 #include "core/exchange/payment.hpp"
 #include "core/exchange/race.hpp"
@@ -103,8 +104,17 @@ std::string code_shown(const Failure& failure) {
   return code->type == 's' ? json_unescape(value) : std::string(value);
 }
 
-void note_usage(observe::Record& record, const Attempt& attempt) {
+void note_target(observe::Record& record, const ProviderSlot& slot, const routing::Target& target) {
+  record.provider = slot.config->id;
+  record.provider_family = slot.config->family;
+  record.model_used = target.model;
+}
+
+// Of the whole answer, where the attempt went on with one.
+void note_usage(observe::Record& record, const Attempt& attempt, const Continuation* rest,
+                Payment& payment) {
   record.usage = attempt.usage();
+  if (rest != nullptr) record.usage = rest->sum(record.usage, payment);
   if (!record.usage.clamped) return;
   spdlog::warn(
       "usage_impossible request={} provider={} model={} reported={} billed_in={} billed_out={}",
@@ -112,8 +122,7 @@ void note_usage(observe::Record& record, const Attempt& attempt) {
       observe::quote(record.usage.told), record.usage.tok_in, record.usage.tok_out);
 }
 
-void settle_ok(observe::Record& record, const Attempt& attempt) {
-  note_usage(record, attempt);
+void settle_ok(observe::Record& record) {
   record.status = 200;
   record.final_status = observe::FinalStatus::kOk;
 }
@@ -143,8 +152,20 @@ Task<> run(LoopContext& context, const Snapshot& snapshot, const Request& reques
   Payment payment(context, snapshot, request);
   if (!payment.prepared()) co_await payment.prepare();
   routing::Attempts attempts(*request.route, attempts_policy(snapshot, request), random_seed());
+  std::unique_ptr<Continuation> continuation;  // where a stream that is cut may be gone on with
+  if (Continuation::is_wanted(request)) {
+    continuation = std::make_unique<Continuation>(context, request, writer);
+  }
+  ClientWriter& out = continuation ? continuation->writer() : writer;
+  const Continuation* rest = nullptr;  // the same, once it was
+  std::uint64_t answer_ns = 0;         // when the attempt at the answer, or at its begin, began
   for (bool begun = false;; begun = true) {
-    const auto step = attempts.next(begun ? &told : nullptr, mono_ns());
+    std::optional<routing::Attempts::Step> step;
+    if (rest == nullptr) {
+      step = attempts.next(begun ? &told : nullptr, mono_ns());
+    } else {
+      step = attempts.next_able(told, Continuation::able(snapshot, *request.route), mono_ns());
+    }
     note_passed(record, snapshot, *request.route, attempts);
     if (!step) {
       if (!begun) last = nobody_asked(attempts.nobody());
@@ -155,28 +176,34 @@ Task<> run(LoopContext& context, const Snapshot& snapshot, const Request& reques
     if (writer.gone()) break;
 
     const ProviderSlot& slot = snapshot.providers[target.provider];
-    record.provider = slot.config->id;
-    record.provider_family = slot.config->family;
-    record.model_used = target.model;
-    writer.served_by(slot.config->id, target.model);
+    if (rest == nullptr) note_target(record, slot, target);
+    out.served_by(slot.config->id, target.model);
     if (auto unpaid = payment.reserve(target)) {
+      note_made(record, snapshot, {&target, step->credential}, unpaid->code);
+      if (rest != nullptr) continue;
       last = std::move(*unpaid);
       told = {last.cls, 0, true};
-      note_made(record, snapshot, {&target, step->credential}, last.code);
       continue;
     }
-    if (request.explain) writer.explained(explanation(request, snapshot, target));
+    const Request& asked = rest != nullptr ? rest->request() : request;
+    if (request.explain && rest == nullptr)
+      writer.explained(explanation(request, snapshot, target));
     const std::uint64_t begun_ns = mono_ns();
+    if (rest == nullptr) answer_ns = begun_ns;
     std::unique_ptr<Race> race;  // where a second attempt may run beside it
-    if (hedge != nullptr) {
-      race = std::make_unique<Race>(context, snapshot, request, *hedge, attempts, writer, payment);
+    if (hedge != nullptr && rest == nullptr) {
+      race = std::make_unique<Race>(context, snapshot, request, *hedge, attempts, out, payment);
     }
-    Attempt first(context, snapshot, request, target, step->credential, attempts.lane(),
-                  race ? race->first_writer() : writer, payment);
-    const Observation first_seen(request, target, chosen && target.on == routing::kOnAny, begun_ns);
-    net::Deadline total(
-        context.loop, [&first] { first.time_out("the request took longer than its total time"); });
-    total.expires_after(total_time(snapshot, request, slot, begun_ns));
+    Attempt first(context, snapshot, asked, target, step->credential, attempts.lane(),
+                  race ? race->first_writer() : out, payment);
+    const Observation first_seen(asked, target, chosen && target.on == routing::kOnAny, begun_ns);
+    bool over = false;
+    net::Deadline total(context.loop, [&first, &over] {
+      over = true;
+      first.time_out("the request took longer than its total time");
+    });
+    total.expires_after(total_time(snapshot, request, slot, answer_ns) -
+                        std::chrono::milliseconds((begun_ns - answer_ns) / 1'000'000));
     writer.on_gone([&first] { first.client_left(); });
     Made made{&target, step->credential, &first, &first_seen};
     Attempt::Outcome outcome{};
@@ -192,10 +219,12 @@ Task<> run(LoopContext& context, const Snapshot& snapshot, const Request& reques
     total.disarm();
     const Attempt& attempt = *made.attempt;
     record.attempts += attempt.calls();
+    if (rest != nullptr) continuation->take_over(slot, target);
 
     if (outcome == Attempt::Outcome::kClientGone) {
-      note_usage(record, attempt);
-      if (attempt.delivered()) payment.settle(record.usage, "client_left");
+      // Of a rest that did not begin to come there is nothing to charge.
+      if (rest == nullptr || attempt.delivered()) note_usage(record, attempt, rest, payment);
+      if (attempt.delivered() || rest != nullptr) payment.settle(record.usage, "client_left");
       payment.release();
       const std::uint64_t left_ns = mono_ns();
       attempts.done(made.observation->end(attempt, false, true, left_ns), left_ns);
@@ -209,7 +238,8 @@ Task<> run(LoopContext& context, const Snapshot& snapshot, const Request& reques
     attempts.done(made.observation->end(attempt, ok, hurried, ended_ns), ended_ns);
     if (ok) {
       if (!record.fallback_path.empty()) note_made(record, snapshot, made, "ok");
-      settle_ok(record, attempt);
+      note_usage(record, attempt, rest, payment);
+      settle_ok(record);
       payment.settle(record.usage, attempt.exhausted() ? "balance_exhausted" : "completed");
       if (payment.must_wait()) co_await payment.durable();
       if (request.rare != nullptr && request.rare->job != nullptr) co_return;
@@ -219,16 +249,28 @@ Task<> run(LoopContext& context, const Snapshot& snapshot, const Request& reques
       co_return;
     }
 
+    note_made(record, snapshot, made, class_name(attempt.fault().cls));
+    if (rest != nullptr && !rest->brought()) {
+      payment.attempt_failed(*made.target, attempt.fault(), attempt.usage());
+      continue;  // what the client may be told of is the cut
+    }
     last = attempt.fault();
     told = {last.cls, last.retry_after_ms, surely_not_begun(last)};
-    note_made(record, snapshot, made, class_name(last.cls));
     if (writer.committed()) {
-      note_usage(record, attempt);
-      payment.settle(record.usage, class_name(last.cls));
-      break;
+      note_usage(record, attempt, rest, payment);
+      const ProviderSlot& cut = snapshot.providers[made.target->provider];
+      bool goes_on = continuation && !over && continuation->is_possible(last);
+      if (goes_on) goes_on = co_await continuation->begin(cut, *made.target, record.usage);
+      if (!goes_on) break;
+      payment.keep_begin(record.usage, class_name(last.cls), continuation->text_bytes());
+      rest = continuation.get();
+      continue;
     }
     payment.attempt_failed(*made.target, last, attempt.usage());
-    writer.discard();
+    out.discard();
+  }
+  if (writer.committed()) {
+    payment.settle(record.usage, writer.gone() ? "client_left" : class_name(last.cls));
   }
   payment.release();
   if (writer.gone()) {

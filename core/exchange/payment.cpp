@@ -17,9 +17,6 @@ constexpr std::uint64_t kSliceTokens = 1024, kWholeTokens = 4096;
 // A request that dies with its process is released at its deadline.
 constexpr std::uint64_t kDeadlineNs = 3'600'000'000'000;
 
-// Tokens of a text are fewer than half its bytes; what is denser is a shortfall, not a refusal.
-std::uint64_t prompt_bound(const Request& request) { return request.body.size() / 2 + 16; }
-
 AttemptFault unpaid(const char* code, std::string message) {
   AttemptFault fault;
   fault.cls = SWY_CLS_QUOTA;
@@ -128,15 +125,20 @@ catalog::PriceContext Payment::price_context(std::uint64_t prompt_tokens,
   return context;
 }
 
+// Tokens of a text are fewer than half its bytes; what is denser is a shortfall, not a refusal.
+std::uint64_t Payment::prompt_bound() const {
+  return (request_.body.size() + (begin_ ? begin_->text_bytes : 0)) / 2 + 16;
+}
+
 catalog::Quantities Payment::most(std::uint64_t tokens_out) const {
-  catalog::Quantities most = upper_bounds(request_, prompt_bound(request_), tokens_out);
+  catalog::Quantities most = upper_bounds(request_, prompt_bound(), tokens_out);
   for (const Meter each : {Meter::kInput, Meter::kCall}) at(most, each) *= calls_;
   return most;
 }
 
 std::optional<Nano> Payment::worst_case(const routing::Target& target,
                                         std::uint64_t tokens_out) const {
-  return bound_of(target, most(tokens_out), prompt_bound(request_));
+  return bound_of(target, most(tokens_out), prompt_bound());
 }
 
 std::optional<Nano> Payment::bound_of(const routing::Target& target,
@@ -169,9 +171,9 @@ std::optional<AttemptFault> Payment::reserve(const routing::Target& target, std:
 
 AttemptFault Payment::unpriced(const routing::Target& target) const {
   std::string missing;
-  for (const Meter each : request_.prices->book->unpriced(
-           request_.route->name, sold(target), most(tokens_max(request_)),
-           price_context(prompt_bound(request_), nullptr))) {
+  for (const Meter each : request_.prices->book->unpriced(request_.route->name, sold(target),
+                                                          most(tokens_max(request_)),
+                                                          price_context(prompt_bound(), nullptr))) {
     missing += missing.empty() ? " for " : ", ";
     missing += to_string(each);
   }
@@ -181,8 +183,9 @@ AttemptFault Payment::unpriced(const routing::Target& target) const {
                                       "imports one.");
 }
 
-// All that is held is `amount` afterwards, or more where it was more.
+// All that is held is `amount` afterwards, beside the begin's charge, or more where it was more.
 std::optional<AttemptFault> Payment::take(Nano amount) {
+  if (begin_) amount = add_nano(amount, begin_->charge).value_or(amount);
   if (!hold_) {
     if (cell_count_ == 0) return to_fault({account::Refused::Why::kJournal});
     account::HoldNote note;
@@ -236,6 +239,14 @@ void Payment::add_cost(const routing::Target& target, const observe::Usage& usag
   costs_.push_back(std::move(cost));
 }
 
+void Payment::keep_begin(const observe::Usage& usage, const char* outcome,
+                         std::uint64_t text_bytes) {
+  if (!hold_) return;
+  account::Settlement unused;
+  const auto charge = charge_of(*target_, usage, billed(request_, usage), unused);
+  begin_ = Begin{target_, usage, outcome, text_bytes, metered() ? charge.value_or(0) : 0};
+}
+
 void Payment::attempt_failed(const routing::Target& target, const AttemptFault& fault,
                              const observe::Usage& usage) {
   if (payer_ == nullptr || !fault.sent) return;
@@ -270,10 +281,10 @@ std::optional<std::uint32_t> Payment::cost_percent(const routing::Target& target
   return static_cast<std::uint32_t>(std::clamp(percent, 100.0, 1e9));
 }
 
-std::optional<Nano> Payment::charge_of(const observe::Usage& usage,
+std::optional<Nano> Payment::charge_of(const routing::Target& target, const observe::Usage& usage,
                                        const catalog::Quantities& quantities,
                                        account::Settlement& settlement) {
-  auto rated = request_.prices->book->rate_sale(request_.route->name, sold(*target_),
+  auto rated = request_.prices->book->rate_sale(request_.route->name, sold(target),
                                                 request_.account->markup_ppm, quantities,
                                                 price_context(prompt_tokens(quantities), &usage));
   if (!rated) return std::nullopt;
@@ -324,6 +335,16 @@ void Payment::note_costs(observe::Record& record) const {
   record.cost_currency = costs_.front().currency;
 }
 
+void Payment::add_part(const routing::Target& target, const observe::Usage& part, const char* ended,
+                       account::Settlement& settlement, catalog::Quantities& quantities) {
+  add_cost(target, part, true, ended);
+  const catalog::Quantities used = billed(request_, part);
+  for (std::size_t i = 0; i < used.size(); ++i) quantities[i] += used[i];
+  const auto charge = charge_of(target, part, used, settlement);
+  if (settlement.charge && charge) settlement.charge = add_nano(*settlement.charge, *charge);
+  if (!charge) settlement.charge.reset();
+}
+
 void Payment::settle(const observe::Usage& usage, const char* ended) {
   if (request_.limited != nullptr)
     request_.limited->settle(usage.tok_in + usage.tok_out, mono_ns());
@@ -331,13 +352,10 @@ void Payment::settle(const observe::Usage& usage, const char* ended) {
   account::Settlement settlement;
   catalog::Quantities quantities{};
   settlement.charge = 0;
-  for (const observe::Usage& part : parts_of(usage)) {
-    add_cost(*target_, part, true, ended);
-    const catalog::Quantities used = billed(request_, part);
-    for (std::size_t i = 0; i < used.size(); ++i) quantities[i] += used[i];
-    const auto charge = charge_of(part, used, settlement);
-    if (settlement.charge && charge) settlement.charge = add_nano(*settlement.charge, *charge);
-    if (!charge) settlement.charge.reset();
+  if (begin_) add_part(*begin_->target, begin_->usage, begin_->outcome, settlement, quantities);
+  const auto parts = begin_ ? std::span<const observe::Usage>(parts_) : parts_of(usage);
+  for (const observe::Usage& part : parts) {
+    add_part(*target_, part, ended, settlement, quantities);
   }
   settlement.quantities = quantities;
   settlement.estimated = !usage.reported;

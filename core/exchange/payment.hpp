@@ -32,6 +32,11 @@ class Payment {
   std::optional<AttemptFault> reserve(const routing::Target& target, std::uint64_t calls = 1);
   // What each of several calls used: they are rated one by one, and booked as one.
   void set_parts(std::vector<observe::Usage> parts) { parts_ = std::move(parts); }
+  // The answer is cut here, and another target shall say the rest: its begin is charged as what it
+  // came to, with that as its own cost line, and the rest is held for beside it. `text_bytes`: what
+  // the other one has to read more. Then each reserve() is for the rest, and set_parts() says what
+  // that used, if anything.
+  void keep_begin(const observe::Usage& usage, const char* outcome, std::uint64_t text_bytes);
   // Of several attempts that run at once, all reserved for: the one whose answer is paid for.
   void stand_for(const routing::Target& target) { target_ = &target; }
   // What the request costs at a target, in percent of what it does at another, 100 at least;
@@ -71,10 +76,15 @@ class Payment {
   std::span<const observe::Usage> parts_of(const observe::Usage& usage) const {
     return parts_.empty() ? std::span(&usage, 1) : std::span<const observe::Usage>(parts_);
   }
+  // The bound of a prompt.
+  std::uint64_t prompt_bound() const;
+  void add_part(const routing::Target& target, const observe::Usage& part, const char* ended,
+                account::Settlement& settlement, catalog::Quantities& quantities);
   void add_cost(const routing::Target& target, const observe::Usage& usage, bool used,
                 const char* outcome);
   std::optional<catalog::Rated> guessed_cost(const routing::Target& target) const;
-  std::optional<Nano> charge_of(const observe::Usage& usage, const catalog::Quantities& quantities,
+  std::optional<Nano> charge_of(const routing::Target& target, const observe::Usage& usage,
+                                const catalog::Quantities& quantities,
                                 account::Settlement& settlement);
   void fill_names(account::Settlement& settlement, const char* ended) const;
   std::vector<account::CostLine> cost_lines() const;
@@ -101,6 +111,15 @@ class Payment {
   bool settled_ = false;
   std::uint64_t calls_ = 1;
   std::vector<observe::Usage> parts_;  // empty: there is one call
+  // Of an answer that was cut, and that another target goes on with.
+  struct Begin {
+    const routing::Target* target;
+    observe::Usage usage;
+    const char* outcome;
+    std::uint64_t text_bytes;
+    Nano charge;  // is part of what is held
+  };
+  std::optional<Begin> begin_;
   // Texts that cost lines point to.
   struct Cost {
     std::string provider, model, currency, price_version, outcome;

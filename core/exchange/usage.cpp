@@ -133,6 +133,22 @@ void clamp_usage(observe::Usage& usage, std::uint64_t bytes_in, std::uint64_t by
   cut_parts(usage);
 }
 
+void add_usage(observe::Usage& sum, const observe::Usage& part) {
+  using observe::Usage;
+  for (const auto count :
+       {&Usage::tok_in, &Usage::tok_out, &Usage::tok_cached, &Usage::tok_reasoning,
+        &Usage::tok_cache_write, &Usage::tok_cache_write_1h, &Usage::tok_audio_in,
+        &Usage::tok_cached_audio, &Usage::tok_image_in, &Usage::tok_audio_out,
+        &Usage::tok_image_out, &Usage::images, &Usage::seconds, &Usage::characters,
+        &Usage::searches, &Usage::told_in, &Usage::told_out}) {
+    sum.*count += part.*count;
+  }
+  sum.reported = sum.reported && part.reported;
+  sum.clamped = sum.clamped || part.clamped;
+  if (sum.told.empty()) sum.told = part.told;
+  if (sum.service_tier.empty()) sum.service_tier = part.service_tier;
+}
+
 catalog::Quantities quantities_of(observe::Usage usage) {
   using catalog::at;
   using catalog::Meter;

@@ -17,6 +17,9 @@ bool read_usage(std::string_view json, observe::Usage& usage);
 // that, marked as clamped.
 void clamp_usage(observe::Usage& usage, std::uint64_t bytes_in, std::uint64_t bytes_out);
 
+// What several calls used together; estimated where one of them is.
+void add_usage(observe::Usage& sum, const observe::Usage& part);
+
 // By meter, without overlap. Of tokens that are in several parts, those of the cache are taken
 // first, then sound, then pictures. A call counts as one.
 catalog::Quantities quantities_of(observe::Usage usage);

@@ -180,6 +180,15 @@ Result<ProviderCaps> parse_provider_caps(std::string_view json) {
   Result<std::vector<std::string>> dialects = strings(caps, "dialects");
   if (!dialects) return std::move(dialects).error();
   ProviderCaps read{.tasks = std::move(*tasks), .dialects = std::move(*dialects)};
+  if (const auto continues = caps.FindMember("continues"); continues != caps.MemberEnd()) {
+    const bool pointer =
+        continues->value.IsString() && rapidjson::Pointer(continues->value.GetString()).IsValid();
+    if (!pointer && !continues->value.IsBool()) {
+      return Error{"caps.continues: expected true, false or a JSON pointer"};
+    }
+    read.continues = continues->value.IsTrue();
+    if (pointer) read.continues_if = continues->value.GetString();
+  }
   const auto conditions = caps.FindMember("dialects_if");
   if (conditions == caps.MemberEnd()) return read;
   if (!conditions->value.IsObject()) return Error{"caps.dialects_if: expected an object"};
@@ -213,6 +222,9 @@ Result<std::unique_ptr<ProviderInstance>> ProviderInstance::open(const Libraries
     const rapidjson::Value* const said =
         config.HasParseError() ? nullptr : rapidjson::Pointer(pointer.c_str()).Get(config);
     if (said != nullptr && said->IsTrue()) caps->dialects.push_back(dialect);
+  }
+  if (!caps->continues_if.empty() && !config.HasParseError()) {
+    caps->continues = rapidjson::Pointer(caps->continues_if.c_str()).Get(config) != nullptr;
   }
 
   std::unique_ptr<ProviderInstance> instance(new ProviderInstance);

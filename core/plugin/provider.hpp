@@ -48,6 +48,10 @@ struct ProviderCaps {
   std::vector<std::string> tasks, dialects;
   // Dialects that an instance takes where its configuration says true at this JSON pointer.
   std::vector<std::pair<std::string, std::string>> dialects_if;
+  // It goes on with an assistant's text (CANONICAL.md, section 3); an instance also where its
+  // configuration has anything at this JSON pointer.
+  bool continues = false;
+  std::string continues_if;
   bool has_task(std::string_view task) const;
   bool takes_dialect(std::string_view dialect) const;
 };

@@ -61,6 +61,20 @@ std::optional<Attempts::Step> Attempts::next(const Fault* last, std::uint64_t no
   return step;
 }
 
+std::optional<Attempts::Step> Attempts::next_able(const Fault& last, const Able& able,
+                                                  std::uint64_t now_ns) {
+  give_up();
+  now_ns_ = now_ns;
+  if (number_ >= std::min(policy_.attempts_max, kAttemptsMost)) return std::nullopt;
+  const auto count = static_cast<std::uint32_t>(route_.targets.size());
+  for (std::uint32_t i = 0; i < count; ++i) {
+    if (tried(i) || !is_meant(route_.targets[i], last.cls) || !able(i)) continue;
+    auto step = take(i, false, false, now_ns);
+    if (step) return step;
+  }
+  return std::nullopt;
+}
+
 std::optional<Attempts::Step> Attempts::first(std::uint64_t now_ns) {
   const auto count = static_cast<std::uint32_t>(route_.targets.size());
   const auto ask = [&](bool fallbacks, bool anyway) -> std::optional<Step> {

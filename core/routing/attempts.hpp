@@ -65,6 +65,10 @@ class Attempts {
   // The first attempt where `last` is null, else the one after it; nothing where there is no more
   // to be tried.
   std::optional<Step> next(const Fault* last, std::uint64_t now_ns);
+  // The same where only some targets will do: another one of these that is ready and meant for the
+  // fault, never the same again.
+  using Able = std::function<bool(std::uint32_t target)>;
+  std::optional<Step> next_able(const Fault& last, const Able& able, std::uint64_t now_ns);
   // What came of the attempt that next() gave last.
   void done(const Outcome& outcome, std::uint64_t now_ns);
   // That attempt was never made.

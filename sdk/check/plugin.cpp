@@ -73,6 +73,10 @@ std::string caps_fault(const Value& caps) {
                                                     [](const Value& v) { return v.is('s'); });
     if (!texts) return std::string("caps.") + name + ": expected an array of strings";
   }
+  const Value* continues = caps.find("continues");
+  if (continues && !continues->is('s') && !continues->is('t') && !continues->is('f')) {
+    return "caps.continues: expected true, false or a JSON pointer";
+  }
   return tasks->items.empty() ? "caps.tasks: expected at least one task" : "";
 }
 

@@ -232,6 +232,18 @@ TEST_CASE("plugin: provider caps are read member by member", "[abi]") {
   const auto caps = parse_provider_caps(R"({"tasks":["chat"],"more":[]})");
   REQUIRE(caps);
   CHECK(caps->dialects.empty());
+  CHECK_FALSE(caps->continues);
+
+  const auto continues = [](const std::string& value) {
+    return parse_provider_caps(R"({"tasks":["chat"],"continues":)" + value + "}");
+  };
+  CHECK(continues("true")->continues);
+  CHECK(continues("\"/dialect\"")->continues_if == "/dialect");
+  CHECK_FALSE(continues("\"/dialect\"")->continues);  // an instance's configuration says
+  for (const char* const wrong : {"1", "\"dialect\"", "{}"}) {
+    CHECK(continues(wrong).error().message ==
+          "caps.continues: expected true, false or a JSON pointer");
+  }
 }
 
 TEST_CASE("plugin: a logger takes a prefix, fails with its words, and is never believed too much",

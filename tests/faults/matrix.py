@@ -16,9 +16,10 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "integratio
 
 from stage import Stage, certificates, closed_port, provider  # noqa: E402
 from admin import Admin  # noqa: E402
+from black_hole import BlackHole, swallow, unacknowledged  # noqa: E402
 import client  # noqa: E402
 from full_backlog import FullBacklog  # noqa: E402
-from upstream import Upstream, chunk_of  # noqa: E402
+from upstream import Upstream, chat, chunk_of, good_whole, start_with_content  # noqa: E402
 
 TEXT = "Hello from the upstream."
 
@@ -58,6 +59,7 @@ SOON = ("resting", "at_limit", "ready")
 FAULTS = {
     # the head
     "stall-before-head": Fault(TIMEOUT, "timeout"),
+    "vanish-before-head": Fault(TIMEOUT, "timeout"),
     "half-close": Fault(CLOSED, "server", 3, calls_more=1),
     "stall-mid-head": Fault(TIMEOUT, "timeout"),
     "drip-head": Fault(TIMEOUT, "timeout"),
@@ -75,6 +77,7 @@ FAULTS = {
     # the body
     "bad-chunk-size": Fault(BAD_ANSWER, "bad_answer"),
     "stall-mid-body": Fault(TIMEOUT, "timeout", kinds=(PLAIN,)),
+    "vanish-mid-body": Fault(TIMEOUT, "timeout", kinds=(PLAIN,)),
     "cut-mid-body": Fault(CLOSED, "server", 3, kinds=(PLAIN,)),
     "reset-mid-body": Fault(CLOSED, "server", 3, kinds=(PLAIN,)),
     "no-last-chunk": Fault(CLOSED, "server", 3, kinds=(PLAIN,)),
@@ -117,6 +120,7 @@ FAULTS = {
     "stream-as-json": Fault(BAD_ANSWER, "bad_answer", kinds=(STREAM,)),
     "cut-before-content": Fault(CLOSED, "server", 3, kinds=(STREAM,)),
     "stall-before-content": Fault(TIMEOUT, "timeout", kinds=(STREAM,)),
+    "vanish-before-content": Fault(TIMEOUT, "timeout", kinds=(STREAM,)),
     "error-before-content": Fault(ERROR, "server", 3, kinds=(STREAM,)),
     "comments-for-ever": Fault(TIMEOUT, "timeout", kinds=(STREAM,)),
     "preamble-for-ever": Fault(TIMEOUT, "timeout", kinds=(STREAM,)),
@@ -128,6 +132,7 @@ AFTER_CONTENT = {
     "cut-mid-event": ("upstream_closed", "server"),
     "reset-mid-stream": ("upstream_closed", "server"),
     "stall-mid-stream": ("upstream_timeout", "timeout"),
+    "vanish-mid-stream": ("upstream_timeout", "timeout"),
     "no-done": ("upstream_bad_answer", "bad_answer"),
     "error-mid-stream": ("upstream_error", "server"),
     "garbage-mid-stream": ("upstream_bad_answer", "bad_answer"),
@@ -148,6 +153,7 @@ CONNECT = {
     "tls-stalled": Fault(TIMEOUT, "timeout", calls=0),
     "tls-cut": Fault(UNREACHABLE, "server", 3, calls=0),
     "black-hole": Fault(TIMEOUT, "timeout", calls=0),
+    "black-hole-after-connect": Fault(TIMEOUT, "timeout", calls=1),  # sent, as far as anybody can tell
 }
 
 # A refused credential is left alone at all its models: those that bring that about have one of their own.
@@ -193,10 +199,30 @@ def huge_event(exchange, words=()):
         exchange.chunk("x" * (1 << 20))
 
 
+def vanish(exchange, begin=lambda exchange: None):
+    """The machine is gone behind `begin`: what is sent to it is not even acknowledged."""
+    begin(exchange)
+    swallow(exchange.connection)
+    exchange.wait()
+
+
 def half_close(exchange):
     """Will say nothing more, but listens."""
     exchange.connection.shutdown(socket.SHUT_WR)
     exchange.wait(5)
+
+
+def add_scripts(up):
+    up.add("comments-for-ever", comments_for_ever)
+    up.add("preamble-for-ever", preamble_for_ever)
+    up.add("comments-after-content", comments_after_content)
+    up.add("half-close", half_close)
+    up.add("vanish-before-head", vanish)
+    up.add("vanish-mid-body", lambda exchange: vanish(exchange, lambda it: it.send(good_whole()[:-40])))
+    up.add("vanish-before-content", lambda exchange: vanish(exchange, lambda it: start_with_content(it, 0)))
+    up.add("vanish-mid-stream", lambda exchange: vanish(exchange, start_with_content))
+    up.add("huge-event", huge_event)
+    up.add("huge-event-after-content", lambda exchange: huge_event(exchange, ("Hello", " from")))
 
 
 class Silent:
@@ -247,12 +273,7 @@ class Cells:
         up = Upstream()
         own = {each: provider(up.url, timeouts=TIMEOUTS) for each in OWN_PROVIDER.values()}
         self.up = self._keep(up)
-        self.up.add("comments-for-ever", comments_for_ever)
-        self.up.add("preamble-for-ever", preamble_for_ever)
-        self.up.add("comments-after-content", comments_after_content)
-        self.up.add("half-close", half_close)
-        self.up.add("huge-event", huge_event)
-        self.up.add("huge-event-after-content", lambda exchange: huge_event(exchange, ("Hello", " from")))
+        add_scripts(up)
         self.stage = Stage(providers={"up": provider(up.url, timeouts=TIMEOUTS), **own, **providers},
                            models=models)
         with concurrent.futures.ThreadPoolExecutor(16) as pool:
@@ -290,6 +311,8 @@ class Cells:
         found["tls-cut"] = provider(f"https://localhost:{cut.port}/v1", **tls)
         hole = self._keep(FullBacklog())
         found["black-hole"] = provider(f"http://127.0.0.1:{hole.port}/v1")
+        hole = self._keep(BlackHole())
+        found["black-hole-after-connect"] = provider(f"http://127.0.0.1:{hole.port}/v1")
         return {name: {**each, "timeouts": TIMEOUTS} for name, each in found.items()}
 
     def calls(self, name):
@@ -401,6 +424,88 @@ class Matrix(unittest.TestCase):
                 served = [name for name, fault in {**cells.faults, **CONNECT}.items()
                           if fallback and fault.elsewhere]
                 self.assertEqual(len(cells.second.requests), len(served))
+
+
+def says_the_rest(exchange):
+    """What a model does that was given the begin."""
+    exchange.start_stream()
+    for event in (chunk_of({"role": "assistant", "content": ""}), chunk_of({"content": " the upstream."}),
+                  chunk_of({}, "stop"), "[DONE]"):
+        exchange.event(event)
+    exchange.last_chunk()
+    return True
+
+
+class Continued(unittest.TestCase):
+    """Each fault behind content once more, where another model is to go on with what was cut."""
+
+    def test_after_content_another_model_says_the_rest(self):
+        with Upstream() as up, Upstream() as other:
+            add_scripts(up)
+            other.add("rest", says_the_rest)
+            stage = Stage(providers={"up": provider(up.url, timeouts=TIMEOUTS),
+                                     "rest": provider(other.url, dialect="vllm")},
+                          models={f"x-{name}": {"candidates": [f"up/{name}", "rest/rest"], "continue": True}
+                                  for name in AFTER_CONTENT})
+            with stage:
+                with concurrent.futures.ThreadPoolExecutor(16) as pool:
+                    answers = dict(pool.map(lambda name: (name, stage.chat(f"x-{name}", True)), AFTER_CONTENT))
+                for name, (_, cls) in AFTER_CONTENT.items():
+                    with self.subTest(name):
+                        answer = answers[name]
+                        self.assertEqual((answer.status, answer.clean, answer.events()[-1]), (200, True, "[DONE]"))
+                        self.assertEqual(client.text_of(answer.events()), TEXT)
+                        self.assertEqual(
+                            stage.record(answer)("status", "final_status", "error_code", "fallback_path", "attempts"),
+                            (200, "ok", None, f"up/{name}:{cls} > rest/rest:ok", 2))
+                        self.assertEqual(sum(request.model == name for request in up.requests), 1)
+                for request in other.requests:
+                    self.assertEqual(request.json()["messages"][-1], {"role": "assistant", "content": "Hello from"})
+                self.assertEqual(len(other.requests), len(AFTER_CONTENT))
+
+
+class Vanished(unittest.TestCase):
+    """A machine that goes while a connection to it is kept, or takes a request that is longer than what is sent ahead."""
+
+    def setUp(self):
+        self.hole = BlackHole()
+        self.addCleanup(self.hole.close)
+        self.stage = Stage(up={"timeouts": TIMEOUTS}, models={"deep": "hole/m"},
+                           providers={"hole": provider(f"http://127.0.0.1:{self.hole.port}/v1", timeouts=TIMEOUTS)})
+        self.addCleanup(self.stage.close)
+
+    def test_nothing_is_acknowledged(self):
+        with socket.create_connection(("127.0.0.1", self.hole.port)) as connection:
+            connection.sendall(b"lost")
+            self.assertEqual(unacknowledged(connection), 1)
+        with socket.create_server(("127.0.0.1", 0)) as listener, \
+                socket.create_connection(listener.getsockname()) as connection, listener.accept()[0] as peer:
+            swallow(peer)
+            connection.sendall(b"lost")
+            self.assertEqual(unacknowledged(connection), 1)
+            peer.setblocking(False)
+            with self.assertRaises(BlockingIOError):
+                peer.recv(4)
+
+    def chat(self, model, code=None, **members):
+        answer = self.stage.chat(model, **members)
+        self.assertEqual((answer.status, answer.error.get("code") if code else None), (504 if code else 200, code))
+        return self.stage.record(answer)("fallback_path", "attempts")
+
+    def test_a_kept_connection_is_given_up_and_not_used_again(self):
+        def once(exchange):
+            exchange.answer(body=chat())
+            swallow(exchange.connection)
+            exchange.wait()
+        self.stage.upstream.add("kept", once)
+        self.assertEqual(self.chat("up/kept"), (None, 1))
+        # Sent on the connection that was kept: whether it arrived nobody knows, so nobody is asked again.
+        self.assertEqual(self.chat("up/kept", "upstream_timeout"), ("up/kept:timeout", 1))
+        self.assertEqual(self.chat("up/kept"), (None, 1))
+        self.assertEqual([request.connection for request in self.stage.upstream.requests], [1, 2])
+
+    def test_a_request_that_is_never_taken(self):
+        self.assertEqual(self.chat("deep", "upstream_timeout", user="x" * (8 << 20)), ("hole/m:timeout", 1))
 
 
 if __name__ == "__main__":

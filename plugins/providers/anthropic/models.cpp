@@ -79,6 +79,7 @@ Rules rules_of(std::string_view model) {
   rules.one_sampling = version >= 405;
   rules.structured = version >= 401;
   rules.system_turns = version >= 500;
+  rules.prefill = version < 406;
   rules.tokens_max = tokens_max(name);
   return rules;
 }

@@ -18,6 +18,7 @@ struct Rules {
   bool one_sampling = false;   // but not temperature and top_p together
   bool structured = true;      // has output_config.format and strict tools
   bool system_turns = true;    // takes system messages within the conversation
+  bool prefill = false;        // goes on with a last turn that is the assistant's
   std::int64_t tokens_max = 128'000;
 };
 

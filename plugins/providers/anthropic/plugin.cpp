@@ -23,7 +23,8 @@ class Provider {
   swy::Host host_;
 };
 
-constexpr char kCaps[] = R"({"tasks":["chat","models","count_tokens"],"dialects":["anthropic"]})";
+constexpr char kCaps[] =
+    R"({"tasks":["chat","models","count_tokens"],"dialects":["anthropic"],"continues":true})";
 
 constexpr char kSchema[] = R"({
   "type": "object",

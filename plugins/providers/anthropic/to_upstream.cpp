@@ -32,6 +32,7 @@ bool is_read_member(std::string_view name) {
                                "service_tier",
                                "web_search_options",
                                "n",
+                               "continue_final_message",
                                "modalities"});
 }
 }  // namespace
@@ -64,6 +65,21 @@ void UpstreamBody::check_unsupported() {
     refuse(SWY_CLS_NOT_OFFERED, "modalities", "modalities: Anthropic gives no audio");
   }
   swy::refuse_old_tools(request_, refusal_);
+  if (json::is_true(request_.value("continue_final_message"))) check_prefill();
+}
+
+// The last turn's end must be no white space, and what thinks does not go on with it.
+void UpstreamBody::check_prefill() {
+  constexpr const char* kMember = "continue_final_message";
+  const std::string said =
+      messages_.empty() ? "" : json::to_text(messages_.back().content).value_or("");
+  const bool blank =
+      said.empty() || std::string_view(" \t\r\n").find(said.back()) != std::string_view::npos;
+  if (rules_.prefill && !blank) return;
+  refuse(SWY_CLS_NOT_OFFERED, kMember,
+         rules_.prefill
+             ? "continue_final_message: Anthropic goes on with no text that ends in white space"
+             : "continue_final_message: this model does not go on with an assistant's text");
 }
 
 void UpstreamBody::write() {

@@ -54,6 +54,7 @@ class UpstreamBody {
   void write();
   void refuse(std::int32_t cls, std::string param, std::string message);
   void check_unsupported();
+  void check_prefill();
   void note_unknown();
 
   void read_thinking();

@@ -241,6 +241,8 @@ class Reader {
       rules.schema_as_prompt = boolean(member, place);
     } else if (name == "string_documents") {
       rules.string_documents = boolean(member, place);
+    } else if (name == "prefix") {
+      read_prefix(member, place, rules.prefix);
     } else if (name == "path") {
       rules.path = string(member, place);
     } else if (name == "model") {
@@ -249,6 +251,24 @@ class Reader {
       return false;
     }
     return true;
+  }
+
+  // false: models that the rest of the dialect does not speak for.
+  void read_prefix(std::string_view value, const std::string& at, Prefix& prefix) {
+    prefix = {};
+    if (json::type_of(value) == 'f') return;
+    prefix.known = true;
+    object(value, at, [&](std::string_view name, std::string_view member) {
+      if (name == "mark") {
+        prefix.mark = string(member, at);
+      } else if (name == "path") {
+        prefix.path = string(member, at);
+      } else if (name == "members") {
+        prefix.members = raw_members(member, at);
+      } else {
+        fault(at, "expected mark, path and members");
+      }
+    });
   }
 
   void read_extensions(std::string_view value, const std::string& at, Rules& rules) {

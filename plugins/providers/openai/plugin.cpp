@@ -53,7 +53,7 @@ constexpr char kCaps[] =
     R"({"tasks":["chat","completions","embeddings","moderations","models","images.generations",)"
     R"("images.edits","images.variations","audio.speech","audio.transcriptions",)"
     R"("audio.translations","realtime","rerank","count_tokens"],"dialects":["openai"],)"
-    R"("dialects_if":{"openai-responses":"/responses"}})";
+    R"("dialects_if":{"openai-responses":"/responses"},"continues":"/dialect/request/prefix"})";
 
 // The dialect's own schema is config/dialect.schema.json.
 constexpr char kSchema[] = R"({

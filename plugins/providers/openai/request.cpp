@@ -13,6 +13,7 @@ namespace json = swy::json;
 
 namespace {
 
+constexpr std::string_view kContinue = "continue_final_message";
 constexpr std::string_view kIncludeUsage = R"("include_usage":true)";
 
 bool contains(const std::vector<std::string>& list, std::string_view name) {
@@ -93,7 +94,10 @@ bool asks_for_nothing(std::string_view name, std::string_view value) {
 std::string upstream_path(const Dialect& dialect, const Pairs& query, const std::string& path,
                           const swy::Request& request) {
   const Rules& rules = dialect.rules_for(request.model());
-  std::string out = !rules.path.empty() && request.task() == "chat" ? rules.path : path;
+  const bool chat = request.task() == "chat";
+  const bool goes_on = chat && json::is_true(request.value(kContinue));
+  std::string out = chat && !rules.path.empty() ? rules.path : path;
+  if (goes_on && !rules.prefix.path.empty()) out = rules.prefix.path;
   if (const std::size_t at = out.find("{model}"); at != std::string::npos) {
     out.replace(at, 7, percent_encoded(request.model()));
   }
@@ -156,6 +160,7 @@ void UpstreamBody::look_around() {
   if (rules_.tool_choice.none == "no_tools") {
     no_tools_ = json::inside(request_.value("tool_choice")) == "none";
   }
+  read_prefix();
   read_reasoning();
   if (!rules_.tool_choice.when_thinking) return;
   thinking_off_ = says_off(request_.value("thinking"), request_.value("enable_thinking"));
@@ -166,6 +171,18 @@ void UpstreamBody::look_around() {
   const std::string* const enabled = look_up(*effort, "enable_thinking");
   thinking_off_ |= says_off(thinking != nullptr ? std::string_view(*thinking) : "",
                             enabled != nullptr ? std::string_view(*enabled) : "");
+}
+
+// A dialect that says nothing of it lets the member pass, as it does what it does not know.
+void UpstreamBody::read_prefix() {
+  if (!dialect_.request.prefix.known || !json::is_true(request_.value(kContinue))) return;
+  if (rules_.prefix.known) {
+    prefix_ = &rules_.prefix;
+  } else if (!refusal_) {
+    refusal_ = swy::Error{SWY_CLS_NOT_OFFERED,
+                          "continue_final_message: this model does not go on "
+                          "with an assistant's text"};
+  }
 }
 
 // What `reasoning` says becomes reasoning_effort where the API knows only that: the model is left
@@ -233,6 +250,7 @@ void UpstreamBody::put_effort() {
 bool UpstreamBody::leaves_out(const swy_member& member) {
   const std::string_view name = swy::view(member.name);
   const std::string_view value = request_.value(member);
+  if (prefix_ != nullptr && !prefix_->mark.empty() && name == kContinue) return true;
   if (no_tools_ && is_one_of(name, {"tools", "tool_choice", "parallel_tool_calls"})) return true;
   if (const std::string* header = look_up(rules_.to_header, name)) {
     headers_.emplace_back(*header, json::to_text(value).value_or(""));
@@ -407,8 +425,21 @@ void UpstreamBody::put_messages(std::string_view messages) {
   }
   editor.edit();
   if (editor.refusal() && !refusal_) refusal_ = editor.refusal();
-  put_edited(messages, editor.edits());
+  std::vector<Edit> edits = editor.edits();
+  if (prefix_ != nullptr && !prefix_->mark.empty()) mark_last(messages, edits);
+  put_edited(messages, edits);
   own_.splice_after(own_.before_begin(), editor.texts());
+}
+
+void UpstreamBody::mark_last(std::string_view messages, std::vector<Edit>& edits) {
+  json::Cursor cursor(messages);
+  std::string_view last;
+  cursor.array();
+  while (cursor.element()) last = cursor.value();
+  if (json::type_of(last) != 'o') return;
+  const auto end = static_cast<std::size_t>(last.data() - messages.data()) + last.size() - 1;
+  own_.push_front("," + json::quoted(prefix_->mark) + ":true");
+  edits.push_back({end, end, own_.front()});
 }
 
 void UpstreamBody::put_edited(std::string_view text, const std::vector<Edit>& edits) {
@@ -508,6 +539,11 @@ void UpstreamBody::put_missing() {
     put_own_member("stream_options", "{" + std::string(kIncludeUsage) + "}");
   }
   for (const auto& [name, value] : extra_) put_missing(name, value);
+  if (prefix_ != nullptr) {
+    for (const auto& [name, value] : prefix_->members) {
+      if (look_up(extra_, name) == nullptr) put_missing(name, value);
+    }
+  }
   for (const auto& [conditions, members] : rules_.set_default) {
     if (!applies(conditions)) continue;
     for (const auto& [name, value] : members) {

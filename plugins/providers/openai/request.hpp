@@ -30,6 +30,7 @@ class UpstreamBody {
 
  private:
   void look_around();
+  void read_prefix();
   bool leaves_out(const swy_member& member);
   bool stands_instead(std::string_view name, std::string_view value);
   bool leaves_out_choice(std::string_view value);
@@ -46,6 +47,7 @@ class UpstreamBody {
   bool put_tool_choice(std::string_view value);
   void put_stream_options(std::string_view value);
   void put_messages(std::string_view messages);
+  void mark_last(std::string_view messages, std::vector<Edit>& edits);
   void put_tools(std::string_view tools);
   void put_documents(std::string_view documents);
   void put_edited(std::string_view text, const std::vector<Edit>& edits);
@@ -69,8 +71,9 @@ class UpstreamBody {
   // reasoning_effort's value; where only the extension `reasoning` says it, that is derived_.
   std::string_view effort_;
   std::string derived_;
-  bool reasoning_told_ = false;                   // a part of `reasoning` is among the losses
-  bool any_ = false;                              // a member has been put
+  bool reasoning_told_ = false;     // a part of `reasoning` is among the losses
+  const Prefix* prefix_ = nullptr;  // how it goes on with its last message, if it does
+  bool any_ = false;                // a member has been put
   bool thinking_off_ = false, no_tools_ = false;  // what the request says
 };
 

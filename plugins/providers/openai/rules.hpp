@@ -43,6 +43,14 @@ struct Between {
   std::string after, before, insert;
 };
 
+// How a request says that the answer goes on with its last message, the assistant's.
+struct Prefix {
+  bool known = false;  // this API can do so
+  std::string mark;    // member of that message that says it; empty: continue_final_message does
+  std::string path;    // instead of the task chat's
+  Pairs members;       // of the request, and their JSON, which go with it
+};
+
 // Extensions of the canonical form (sdk/CANONICAL.md), which OpenAI's own API does not know, by
 // where they stand.
 inline constexpr std::string_view kRequestExtensions[] = {"reasoning", "top_k", "cache_control"};
@@ -111,8 +119,9 @@ struct Rules {
   bool schema_as_prompt = false;   // json_schema is JSON mode and an instruction
   bool mistral_parts = false;      // sound and files in Mistral's form
   std::int64_t choices_max = 0;    // 0: as many as one likes
-  std::string path;                // instead of the task chat's
-  std::string model;               // what the upstream calls it
+  Prefix prefix;
+  std::string path;   // instead of the task chat's
+  std::string model;  // what the upstream calls it
 
   // What index() makes of the rest, when all of it is read.
   Names touched;             // members of a request that may not pass as they are

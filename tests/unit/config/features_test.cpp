@@ -31,7 +31,7 @@ TEST_CASE("config: a feature says all that holds for its requests", "[unit][conf
     "strategy":{"plugin":"priority"},"require":["tools","vision"],"priority":"high",
     "limits":{"rpm":60,"tokens_per_day":1000},
     "timeouts":{"first_token":"8s","total":"2m"},
-    "retry":{"attempts_max":5,"budget_percent":10},
+    "retry":{"attempts_max":5,"budget_percent":10},"continue":true,
     "fallback":[{"on":["too_long","filtered"],"to":"b/long"},{"to":["a/x","b/y"]}]}})"));
   const config::Feature& feature = config.features.at(0);
   CHECK(feature.name == "feature/coding");
@@ -47,6 +47,7 @@ TEST_CASE("config: a feature says all that holds for its requests", "[unit][conf
   CHECK(feature.attempts.first_byte.count() == 0);
   CHECK(feature.attempts.attempts_max == 5);
   CHECK(feature.attempts.retry_budget_percent == 10);
+  CHECK(feature.attempts.continues);
   REQUIRE(feature.fallback.size() == 2);
   CHECK(feature.fallback[0].on == (on(SWY_CLS_TOO_LONG) | on(SWY_CLS_FILTERED)));
   CHECK(targets(feature.fallback[0].to) == "b/long");
@@ -60,7 +61,8 @@ TEST_CASE("config: a feature says all that holds for its requests", "[unit][conf
                              "priority\n"));
   CHECK_THAT(said, Catch::Contains("too_long, filtered -> b/long\n"));
   CHECK_THAT(said, Catch::Contains("any -> a/x (region eu), b/y\n"));
-  CHECK_THAT(said, Catch::Contains("5 at most, first token in 8000 ms, whole in 120000 ms\n"));
+  CHECK_THAT(said, Catch::Contains("5 at most, first token in 8000 ms, whole in 120000 ms, cut "
+                                   "streams continued\n"));
 }
 
 TEST_CASE("config: a candidate may be all of an alias, and an alias made of others",

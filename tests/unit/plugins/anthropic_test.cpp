@@ -322,6 +322,27 @@ TEST_CASE("anthropic: what a model refuses is not sent to it", "[unit][anthropic
         "\"disabled\" [\"/reasoning_effort\"]");
 }
 
+TEST_CASE("anthropic: older models go on with an assistant's text", "[unit][anthropic]") {
+  const auto body = [](const std::string& text) {
+    return R"({"messages":[{"role":"user","content":"a"},{"role":"assistant","content":")" + text +
+           R"("}],"continue_final_message":true})";
+  };
+  const Asked asked(body("So far"), "claude-sonnet-4-5");
+  CHECK(asked.sent("messages.1.content.0.text") == R"("So far")");
+  CHECK(asked.ran.dropped().empty());
+  const std::pair<const char*, const char*> refusals[] = {{"So far", "claude-opus-4-6"},
+                                                          {"So far", "new-name"},
+                                                          {"So far ", "claude-sonnet-4-5"},
+                                                          {R"(So far\n)", "claude-sonnet-4-5"},
+                                                          {"", "claude-sonnet-4-5"}};
+  for (const auto& [text, model] : refusals) {
+    CAPTURE(text, model);
+    const Asked refused(body(text), model);
+    CHECK(refused.ran.last.act == SWY_ACT_FAIL);
+    CHECK(refused.ran.last.error.cls == SWY_CLS_NOT_OFFERED);
+  }
+}
+
 TEST_CASE("anthropic: max_tokens has a default that fits the model and the kind of answer",
           "[unit][anthropic]") {
   CHECK(Asked(kChat, "claude-opus-5").sent("max_tokens") == "21333");

@@ -586,3 +586,50 @@ TEST_CASE("openai rules: a list that is too long is cut", "[unit][openai]") {
   CHECK(sent(rules, R"(,"stop":["a","b"])") == R"(,"stop":["a"])");
   CHECK(dropped(rules, R"(,"stop":["a","b"])") == R"(["/stop"])");
 }
+
+TEST_CASE("openai rules: an answer that goes on with the last message is asked for by a mark",
+          "[unit][openai]") {
+  const std::string list =
+      R"(,"messages":[{"role":"user","content":"a"},{"role":"assistant","content":"b"}])";
+  const std::string marked =
+      R"(,"messages":[{"role":"user","content":"a"},{"role":"assistant","content":"b","partial":true}])";
+  const std::string asked = R"(,"continue_final_message":true)";
+  const std::string rules =
+      R"({"prefix":{"mark":"partial","members":{"thinking":{"type":"disabled"}}}})";
+  CHECK(sent(rules, list + asked) == marked + R"(,"thinking":{"type":"disabled"})");
+  CHECK(sent(rules, asked + list) == marked + R"(,"thinking":{"type":"disabled"})");
+  CHECK(sent(rules, list + asked + R"(,"thinking":{"type":"x"})") ==
+        marked + R"(,"thinking":{"type":"x"})");
+  CHECK(dropped(rules, list + asked).empty());
+  // Nobody asks for it: nothing changes.
+  CHECK(sent(rules, list) == list);
+  CHECK(sent(rules, list + R"(,"continue_final_message":false)") ==
+        list + R"(,"continue_final_message":false)");
+  // By the request's own word; and where the dialect says nothing of it.
+  CHECK(sent(R"({"prefix":{"members":{"more":false}}})", list + asked) ==
+        list + asked + R"(,"more":false)");
+  CHECK(sent("{}", list + asked) == list + asked);
+}
+
+TEST_CASE(
+    "openai rules: models that don't go on with a text refuse it, others have their own address",
+    "[unit][openai]") {
+  const openai::Settings settings =
+      with(R"({"request":{"prefix":{"path":"/beta/chat"}},)"
+           R"("models":[{"models":["never*"],"request":{"prefix":false}}]})");
+  const auto path = [&](const std::string& members) {
+    const FakeRequest request("chat", "u", R"({"model":"a")" + members + "}", SWY_REQ_NATIVE);
+    return openai::upstream_path(settings.dialect, {}, "/chat", request.get());
+  };
+  CHECK(path("") == "/chat");
+  CHECK(path(R"(,"continue_final_message":true)") == "/beta/chat");
+  const FakeRequest request("chat", "never-1",
+                            R"({"model":"a","messages":[],"continue_final_message":true})",
+                            SWY_REQ_NATIVE);
+  const openai::UpstreamBody body(settings.dialect, request.get());
+  REQUIRE(body.refusal());
+  CHECK(body.refusal()->cls == SWY_CLS_NOT_OFFERED);
+  for (const char* const wrong : {"7", R"({"mark":7})", R"({"marks":"x"})"}) {
+    CHECK_FALSE(openai::parse_dialect(R"({"request":{"prefix":)" + std::string(wrong) + "}}"));
+  }
+}

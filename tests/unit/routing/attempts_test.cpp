@@ -584,6 +584,38 @@ TEST_CASE("attempts: a hedge goes to a candidate that is ready, and to no fallba
   CHECK_FALSE(attempts.next(&server, world.now));
 }
 
+TEST_CASE("attempts: the rest of an answer goes to one who can say it, is well and was not asked",
+          "[unit][routing]") {
+  World world = of(5);
+  world.fail(2, SWY_CLS_SERVER, 40);
+  world.route.targets[3].on = 1u << SWY_CLS_TOO_LONG;
+  const Fault server = fault(SWY_CLS_SERVER);
+  std::set<std::uint32_t> asked;
+  const auto able = [&](std::uint32_t target) {
+    asked.insert(target);
+    return target != 1;
+  };
+  Attempts attempts(world.route, {}, 1);
+  REQUIRE(attempts.next(nullptr, world.now)->target == 0);
+  attempts.done(outcome(SWY_CLS_SERVER), world.now);
+  const auto step = attempts.next_able(server, able, world.now);
+  REQUIRE(step);
+  CHECK(step->target == 4);
+  CHECK(step->delay_ns == 0);
+  CHECK(asked == std::set<std::uint32_t>{1, 2, 4});  // neither itself nor who is for other faults
+  attempts.done(outcome(SWY_CLS_SERVER), world.now);
+  // Neither the same again, nor who is unwell.
+  CHECK_FALSE(attempts.next_able(server, able, world.now));
+  CHECK(world.lane(4).gate.inflight() == 0);
+
+  Attempts::Policy one;
+  one.attempts_max = 1;
+  Attempts last(world.route, one, 2);
+  REQUIRE(last.next(nullptr, world.now));
+  last.done(outcome(SWY_CLS_SERVER), world.now);
+  CHECK_FALSE(last.next_able(server, able, world.now));
+}
+
 TEST_CASE("attempts: who begins what must not be twice has no hedge", "[unit][routing]") {
   World world = of(2);
   serve(world, 0, 50, 200'000);
