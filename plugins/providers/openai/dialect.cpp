@@ -35,9 +35,17 @@ void forget(Rules& rules, const std::string& member) {
 }
 
 // Members that UpstreamBody looks at whatever the rules say.
-constexpr std::string_view kAlwaysTouched[] = {"model",          "messages",           "tools",
-                                               "stream_options", "response_format",    "documents",
-                                               "tool_choice",    "parallel_tool_calls"};
+constexpr std::string_view kAlwaysTouched[] = {
+    "model",
+    "messages",
+    "tools",
+    "stream_options",
+    "response_format",
+    "documents",
+    "tool_choice",
+    "parallel_tool_calls",
+    "continue_final_message",
+};
 
 // Reads one dialect file; remembers the first fault with its place.
 class Reader {
