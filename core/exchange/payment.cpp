@@ -17,9 +17,6 @@ constexpr std::uint64_t kSliceTokens = 1024, kWholeTokens = 4096;
 // A request that dies with its process is released at its deadline.
 constexpr std::uint64_t kDeadlineNs = 3'600'000'000'000;
 
-// Tokens of a text are fewer than half its bytes; what is denser is a shortfall, not a refusal.
-std::uint64_t prompt_bound(const Request& request) { return request.body.size() / 2 + 16; }
-
 AttemptFault unpaid(const char* code, std::string message) {
   AttemptFault fault;
   fault.cls = SWY_CLS_QUOTA;
@@ -65,6 +62,7 @@ Payment::Payment(const LoopContext& context, const Snapshot& snapshot, const Req
     : context_(context), snapshot_(snapshot), request_(request) {
   if (context.ledger == nullptr || request.account == nullptr) return;
   payer_ = &request.account->payer();
+  prompt_bound_ = prompt_bound(request);
   if (!find_cells()) cell_count_ = 0;
 }
 
@@ -129,14 +127,14 @@ catalog::PriceContext Payment::price_context(std::uint64_t prompt_tokens,
 }
 
 catalog::Quantities Payment::most(std::uint64_t tokens_out) const {
-  catalog::Quantities most = upper_bounds(request_, prompt_bound(request_), tokens_out);
+  catalog::Quantities most = upper_bounds(request_, prompt_bound_, tokens_out);
   for (const Meter each : {Meter::kInput, Meter::kCall}) at(most, each) *= calls_;
   return most;
 }
 
 std::optional<Nano> Payment::worst_case(const routing::Target& target,
                                         std::uint64_t tokens_out) const {
-  return bound_of(target, most(tokens_out), prompt_bound(request_));
+  return bound_of(target, most(tokens_out), prompt_bound_);
 }
 
 std::optional<Nano> Payment::bound_of(const routing::Target& target,
@@ -169,9 +167,9 @@ std::optional<AttemptFault> Payment::reserve(const routing::Target& target, std:
 
 AttemptFault Payment::unpriced(const routing::Target& target) const {
   std::string missing;
-  for (const Meter each : request_.prices->book->unpriced(
-           request_.route->name, sold(target), most(tokens_max(request_)),
-           price_context(prompt_bound(request_), nullptr))) {
+  for (const Meter each : request_.prices->book->unpriced(request_.route->name, sold(target),
+                                                          most(tokens_max(request_)),
+                                                          price_context(prompt_bound_, nullptr))) {
     missing += missing.empty() ? " for " : ", ";
     missing += to_string(each);
   }

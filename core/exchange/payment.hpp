@@ -93,6 +93,7 @@ class Payment {
   const Request& request_;
   const account::Account* payer_ = nullptr;  // null: there is no ledger
   const routing::Target* target_ = nullptr;
+  std::uint64_t prompt_bound_ = 0;
   std::uint64_t tokens_held_ = UINT64_MAX;
   // The account's, then those of hard budgets.
   std::array<account::CellRef, account::LoopLedger::kCellsMax> cells_;
