@@ -144,7 +144,7 @@ observe::Usage Attempt::usage() const {
   if (request_.session != nullptr) return usage_;
   if (!is_text(request_.task)) return asked_usage(request_, usage_);
   observe::Usage estimated = usage_;
-  estimated.tok_in = estimate_tokens(request_.body.size());
+  estimated.tok_in = estimated_prompt(request_);
   estimated.tok_out = request_.stream ? content_pieces_ : estimate_tokens(bytes_out_);
   return estimated;
 }

@@ -62,6 +62,7 @@ Payment::Payment(const LoopContext& context, const Snapshot& snapshot, const Req
     : context_(context), snapshot_(snapshot), request_(request) {
   if (context.ledger == nullptr || request.account == nullptr) return;
   payer_ = &request.account->payer();
+  prompt_bound_ = prompt_bound(request);
   if (!find_cells()) cell_count_ = 0;
 }
 
@@ -125,20 +126,20 @@ catalog::PriceContext Payment::price_context(std::uint64_t prompt_tokens,
   return context;
 }
 
-// Tokens of a text are fewer than half its bytes; what is denser is a shortfall, not a refusal.
-std::uint64_t Payment::prompt_bound() const {
-  return (request_.body.size() + (begin_ ? begin_->text_bytes : 0)) / 2 + 16;
+// The begin of an answer that is gone on with is a part of the prompt.
+std::uint64_t Payment::prompt_most() const {
+  return prompt_bound_ + (begin_ ? begin_->text_bytes / 2 : 0);
 }
 
 catalog::Quantities Payment::most(std::uint64_t tokens_out) const {
-  catalog::Quantities most = upper_bounds(request_, prompt_bound(), tokens_out);
+  catalog::Quantities most = upper_bounds(request_, prompt_most(), tokens_out);
   for (const Meter each : {Meter::kInput, Meter::kCall}) at(most, each) *= calls_;
   return most;
 }
 
 std::optional<Nano> Payment::worst_case(const routing::Target& target,
                                         std::uint64_t tokens_out) const {
-  return bound_of(target, most(tokens_out), prompt_bound());
+  return bound_of(target, most(tokens_out), prompt_most());
 }
 
 std::optional<Nano> Payment::bound_of(const routing::Target& target,
@@ -173,7 +174,7 @@ AttemptFault Payment::unpriced(const routing::Target& target) const {
   std::string missing;
   for (const Meter each : request_.prices->book->unpriced(request_.route->name, sold(target),
                                                           most(tokens_max(request_)),
-                                                          price_context(prompt_bound(), nullptr))) {
+                                                          price_context(prompt_most(), nullptr))) {
     missing += missing.empty() ? " for " : ", ";
     missing += to_string(each);
   }

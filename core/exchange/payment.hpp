@@ -77,7 +77,7 @@ class Payment {
     return parts_.empty() ? std::span(&usage, 1) : std::span<const observe::Usage>(parts_);
   }
   // The bound of a prompt.
-  std::uint64_t prompt_bound() const;
+  std::uint64_t prompt_most() const;
   void add_part(const routing::Target& target, const observe::Usage& part, const char* ended,
                 account::Settlement& settlement, catalog::Quantities& quantities);
   void add_cost(const routing::Target& target, const observe::Usage& usage, bool used,
@@ -103,6 +103,7 @@ class Payment {
   const Request& request_;
   const account::Account* payer_ = nullptr;  // null: there is no ledger
   const routing::Target* target_ = nullptr;
+  std::uint64_t prompt_bound_ = 0;  // of the request alone
   std::uint64_t tokens_held_ = UINT64_MAX;
   // The account's, then those of hard budgets.
   std::array<account::CellRef, account::LoopLedger::kCellsMax> cells_;

@@ -12,8 +12,9 @@ using catalog::Quantities;
 
 // More than any voice needs.
 constexpr std::uint64_t kSpeechTokensPerCharacter = 4;
-// More than any picture that is made, and about as many as one has.
+// More than any picture that is made, and about as many as one has; more than any that is read.
 constexpr std::uint64_t kPictureTokensMax = 8192, kPictureTokens = 1120;
+constexpr std::uint64_t kPictureReadMax = 16'384;
 
 std::string_view member(const Request& request, std::string_view name, char type) {
   for (const swy_member& each : request.members) {
@@ -96,7 +97,48 @@ std::uint64_t base64_bytes(std::string_view text) {
   return total;
 }
 
+std::size_t after_space(std::string_view json, std::size_t at) {
+  return std::min(json.find_first_not_of(" \t\r\n", at), json.size());
+}
+
+struct Pictures {
+  std::uint64_t count = 0, bytes = 0;
+};
+
+// "url":"data:image..." within the messages. In a text its quotes would be escaped, and elsewhere,
+// as in a tool's schema, it would be read as text.
+Pictures pictures_in(const Request& request) {
+  constexpr std::string_view kName = R"("url")", kData = R"("data:image)";
+  const std::string_view messages = member(request, "messages", 'a');
+  Pictures found;
+  for (std::size_t at = messages.find(kName); at != std::string_view::npos;
+       at = messages.find(kName, at)) {
+    at = after_space(messages, at + kName.size());
+    if (!messages.substr(at).starts_with(':')) continue;
+    at = after_space(messages, at + 1);
+    if (!messages.substr(at).starts_with(kData)) continue;
+    const std::size_t end = std::min(messages.find('"', at + 1), messages.size());
+    ++found.count;
+    found.bytes += end - at;
+    at = end;
+  }
+  return found;
+}
+
 }  // namespace
+
+std::uint64_t estimated_prompt(const Request& request) {
+  const Pictures pictures = pictures_in(request);
+  return estimate_tokens(request.body.size() - pictures.bytes) +
+         std::min(pictures.count * kPictureTokens, estimate_tokens(pictures.bytes));
+}
+
+// Tokens of a text are fewer than half its bytes; what is denser is a shortfall, not a refusal.
+std::uint64_t prompt_bound(const Request& request) {
+  const Pictures pictures = pictures_in(request);
+  return (request.body.size() - pictures.bytes) / 2 + 16 +
+         std::min(pictures.count * kPictureReadMax, pictures.bytes / 2);
+}
 
 std::string_view text_member(const Request& request, std::string_view name) {
   const std::string_view quoted = member(request, name, 's');

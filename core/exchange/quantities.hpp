@@ -38,6 +38,11 @@ struct TokensAsked {
 };
 TokensAsked tokens_asked(const Request& request);
 
+// Tokens of the prompt: about, where nobody counted them, and at most. Pictures that it holds as
+// data are no text: what one is to a model has little to do with its size.
+std::uint64_t estimated_prompt(const Request& request);
+std::uint64_t prompt_bound(const Request& request);
+
 // The request's own limit of its answer; 0 where it sets none.
 std::uint64_t tokens_max(const Request& request);
 

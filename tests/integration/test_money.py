@@ -377,6 +377,29 @@ class Pictures(unittest.TestCase):
         self.assertEqual(charge, 10 * Decimal("0.001") + 10 * Decimal("0.002") + 90 * Decimal("0.009"))
         self.assertEqual((quantities[OUTPUT], quantities[15]), (10, 90))
 
+    def test_one_that_is_sent_is_not_paid_for_as_text(self):
+        def endless_pause(exchange):
+            exchange.start_stream()
+            exchange.event(chunk_of({"content": "w "}))
+            exchange.wait(20)
+            return False
+        self.shop.stage.upstream.add("shown", endless_pause)
+        self.shop.must(201, self.shop.admin.post("/prices", {
+            "name": "shown", "book": "sale", "currency": "USD",
+            "prices": [{"model": "up/shown", "price": {"input": "1", "output": "1"}}]}))
+        account, key = self.shop.customer("0.1")  # as text it would be 0.75
+        picture = {"type": "image_url", "image_url": {"url": "data:image/png;base64," + "A" * 1_500_000}}
+        with client.Connection(self.shop.stage.url, timeout=30) as connection:
+            connection.send_request("POST", "/v1/chat/completions", {
+                "model": "up/shown", "messages": [{"role": "user", "content": [picture]}], "max_tokens": 10,
+                "stream": True}, key)
+            self.assertIn("w ", next(connection.receive_head().live_events()))
+        self.shop.settled()
+        (receipt,) = self.shop.receipts(account)
+        self.assertEqual((receipt["ended"], receipt["estimated"]), ("client_left", True))
+        self.assertLess(Decimal(receipt["charge"]), Decimal("0.002"))
+        self.assertGreater(Decimal(receipt["charge"]), Decimal("0.001"))
+
     def test_what_a_list_lacks_is_named(self):
         _, key = self.shop.customer("100")
         answer, _ = websocket.connect(self.shop.stage.url, "/v1/realtime?model=up%2Fmute", key)

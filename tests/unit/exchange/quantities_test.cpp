@@ -72,6 +72,33 @@ TEST_CASE("exchange: what speech may come to covers a price by tokens", "[unit][
   CHECK(at(most, Meter::kAudioOut) == 40);
 }
 
+TEST_CASE("exchange: a picture in the prompt is no text, however large it is", "[unit][exchange]") {
+  const std::string data = "data:image/png;base64," + std::string(400'000, 'A');
+  const auto chat = [](const std::string& messages, const std::string& more = "") {
+    return R"({"model":"m")" + more + R"(,"messages":[)" + messages + "]}";
+  };
+  const std::string picture =
+      R"({"role":"user","content":[{"type":"image_url","image_url":{"url" : ")" + data + R"("}}]})";
+  const Asked shown("chat", chat(picture));
+  CHECK(estimated_prompt(shown.request) < 1120 + 60);
+  CHECK(prompt_bound(shown.request) < 16'384 + 120);
+  CHECK(estimated_prompt(shown.request) > 1120);
+  CHECK(prompt_bound(shown.request) > 16'384);
+  const Asked two("chat", chat(picture + "," + picture));
+  CHECK(prompt_bound(two.request) > 2 * 16'384);
+  // What only looks like one is as long as it is.
+  const std::string said = R"({"role":"user","content":"{\"url\":\")" + data + R"(\"}"})";
+  const Asked text("chat", chat(said));
+  CHECK(estimated_prompt(text.request) > 100'000);
+  CHECK(prompt_bound(text.request) > 200'000);
+  const Asked tool("chat", chat("", R"(,"tools":[{"url":")" + data + R"("}])"));
+  CHECK(prompt_bound(tool.request) > 200'000);
+  const Asked small(
+      "chat",
+      chat(R"({"role":"user","content":[{"image_url":{"url":"data:image/gif;base64,AAAA"}}]})"));
+  CHECK(prompt_bound(small.request) <= small.body.size() / 2 + 16);
+}
+
 TEST_CASE("exchange: what pictures may come to covers a price by tokens", "[unit][exchange]") {
   const Asked pictures("images.generations", R"({"prompt":"x","n":2})");
   const Quantities most = upper_bounds(pictures.request, 8, 0);
