@@ -1,6 +1,7 @@
 #include "core/surface/anthropic_request.hpp"
 
 #include <algorithm>
+#include <set>
 #include <unordered_map>
 #include <vector>
 
@@ -88,6 +89,7 @@ class Translation {
   // False where there is none, or null.
   bool has(std::string_view name) const { return !json::is_null(value(name)); }
   void refuse(const Place& place, std::string_view what);
+  void contradict(const Place& place, std::string_view what);
   void copy(std::string_view name, std::string_view as);
   void note_unknown();
 
@@ -127,6 +129,7 @@ class Translation {
   bool& shows_thinking_;
   json::Writer json_;
   std::string_view effort_;
+  std::set<std::string> calls_;  // the ids of those so far
 };
 
 // A path as Anthropic's errors have it: messages.0.content.
@@ -141,6 +144,13 @@ void Translation::refuse(const Place& place, std::string_view what) {
   if (to_.refusal) return;
   const std::string path = dotted(place);
   to_.refusal = bad_request(400, "invalid_value", path + ": " + std::string(what), path);
+}
+
+// What no upstream can make sense of; a provider of the dialect may judge it by itself.
+void Translation::contradict(const Place& place, std::string_view what) {
+  if (to_.only_native) return;
+  const std::string path = dotted(place);
+  to_.only_native = bad_request(400, "invalid_value", path + ": " + std::string(what), path);
 }
 
 void Translation::copy(std::string_view name, std::string_view as) {
@@ -277,6 +287,9 @@ void Translation::write_user(std::string_view content, const Place& place) {
 
 void Translation::write_result(const Block& block, const Place& place) {
   if (json::type_of(block.id) != 's') return refuse(Place{&place, "tool_use_id"}, "Field required");
+  if (!calls_.contains(json::unescape(block.id))) {
+    contradict(Place{&place, "tool_use_id"}, "no `tool_use` block before it has this id");
+  }
   json_.open_object().key("role").text("tool").key("tool_call_id").raw(block.id).key("content");
   if (json::type_of(block.content) == 'a') {
     write_parts(block.content, Place{&place, "content"}, true);
@@ -505,6 +518,7 @@ void Translation::take_call(const Block& block, const Place& place, Turn& turn) 
   if (json::type_of(block.id) != 's') return refuse(Place{&place, "id"}, "Field required");
   if (json::type_of(block.name) != 's') return refuse(Place{&place, "name"}, "Field required");
   if (!block.cache.empty()) to_.losses.add(place, "cache_control");
+  calls_.insert(json::unescape(block.id));
   json::Writer call(turn.calls);
   if (!turn.calls.empty()) turn.calls += ',';
   call.open_object().key("id").raw(block.id).key("type").text("function");
@@ -584,6 +598,9 @@ void Translation::write_choice() {
   } else if (type == "tool") {
     const std::string_view name = json::find(choice, "name");
     if (json::type_of(name) != 's') return refuse(Place{&place, "name"}, "Field required");
+    if (!offers_tool(value("tools"), name)) {
+      contradict(Place{&place, "name"}, "`tools` has no tool of this name");
+    }
     json_.key("tool_choice").open_object().key("type").text("function");
     json_.key("function").open_object().key("name").raw(name).close_object().close_object();
   } else {

@@ -1,6 +1,7 @@
 #include "core/surface/gemini_request.hpp"
 
 #include <algorithm>
+#include <set>
 #include <vector>
 
 #include "core/surface/carried.hpp"
@@ -58,6 +59,14 @@ void refuse(Canonical& to, const Place& place, std::string_view what) {
   const std::string path = path_of(place);
   if (!to.refusal) {
     to.refusal = bad_request(400, "invalid_value", path + ": " + std::string(what), path);
+  }
+}
+
+// What no upstream can make sense of; a provider of the dialect may judge it by itself.
+void contradict(Canonical& to, const Place& place, std::string_view what) {
+  const std::string path = path_of(place);
+  if (!to.only_native) {
+    to.only_native = bad_request(400, "invalid_value", path + ": " + std::string(what), path);
   }
 }
 
@@ -168,8 +177,10 @@ class Translation {
   json::Writer json_;
   // Calls that wait for their results: id, escaped, and name.
   std::vector<std::pair<std::string, std::string>> pending_;
+  std::set<std::string> called_;  // the ids of all
   unsigned call_count_ = 0;
   std::string tools_;
+  std::set<std::string_view> functions_;  // the names of those declared
   bool searches_ = false;
 };
 
@@ -319,6 +330,7 @@ void Translation::take_call(std::string_view call, std::string_view extra, const
   if (id.size() < 3) id = "\"call_" + std::to_string(call_count_) + "\"";
   ++call_count_;
   pending_.emplace_back(id, name);
+  called_.insert(id);
   if (!turn.calls.empty()) turn.calls += ',';
   json::Writer json(turn.calls);
   json.open_object().key("id").raw(id).key("type").text("function");
@@ -362,6 +374,8 @@ void Translation::write_response(std::string_view response, const Place& place) 
     pending_.erase(call);
   } else if (id.size() < 3) {
     return refuse(to_, place, "there is no function call of this name before it");
+  } else if (!called_.contains(id)) {
+    contradict(to_, Place{&place, "id"}, "no function call before it has this id");
   }
   const std::string_view value = field(response, "response");
   const std::string_view fault = field(value, "error");
@@ -507,6 +521,7 @@ void Translation::write_functions(std::string_view declarations, const Place& pl
     const Place here{&place, {}, i};
     const std::string_view name = string_of(function, "name");
     if (name.empty()) return refuse(to_, Place{&here, "name"}, "required");
+    functions_.insert(name);
     if (!tools_.empty()) tools_ += ',';
     json::Writer json(tools_);
     json.open_object().key("type").text("function").key("function").open_object();
@@ -540,8 +555,13 @@ void Translation::write_choice() {
   unsigned count = 0;
   json::Cursor cursor(field(config, "allowedFunctionNames"));
   if (cursor.array()) {
+    const Place list{&inner, "allowedFunctionNames"};
     for (; cursor.element(); ++count) {
-      only = R"({"type":"function","function":{"name":)" + std::string(cursor.value()) + "}}";
+      const std::string_view name = cursor.value();
+      if (!functions_.contains(name)) {
+        contradict(to_, Place{&list, {}, count}, "no function of this name is declared");
+      }
+      only = R"({"type":"function","function":{"name":)" + std::string(name) + "}}";
       if (!names.empty()) names += ',';
       names += only;
     }

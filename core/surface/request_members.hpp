@@ -25,6 +25,17 @@ inline bool any_of(std::string_view text, std::initializer_list<std::string_view
   return std::find(names.begin(), names.end(), text) != names.end();
 }
 
+// Whether one of the tools, each with its own name, has this one.
+inline bool offers_tool(std::string_view tools, std::string_view name) {
+  swy::json::Cursor cursor(tools);
+  if (!cursor.array()) return false;
+  while (cursor.element()) {
+    const std::string_view each = swy::json::find(cursor.value(), "name");
+    if (swy::json::to_text(each) == swy::json::to_text(name)) return true;
+  }
+  return false;
+}
+
 // A path as OpenAI's and Google's errors have it: input[0].content.
 inline std::string path_of(const swy::Place& place) {
   std::string out = place.up == nullptr ? std::string() : path_of(*place.up);

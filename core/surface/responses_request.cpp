@@ -63,6 +63,7 @@ class Translation {
   void refuse(const Place& place, std::string_view code, std::string message);
   // The same where no provider of the dialect serves the request.
   void keep_native(const Place& place, std::string message);
+  void contradict(const Place& place, std::string message);
   void missing(const Place& place);
   void invalid(const Place& place, std::string_view expected);
   bool check();
@@ -111,6 +112,12 @@ void Translation::refuse(const Place& place, std::string_view code, std::string 
 void Translation::keep_native(const Place& place, std::string message) {
   if (to_.only_native) return;
   to_.only_native = bad_request(400, "unsupported_parameter", std::move(message), path_of(place));
+}
+
+// What no upstream can make sense of; a provider of the dialect may judge it by itself.
+void Translation::contradict(const Place& place, std::string message) {
+  if (to_.only_native) return;
+  to_.only_native = bad_request(400, "invalid_value", std::move(message), path_of(place));
 }
 
 void Translation::missing(const Place& place) {
@@ -576,7 +583,12 @@ void Translation::write_choice() {
   }
   const std::string_view type = json::inside(json::find(choice, "type"));
   if (type == "function" || type == "custom") {
-    if (string_of(choice, "name").empty()) return missing(Place{&place, "name"});
+    const std::string_view name = string_of(choice, "name");
+    if (name.empty()) return missing(Place{&place, "name"});
+    if (!has("prompt") && !offers_tool(value("tools"), name)) {
+      contradict(Place{&place, "name"},
+                 "Tool choice '" + json::unescape(name) + "' not found in 'tools'.");
+    }
     json_.key("tool_choice");
     write_named(choice, type);
   } else if (type == "allowed_tools") {

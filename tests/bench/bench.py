@@ -6,11 +6,12 @@
     bench.py --only request --subjects relay --seconds 2
 
 Figures: request (CPU per request of 32 clients that never wait), paced (the same where all get as many requests a
-second), event (CPU per relayed stream event), memory (RSS per open stream), latency (added
-under half load), durable (what `durability: disk` adds to the latency at 2,000 requests/s). Subjects, each also with a
-TLS upstream ("-tls"): nginx, relay (key, plugin, limits, metrics; every request has its receipt in the books), logged
-(relay with the jsonl logger writing a real file) and full (everything on: prices, so that each request is charged and
-has a cost, records with their sums, and the logger). CPU is user and system time of all processes of the proxy; of
+second), event (CPU per relayed stream event), translation (of a 20 KB request and of an event, without sockets), memory
+(RSS per open stream), latency (added under half load), durable (what `durability: disk` adds to the latency at 2,000
+requests/s). Subjects, each also with a TLS upstream ("-tls"): nginx, relay (key, plugin, limits, metrics; every request
+has its receipt in the books), logged (relay with the jsonl logger writing a real file), full (everything on: prices, so that each request is charged and has
+a cost, records with their sums, and the logger) and, in the event figure alone, translated (relay whose upstream streams
+as Anthropic's; nginx relays the same text as OpenAI's). CPU is user and system time of all processes of the proxy; of
 it, "loops" is what the event loops' threads had, and "behind" all others: the books, records, loggers.
 """
 
@@ -38,12 +39,13 @@ from certificates import Certificates  # noqa: E402
 import client  # noqa: E402
 from gateway import Gateway, wait_for  # noqa: E402
 
-FIGURES = ("request", "paced", "event", "memory", "latency", "durable")
+FIGURES = ("request", "paced", "event", "translation", "memory", "latency", "durable")
 TARGETS = {  # at most so many times nginx, or at most so much
     ("request", "relay"): 1.5, ("request", "logged"): 2.0, ("request", "full"): 2.0,
     ("request", "relay-tls"): 1.5, ("request", "logged-tls"): 2.0, ("request", "full-tls"): 2.0,
-    ("event", "relay"): 1.25, ("event", "relay-tls"): 1.25,
+    ("event", "relay"): 1.25, ("event", "relay-tls"): 1.25, ("event", "translated"): 2.5,
 }
+TRANSLATED_REQUEST_TARGET_US = 60
 MEMORY_TARGETS_KB = {"relay": 18, "relay-tls": 40}
 ADDED_P99_TARGET_US = 300
 DURABLE_RATE, DURABLE_P99_TARGET_US = 2000, 5000
@@ -160,15 +162,18 @@ class Switchyard:
         for name in MODELS:
             models[name] = f"plain/{name}"
             models[f"tls-{name}"] = f"tls/{name}"
+            models[f"translated-{name}"] = f"claude/{name}"
         config = {
             "workers": 1,
             "providers": {"plain": provider(f"http://127.0.0.1:{upstream.plain}/v1"),
-                          "tls": provider(f"https://localhost:{upstream.tls}/v1")},
+                          "tls": provider(f"https://localhost:{upstream.tls}/v1"),
+                          "claude": {"plugin": "anthropic", "base_url": f"http://127.0.0.1:{upstream.plain}/v1",
+                                     "models": ["*"], "credentials": [{"key": "${BENCH_UPSTREAM_KEY}"}]}},
             "models": models,
         }
         if kind != "full":
             config["records"] = {"enabled": False}
-        if kind == "relay":
+        if kind in ("relay", "translated"):
             config["loggers"] = []
         if kind == "durable":
             config["ledger"] = {"durability": "disk"}
@@ -250,8 +255,9 @@ class Bench:
                       or name in options.subjects.split(",")]
 
     def build_tools(self):
-        tools = [self.build / "bin" / "bench_upstream", self.build / "bin" / "bench_client"]
-        sources = [HERE / "bench_upstream.cpp", HERE / "bench_client.cpp", HERE / "bench_io.hpp"]
+        names = ("bench_upstream", "bench_client", "bench_translate")
+        tools = [self.build / "bin" / name for name in names]
+        sources = [HERE / name for name in ("bench_upstream.cpp", "bench_client.cpp", "bench_io.hpp", "translate.cpp")]
         newest = max(source.stat().st_mtime for source in sources)
         if any(not tool.exists() or tool.stat().st_mtime < newest for tool in tools):
             subprocess.run(["cmake", "--build", str(self.build), "--target", "bench_tools"],
@@ -259,7 +265,8 @@ class Bench:
 
     @staticmethod
     def subject_names():
-        return [name + tls for tls in ("", "-tls") for name in ("nginx", "relay", "logged", "full")]
+        names = [name + tls for tls in ("", "-tls") for name in ("nginx", "relay", "logged", "full")]
+        return [*names, "translated"]
 
     def start(self, name):
         base = name.removesuffix("-tls")
@@ -283,7 +290,8 @@ class Bench:
     def request_file(self, proxy, name, model, stream):
         tls = name.endswith("-tls")
         is_nginx = name.startswith("nginx")
-        named = model if is_nginx or not tls else f"tls-{model}"
+        accent = "translated-" if name == "translated" else "tls-" if tls and not is_nginx else ""
+        named = accent + model
         port = proxy.port("stream" if stream else "request", tls)
         key = "sy-bench" if is_nginx else proxy.key
         body = request_body(named, stream)
@@ -386,6 +394,11 @@ class Bench:
             time.sleep(0.3)
         return numbers
 
+    def measure_translation(self, *_):
+        tool = self.build / "bin" / "bench_translate"
+        said = subprocess.run([tool], check=True, capture_output=True, text=True).stdout
+        return {name: float(value) for name, value in map(str.split, said.splitlines())}
+
     def measure_memory(self, _, name):
         proxy = self.start(name)
         try:
@@ -443,7 +456,7 @@ class Bench:
             self.half_rate = self.options.rate
             return
         rates = []
-        for name in self.names:
+        for name in self.subjects_of("latency"):
             proxy = proxies[name.removesuffix("-tls")]
             port, key, body, _ = self.request_file(proxy, name, "json", stream=False)
             requests, duration_us = self.wrk(port, key, body, 2)
@@ -465,12 +478,16 @@ class Bench:
                 proxy.close()
         return results
 
+    def subjects_of(self, figure):
+        alone = {"durable": "relay", "translation": "translated"}
+        if figure in alone:
+            return [alone[figure]]
+        skipped = () if figure in ("request", "paced") else ("logged", "full")
+        skipped += () if figure == "event" else ("translated",)
+        return [name for name in self.names if not name.startswith(skipped)]
+
     def run_figure(self, figure, proxies):
-        names = list(self.names)
-        if figure not in ("request", "paced"):
-            names = [name for name in names if not name.startswith(("logged", "full"))]
-        if figure == "durable":
-            names = ["relay"]
+        names = self.subjects_of(figure)
         rounds = []
         for number in range(self.options.rounds):
             rounds.append({})
@@ -507,6 +524,8 @@ def verdict(figure, name, column, value, ratio):
         return f"≤ {ADDED_P99_TARGET_US} µs", value <= ADDED_P99_TARGET_US
     if figure == "durable" and column == "added_p99_us":
         return f"≤ {DURABLE_P99_TARGET_US} µs", value <= DURABLE_P99_TARGET_US
+    if figure == "translation" and column.startswith("request"):
+        return f"≤ {TRANSLATED_REQUEST_TARGET_US} µs", value <= TRANSLATED_REQUEST_TARGET_US
     if column.startswith("cpu_us") and (figure, name) in TARGETS:
         target = TARGETS[(figure, name)]
         return f"≤ {target} ×", ratio <= target
@@ -536,6 +555,7 @@ TITLES = {
     "request": "CPU time per request (µs) and requests per second with `wrk -c32`",
     "paced": f"CPU time per request (µs) at {PACED_RATE} requests per second, on 32 connections",
     "event": "CPU time per relayed stream event (µs), streams paced 10 ms, by number of streams",
+    "translation": "CPU time of a translation alone (µs): of a 20 KB request, of one event of a stream",
     "memory": "Resident memory per open stream (KB), and before the streams (MB)",
     "latency": "Latency added by the proxy at half load (µs), and in all",
     "durable": "Latency (µs) at 2,000 requests/s with `durability` `process` and `disk`, and what `disk` adds",
@@ -582,7 +602,8 @@ def report(bench, results):
     text += ["", "`relay`: key, plugin, limits, metrics, a receipt in the books. `logged`: with the jsonl logger writing a "
              "file too. `full`: everything on: charged by a price list, records and their sums, the logger. "
              "`loops_us`: of the CPU time that of the event loops; `behind_us`: of all other threads. "
-             "`-tls`: the upstream speaks TLS. A ratio is taken within each round.", ""]
+             "`-tls`: the upstream speaks TLS. `translated`: the upstream speaks Anthropic's dialect, the client OpenAI's. "
+             "A ratio is taken within each round.", ""]
     text += [table(figure, rounds) for figure, rounds in results.items()]
     text += ["## nginx.conf", "", "```nginx", (HERE / "nginx.conf").read_text().rstrip(), "```", ""]
     return "\n".join(text)
@@ -591,7 +612,7 @@ def report(bench, results):
 def parse(arguments):
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--only", help="figures, comma-separated: " + ", ".join(FIGURES))
-    parser.add_argument("--subjects", help="beside nginx, comma-separated: relay, logged, full, relay-tls, "
+    parser.add_argument("--subjects", help="beside nginx, comma-separated: relay, logged, full, translated, relay-tls, "
                         "logged-tls, full-tls")
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--seconds", type=int, default=5, help="of one measurement")

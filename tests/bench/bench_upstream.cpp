@@ -1,7 +1,7 @@
 // The upstream of the benchmarks: one thread, one epoll. It answers by the request's model: "idle"
 // opens a stream that then says nothing, "sse-<interval ms>-<events>" a paced stream, anything else
-// a JSON answer of 0.9 KB. Usage: bench_upstream [CERTIFICATE KEY]; prints "plain PORT" and "tls
-// PORT".
+// a JSON answer of 0.9 KB. Streams are OpenAI's, or Anthropic's at /v1/messages. Usage:
+// bench_upstream [CERTIFICATE KEY]; prints "plain PORT" and "tls PORT".
 #include <openssl/err.h>
 #include <openssl/ssl.h>
 #include <sys/timerfd.h>
@@ -35,6 +35,41 @@ std::string delta(std::string_view content) {
   return chunked(event);
 }
 
+// What a stream is made of: how it begins, its events, its end.
+struct Script {
+  std::string begin, event, end;
+};
+
+const Script& openai_script() {
+  static const Script script{delta(R"({"role":"assistant","content":""})"),
+                             delta(R"({"content":" token"})"), chunked("data: [DONE]\n\n")};
+  return script;
+}
+
+std::string anthropic_event(std::string_view type, std::string_view members) {
+  std::string event = "event: ";
+  event.append(type).append("\ndata: {\"type\":\"").append(type).append("\",");
+  return chunked(event.append(members).append("}\n\n"));
+}
+
+const Script& anthropic_script() {
+  static const Script script{
+      anthropic_event("message_start",
+                      R"("message":{"id":"msg_bench000000000000000000","type":"message",)"
+                      R"("role":"assistant","model":"bench","content":[],"stop_reason":null,)"
+                      R"("stop_sequence":null,"usage":{"input_tokens":220,"output_tokens":1}})") +
+          anthropic_event("content_block_start",
+                          R"("index":0,"content_block":{"type":"text","text":""})"),
+      anthropic_event("content_block_delta",
+                      R"("index":0,"delta":{"type":"text_delta","text":" token"})"),
+      anthropic_event("content_block_stop", R"("index":0)") +
+          anthropic_event("message_delta",
+                          R"("delta":{"stop_reason":"end_turn","stop_sequence":null},)"
+                          R"("usage":{"output_tokens":140})") +
+          chunked("event: message_stop\ndata: {\"type\":\"message_stop\"}\n\n")};
+  return script;
+}
+
 std::string json_answer() {
   std::string body =
       R"({"id":"chatcmpl-bench0000000000000000000000","object":"chat.completion","created":1795132800,)"
@@ -53,6 +88,7 @@ struct Client {
   SSL* tls = nullptr;
   std::string in, out;
   bool wants_write = false;
+  const Script* script = nullptr;  // of the stream that runs
   std::size_t interval_ms = 0;
   std::uint64_t events_left = 0;
 
@@ -171,14 +207,15 @@ class Upstream {
         "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nCache-Control: no-cache\r\n"
         "Transfer-Encoding: chunked\r\n\r\n";
     const std::string model = model_of(request);
+    client.script =
+        request.starts_with("POST /v1/messages") ? &anthropic_script() : &openai_script();
     unsigned interval_ms = 0;
     unsigned long long events = 0;
     if (model == "idle") {
-      client.out +=
-          head + delta(R"({"role":"assistant","content":""})") + delta(R"({"content":"Hi"})");
+      client.out += head + client.script->begin + client.script->event;
     } else if (std::sscanf(model.c_str(), "sse-%u-%llu", &interval_ms, &events) == 2 &&
                interval_ms > 0 && interval_ms < kWheelSlots) {
-      client.out += head + delta(R"({"role":"assistant","content":""})");
+      client.out += head + client.script->begin;
       client.interval_ms = interval_ms;
       client.events_left = events;
       // Streams keep different phases, as those of different people do.
@@ -208,13 +245,11 @@ class Upstream {
   }
 
   void send_event(std::uint64_t id) {
-    static const std::string event = delta(R"({"content":" token"})");
-    static const std::string end = chunked("data: [DONE]\n\n") + "0\r\n\r\n";
     const auto found = clients_.find(id);
     if (found == clients_.end()) return;
     Client& client = *found->second;
     const bool more = client.events_left-- > 0;
-    client.out += more ? event : end;
+    client.out += more ? client.script->event : client.script->end + "0\r\n\r\n";
     if (more) wheel_[(slot_ + client.interval_ms) % kWheelSlots].push_back(id);
     if (!flush(id, client)) clients_.erase(id);
   }

@@ -1,11 +1,12 @@
 // What translation costs: a 20 KB request, and one event of a stream, each way between OpenAI's and
-// Anthropic's dialects. CPU time of the translation alone, without sockets; DESIGN's ruler is 60 µs
-// for the request. Prints medians of seven rounds.
+// Anthropic's dialects. CPU time of the translation alone, without sockets. bench.py runs it, and
+// has the targets. Prints a name and the median of seven rounds on each line.
 #include "providers/anthropic/translate.hpp"
 
 #include <algorithm>
 #include <array>
 #include <cstdio>
+#include <cstdlib>
 #include <ctime>
 #include <string>
 #include <switchyard/testing.hpp>
@@ -35,8 +36,7 @@ void measure(const char* name, int times, const Work& work) {
     round = (cpu_us() - begun) / times;
   }
   std::sort(rounds.begin(), rounds.end());
-  std::printf("%-52s %8.2f us  (%.2f to %.2f)\n", name, rounds[kRounds / 2], rounds.front(),
-              rounds.back());
+  std::printf("%s %.2f\n", name, rounds[kRounds / 2]);
 }
 
 // A conversation of about 20 KB: prose, code with escapes, two calls and their results.
@@ -87,8 +87,7 @@ void requests() {
   const swy::testing::FakeRequest to_openai("chat", "u", canonical, 0);
   const swy::testing::FakeRequest to_anthropic("chat", "claude-opus-5-5", ours, 0);
 
-  std::printf("requests: %zu and %zu bytes\n", theirs.size(), ours.size());
-  measure("request, Anthropic client to OpenAI upstream", 2000, [&] {
+  measure("request_anthropic_to_openai_us", 2000, [&] {
     JsonIndex index, again;
     (void)index.scan(theirs);
     const surface::Canonical made = surface.to_canonical(ask, index);
@@ -96,7 +95,7 @@ void requests() {
     const openai::UpstreamBody body(settings->dialect, to_openai.get());
     if (body.pieces().size() == 0) std::abort();
   });
-  measure("request, OpenAI client to Anthropic upstream", 2000, [&] {
+  measure("request_openai_to_anthropic_us", 2000, [&] {
     JsonIndex index;
     (void)index.scan(ours);
     const anthropic::UpstreamBody body(*claude, to_anthropic.get());
@@ -136,7 +135,7 @@ void events() {
   const FakeEvent delta(
       SWY_EV_DATA,
       R"({"type":"content_block_delta","index":0,"delta":{"type":"text_delta","text":" tram leaves at"}})");
-  measure("event, Anthropic upstream to OpenAI client", 200'000, [&] {
+  measure("event_anthropic_to_openai_us", 200'000, [&] {
     wire.clear();
     (void)operation.step(delta.get(), into);
     if (wire.empty()) std::abort();
@@ -154,7 +153,7 @@ void events() {
   const std::string chunk =
       R"({"id":"chatcmpl-1","object":"chat.completion.chunk","created":1,"model":"m",)"
       R"("choices":[{"index":0,"delta":{"content":" tram leaves at"},"finish_reason":null}]})";
-  measure("event, OpenAI upstream to Anthropic client", 200'000, [&] {
+  measure("event_openai_to_anthropic_us", 200'000, [&] {
     wire.clear();
     answer->delta(chunk, wire);
     if (wire.empty()) std::abort();

@@ -15,6 +15,8 @@ const schema = {
   required: ["city"],
   additionalProperties: false,
 };
+const BEDROCK = "strict-aws/anthropic.claude-opus-5-5";
+const BOOKS = ["up/book", BEDROCK];
 const VENDORS = ["strict-claude/claude-opus-5-5", "strict-google/gemini-3.8-flash"];
 
 // -- Anthropic
@@ -27,25 +29,36 @@ const ask = (content, more = {}) => ({
   ...more,
 });
 
-test("anthropic: plain", async () => {
-  const message = await anthropic.messages.create(ask("hello"));
-  assert.equal(message.content[0].text, ANSWER);
-  assert.equal(message.stop_reason, "end_turn");
-  assert.deepEqual([message.usage.input_tokens, message.usage.output_tokens], [11, 5]);
-  assert.ok(message._request_id);
-});
+for (const model of BOOKS) {
+  test(`anthropic: plain, ${model}`, async () => {
+    const message = await anthropic.messages.create(ask("hello", { model }));
+    assert.equal(message.content[0].text, ANSWER);
+    assert.equal(message.stop_reason, "end_turn");
+    assert.deepEqual([message.usage.input_tokens, message.usage.output_tokens], [11, 5]);
+    assert.ok(message._request_id);
+  });
 
-test("anthropic: a stream, and its usage", async () => {
-  const stream = anthropic.messages.stream(ask("hello"));
-  let text = "";
-  stream.on("text", (piece) => (text += piece));
-  const message = await stream.finalMessage();
-  assert.equal(text, ANSWER);
-  assert.equal(message.content[0].text, ANSWER);
-  assert.equal(message.usage.output_tokens, 5);
-});
+  test(`anthropic: a stream, and its usage, ${model}`, async () => {
+    const stream = anthropic.messages.stream(ask("hello", { model }));
+    let text = "";
+    stream.on("text", (piece) => (text += piece));
+    const message = await stream.finalMessage();
+    assert.equal(text, ANSWER);
+    assert.equal(message.content[0].text, ANSWER);
+    assert.equal(message.usage.output_tokens, 5);
+  });
 
-for (const model of ["up/book", ...VENDORS]) {
+  test(`anthropic: a picture, and a structured answer, ${model}`, async () => {
+    const source = { type: "base64", media_type: "image/png", data: PICTURE };
+    const seen = await anthropic.messages.create(ask([{ type: "image", source }], { model }));
+    assert.equal(seen.content[0].text, "I see 1: data:image/png;");
+    const output_config = { format: { type: "json_schema", schema } };
+    const answer = await anthropic.messages.create(ask("city?", { model, output_config }));
+    assert.deepEqual(JSON.parse(answer.content[0].text), { city: "Oslo" });
+  });
+}
+
+for (const model of [...BOOKS, ...VENDORS]) {
   for (const streamed of [false, true]) {
     test(`anthropic: two calls and thinking over two turns, ${model}, ${streamed}`, async () => {
       const run = (body) =>
@@ -80,20 +93,10 @@ for (const model of ["up/book", ...VENDORS]) {
       );
       const second = await run(body);
       assert.match(second.content.at(-1).text, /after 2 results/);
-      if (model === "up/book") assert.match(second.content.at(-1).text, /Two calls/);
+      if (BOOKS.includes(model)) assert.match(second.content.at(-1).text, /Two calls/);
     });
   }
 }
-
-test("anthropic: a picture, and a structured answer", async () => {
-  const source = { type: "base64", media_type: "image/png", data: PICTURE };
-  const seen = await anthropic.messages.create(ask([{ type: "image", source }]));
-  assert.equal(seen.content[0].text, "I see 1: data:image/png;");
-  const answer = await anthropic.messages.create(
-    ask("city?", { output_config: { format: { type: "json_schema", schema } } }),
-  );
-  assert.deepEqual(JSON.parse(answer.content[0].text), { city: "Oslo" });
-});
 
 test("anthropic: errors, before and within a stream", async () => {
   const create = (more) => anthropic.messages.create(ask("hello", more));
@@ -103,17 +106,23 @@ test("anthropic: errors, before and within a stream", async () => {
     assert.match(error.error.error.message, /max_tokens/);
     return true;
   });
-  await assert.rejects(create({ model: "up/status-400" }), Anthropic.BadRequestError);
+  for (const model of ["up/status-400", "strict-aws/refuse"]) {
+    await assert.rejects(create({ model }), Anthropic.BadRequestError);
+  }
   const stranger = new Anthropic({ baseURL: url, apiKey: "sy-unknown" });
   await assert.rejects(stranger.messages.create(ask("hello")), Anthropic.AuthenticationError);
-  const cut = anthropic.messages.stream(ask("hello", { model: "up/cut-between-events" }));
-  await assert.rejects(cut.finalMessage(), Anthropic.APIError);
+  for (const model of ["up/cut-between-events", "strict-aws/throttled-inside"]) {
+    const cut = anthropic.messages.stream(ask("hello", { model }));
+    await assert.rejects(cut.finalMessage(), Anthropic.APIError);
+  }
 });
 
 test("anthropic: abort, tokens, models", async () => {
-  const stream = anthropic.messages.stream(ask("hello", { model: "up/paced" }));
-  stream.on("text", () => stream.abort());
-  await assert.rejects(stream.finalMessage(), Anthropic.APIUserAbortError);
+  for (const model of ["up/paced", "strict-aws/paced"]) {
+    const stream = anthropic.messages.stream(ask("hello", { model }));
+    stream.on("text", () => stream.abort());
+    await assert.rejects(stream.finalMessage(), Anthropic.APIUserAbortError);
+  }
   const { max_tokens, ...body } = ask("hello");
   assert.ok((await anthropic.messages.countTokens(body)).input_tokens > 0);
   const names = [];
@@ -125,22 +134,34 @@ test("anthropic: abort, tokens, models", async () => {
 
 const openai = new OpenAI({ baseURL: `${url}/v1`, apiKey });
 
-test("responses: plain, and a stream with its usage", async () => {
-  const body = { model: "up/book", input: "hello", instructions: "Be brief." };
-  const whole = await openai.responses.create(body);
-  assert.equal(whole.output_text, ANSWER);
-  assert.equal(whole.status, "completed");
-  assert.equal(whole.usage.total_tokens, 16);
-  const stream = openai.responses.stream(body);
-  let text = "";
-  stream.on("response.output_text.delta", (event) => (text += event.delta));
-  const last = await stream.finalResponse();
-  assert.equal(text, ANSWER);
-  assert.equal(last.output_text, ANSWER);
-  assert.equal(last.usage.total_tokens, 16);
-});
+for (const model of BOOKS) {
+  test(`responses: plain, and a stream with its usage, ${model}`, async () => {
+    const body = { model, input: "hello", instructions: "Be brief." };
+    const whole = await openai.responses.create(body);
+    assert.equal(whole.output_text, ANSWER);
+    assert.equal(whole.status, "completed");
+    assert.equal(whole.usage.total_tokens, 16);
+    const stream = openai.responses.stream(body);
+    let text = "";
+    stream.on("response.output_text.delta", (event) => (text += event.delta));
+    const last = await stream.finalResponse();
+    assert.equal(text, ANSWER);
+    assert.equal(last.output_text, ANSWER);
+    assert.equal(last.usage.total_tokens, 16);
+  });
 
-for (const model of ["up/book", ...VENDORS]) {
+  test(`responses: a picture, and a structured answer, ${model}`, async () => {
+    const image_url = `data:image/png;base64,${PICTURE}`;
+    const content = [{ type: "input_image", image_url, detail: "auto" }];
+    const seen = await openai.responses.create({ model, input: [{ role: "user", content }] });
+    assert.equal(seen.output_text, "I see 1: data:image/png;");
+    const format = { type: "json_schema", name: "place", schema, strict: true };
+    const answer = await openai.responses.create({ model, input: "city?", text: { format } });
+    assert.deepEqual(JSON.parse(answer.output_text), { city: "Oslo" });
+  });
+}
+
+for (const model of [...BOOKS, ...VENDORS]) {
   for (const streamed of [false, true]) {
     test(`responses: two calls and reasoning over two turns, ${model}, ${streamed}`, async () => {
       const run = (body) =>
@@ -172,27 +193,10 @@ for (const model of ["up/book", ...VENDORS]) {
       );
       const second = await run(body);
       assert.match(second.output_text, /after 2 results/);
-      if (model === "up/book") assert.match(second.output_text, /Two calls/);
+      if (BOOKS.includes(model)) assert.match(second.output_text, /Two calls/);
     });
   }
 }
-
-test("responses: a picture, and a structured answer", async () => {
-  const image_url = `data:image/png;base64,${PICTURE}`;
-  const content = [{ type: "input_image", image_url, detail: "auto" }];
-  const seen = await openai.responses.create({
-    model: "up/book",
-    input: [{ role: "user", content }],
-  });
-  assert.equal(seen.output_text, "I see 1: data:image/png;");
-  const format = { type: "json_schema", name: "place", schema, strict: true };
-  const answer = await openai.responses.create({
-    model: "up/book",
-    input: "city?",
-    text: { format },
-  });
-  assert.deepEqual(JSON.parse(answer.output_text), { city: "Oslo" });
-});
 
 test("responses: stored, gone on with, listed and removed", async () => {
   const storing = new OpenAI({ baseURL: `${url}/v1`, apiKey: process.env.STORING_KEY });
@@ -213,7 +217,9 @@ test("responses: stored, gone on with, listed and removed", async () => {
 test("responses: errors, abort, and what would have to be stored", async () => {
   const create = (more) => openai.responses.create({ model: "up/book", input: "hello", ...more });
   await assert.rejects(create({ model: "nonesuch" }), OpenAI.NotFoundError);
-  await assert.rejects(create({ model: "up/status-400" }), OpenAI.BadRequestError);
+  for (const model of ["up/status-400", "strict-aws/refuse"]) {
+    await assert.rejects(create({ model }), OpenAI.BadRequestError);
+  }
   await assert.rejects(create({ previous_response_id: "resp_1" }), (error) => {
     assert.equal(error.status, 400);
     assert.equal(error.param, "previous_response_id");
@@ -223,13 +229,17 @@ test("responses: errors, abort, and what would have to be stored", async () => {
   for (const call of ["retrieve", "delete", "cancel"]) {
     await assert.rejects(openai.responses[call]("resp_1"), OpenAI.BadRequestError);
   }
-  const cut = await create({ model: "up/cut-between-events", stream: true });
-  await assert.rejects(async () => {
-    for await (const event of cut) assert.notEqual(event.type, "response.completed");
-  }, OpenAI.APIError);
-  const stream = await create({ model: "up/paced", stream: true });
-  for await (const event of stream) if (event.type === "response.output_text.delta") break;
-  assert.ok(stream.controller.signal.aborted);
+  for (const model of ["up/cut-between-events", "strict-aws/throttled-inside"]) {
+    const cut = await create({ model, stream: true });
+    await assert.rejects(async () => {
+      for await (const event of cut) assert.notEqual(event.type, "response.completed");
+    }, OpenAI.APIError);
+  }
+  for (const model of ["up/paced", "strict-aws/paced"]) {
+    const stream = await create({ model, stream: true });
+    for await (const event of stream) if (event.type === "response.output_text.delta") break;
+    assert.ok(stream.controller.signal.aborted);
+  }
 });
 
 // -- Google
@@ -238,26 +248,36 @@ const google = new GoogleGenAI({ apiKey, httpOptions: { baseUrl: url } });
 const generate = (contents, config = {}, model = "up/book") =>
   google.models.generateContent({ model, contents, config });
 
-test("genai: plain, and a stream with its usage", async () => {
-  const whole = await generate("hello");
-  assert.equal(whole.text, ANSWER);
-  assert.equal(whole.candidates[0].finishReason, "STOP");
-  assert.equal(whole.usageMetadata.totalTokenCount, 16);
-  let text = "";
-  let last;
-  for await (const piece of await google.models.generateContentStream({
-    model: "up/book",
-    contents: "hello",
-  })) {
-    text += piece.text ?? "";
-    last = piece;
-  }
-  assert.equal(text, ANSWER);
-  assert.equal(last.candidates[0].finishReason, "STOP");
-  assert.equal(last.usageMetadata.totalTokenCount, 16);
-});
+for (const model of BOOKS) {
+  test(`genai: plain, and a stream with its usage, ${model}`, async () => {
+    const whole = await generate("hello", {}, model);
+    assert.equal(whole.text, ANSWER);
+    assert.equal(whole.candidates[0].finishReason, "STOP");
+    assert.equal(whole.usageMetadata.totalTokenCount, 16);
+    let text = "";
+    let last;
+    const stream = await google.models.generateContentStream({ model, contents: "hello" });
+    for await (const piece of stream) {
+      text += piece.text ?? "";
+      last = piece;
+    }
+    assert.equal(text, ANSWER);
+    assert.equal(last.candidates[0].finishReason, "STOP");
+    assert.equal(last.usageMetadata.totalTokenCount, 16);
+  });
 
-for (const model of ["up/book", ...VENDORS]) {
+  test(`genai: a picture, and a structured answer, ${model}`, async () => {
+    const inlineData = { mimeType: "image/png", data: PICTURE };
+    const seen = await generate([{ role: "user", parts: [{ inlineData }] }], {}, model);
+    assert.equal(seen.text, "I see 1: data:image/png;");
+    const responseSchema = { type: "OBJECT", properties: { city: { type: "STRING" } } };
+    const config = { responseMimeType: "application/json", responseSchema };
+    const answer = await generate("city?", config, model);
+    assert.deepEqual(JSON.parse(answer.text), { city: "Oslo" });
+  });
+}
+
+for (const model of [...BOOKS, ...VENDORS]) {
   for (const streamed of [false, true]) {
     test(`genai: two calls and thoughts over two turns, ${model}, ${streamed}`, async () => {
       const config = {
@@ -292,21 +312,10 @@ for (const model of ["up/book", ...VENDORS]) {
       const second = await run(contents);
       const text = second.map((part) => part.text ?? "").join("");
       assert.match(text, /after 2 results/);
-      if (model === "up/book") assert.match(text, /Two calls/);
+      if (BOOKS.includes(model)) assert.match(text, /Two calls/);
     });
   }
 }
-
-test("genai: a picture, and a structured answer", async () => {
-  const inlineData = { mimeType: "image/png", data: PICTURE };
-  const seen = await generate([{ role: "user", parts: [{ inlineData }] }]);
-  assert.equal(seen.text, "I see 1: data:image/png;");
-  const answer = await generate("city?", {
-    responseMimeType: "application/json",
-    responseSchema: { type: "OBJECT", properties: { city: { type: "STRING" } } },
-  });
-  assert.deepEqual(JSON.parse(answer.text), { city: "Oslo" });
-});
 
 test("genai: errors, before and within a stream", async () => {
   const rejects = (promise, status, pattern) =>
@@ -319,35 +328,37 @@ test("genai: errors, before and within a stream", async () => {
   await rejects(generate("hello", {}, "nonesuch"), 404, /NOT_FOUND/);
   await rejects(generate("hello", { temperature: "hot" }), 400, /generationConfig.temperature/);
   await rejects(generate("hello", {}, "up/status-400"), 400, /INVALID_ARGUMENT/);
+  await rejects(generate("hello", {}, "strict-aws/refuse"), 400, /INVALID_ARGUMENT/);
   const stranger = new GoogleGenAI({ apiKey: "sy-unknown", httpOptions: { baseUrl: url } });
   await rejects(
     stranger.models.generateContent({ model: "up/book", contents: "hello" }),
     401,
     /UNAUTHENTICATED/,
   );
-  const cut = await google.models.generateContentStream({
-    model: "up/cut-between-events",
-    contents: "hello",
-  });
-  await rejects(
-    (async () => {
+  for (const [model, status, pattern] of [
+    ["up/cut-between-events", 502, /UNAVAILABLE/],
+    ["strict-aws/throttled-inside", 429, /RESOURCE_EXHAUSTED/],
+  ]) {
+    const cut = await google.models.generateContentStream({ model, contents: "hello" });
+    const drain = async () => {
       for await (const piece of cut) void piece;
-    })(),
-    502,
-    /UNAVAILABLE/,
-  );
+    };
+    await rejects(drain(), status, pattern);
+  }
 });
 
 test("genai: abort, tokens, embeddings, models", async () => {
-  const abort = new AbortController();
-  const stream = await google.models.generateContentStream({
-    model: "up/paced",
-    contents: "hello",
-    config: { abortSignal: abort.signal },
-  });
-  await assert.rejects(async () => {
-    for await (const piece of stream) if (piece.text) abort.abort();
-  });
+  for (const model of ["up/paced", "strict-aws/paced"]) {
+    const abort = new AbortController();
+    const stream = await google.models.generateContentStream({
+      model,
+      contents: "hello",
+      config: { abortSignal: abort.signal },
+    });
+    await assert.rejects(async () => {
+      for await (const piece of stream) if (piece.text) abort.abort();
+    });
+  }
   const count = await google.models.countTokens({ model: "up/book", contents: "hello" });
   assert.ok(count.totalTokens > 0);
   const embedded = await google.models.embedContent({ model: "up/e", contents: ["a", "b"] });

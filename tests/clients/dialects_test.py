@@ -14,7 +14,8 @@ ANSWER = "Hello from the upstream."
 PICTURE = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJ"
 SCHEMA = {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"],
           "additionalProperties": False}
-MODELS = ["up/book", "strict-claude/claude-opus-5-5", "strict-google/gemini-3.8-flash"]
+BOOKS = ["up/book", "strict-aws/anthropic.claude-opus-5-5"]
+MODELS = [*BOOKS, "strict-claude/claude-opus-5-5", "strict-google/gemini-3.8-flash"]
 
 
 class Anthropic(unittest.TestCase):
@@ -33,13 +34,15 @@ class Anthropic(unittest.TestCase):
             return stream.get_final_message()
 
     def test_plain_and_streamed_with_usage(self):
-        for streamed in (False, True):
-            message = self.run_once(streamed, self.body())
-            self.assertEqual(message.content[0].text, ANSWER)
-            self.assertEqual(message.stop_reason, "end_turn")
-            self.assertEqual(message.usage.output_tokens, 5)
-        with self.client.messages.stream(**self.body()) as stream:
-            self.assertEqual("".join(stream.text_stream), ANSWER)
+        for model in BOOKS:
+            with self.subTest(model):
+                for streamed in (False, True):
+                    message = self.run_once(streamed, self.body(model=model))
+                    self.assertEqual(message.content[0].text, ANSWER)
+                    self.assertEqual(message.stop_reason, "end_turn")
+                    self.assertEqual(message.usage.output_tokens, 5)
+                with self.client.messages.stream(**self.body(model=model)) as stream:
+                    self.assertEqual("".join(stream.text_stream), ANSWER)
 
     def test_two_calls_and_thinking_over_two_turns(self):
         for model in MODELS:
@@ -65,11 +68,14 @@ class Anthropic(unittest.TestCase):
 
     def test_a_picture_and_a_structured_answer(self):
         source = {"type": "base64", "media_type": "image/png", "data": PICTURE}
-        seen = self.client.messages.create(**self.body([{"type": "image", "source": source}]))
-        self.assertEqual(seen.content[0].text, "I see 1: data:image/png;")
-        answer = self.client.messages.create(**self.body(
-            output_config={"format": {"type": "json_schema", "schema": SCHEMA}}))
-        self.assertEqual(json.loads(answer.content[0].text), {"city": "Oslo"})
+        for model in BOOKS:
+            with self.subTest(model):
+                seen = self.client.messages.create(
+                    **self.body([{"type": "image", "source": source}], model=model))
+                self.assertEqual(seen.content[0].text, "I see 1: data:image/png;")
+                answer = self.client.messages.create(**self.body(
+                    model=model, output_config={"format": {"type": "json_schema", "schema": SCHEMA}}))
+                self.assertEqual(json.loads(answer.content[0].text), {"city": "Oslo"})
 
     def test_errors(self):
         with self.assertRaises(anthropic.NotFoundError):
@@ -79,12 +85,16 @@ class Anthropic(unittest.TestCase):
         self.assertIn("messages.0.content.0.source", str(caught.exception))
         with self.assertRaises(anthropic.AuthenticationError):
             anthropic.Anthropic(base_url=URL, api_key="sy-unknown").messages.create(**self.body())
-        with self.assertRaises(anthropic.APIError):
-            self.run_once(True, self.body(model="up/cut-between-events"))
+        with self.assertRaises(anthropic.BadRequestError):
+            self.client.messages.create(**self.body(model="strict-aws/refuse"))
+        for model in ("up/cut-between-events", "strict-aws/throttled-inside"):
+            with self.subTest(model), self.assertRaises(anthropic.APIError):
+                self.run_once(True, self.body(model=model))
 
     def test_abort_tokens_and_models(self):
-        with self.client.messages.stream(**self.body(model="up/paced")) as stream:
-            next(iter(stream.text_stream))
+        for model in ("up/paced", "strict-aws/paced"):
+            with self.client.messages.stream(**self.body(model=model)) as stream:
+                next(iter(stream.text_stream))
         body = self.body()
         del body["max_tokens"]
         self.assertGreater(self.client.messages.count_tokens(**body).input_tokens, 0)
@@ -107,10 +117,12 @@ class Responses(unittest.TestCase):
             return stream.get_final_response()
 
     def test_plain_and_streamed_with_usage(self):
-        for streamed in (False, True):
-            answer = self.run_once(streamed, {"model": "up/book", "input": "hello"})
-            self.assertEqual((answer.output_text, answer.status), (ANSWER, "completed"))
-            self.assertEqual(answer.usage.total_tokens, 16)
+        for model in BOOKS:
+            for streamed in (False, True):
+                with self.subTest(model=model, streamed=streamed):
+                    answer = self.run_once(streamed, {"model": model, "input": "hello"})
+                    self.assertEqual((answer.output_text, answer.status), (ANSWER, "completed"))
+                    self.assertEqual(answer.usage.total_tokens, 16)
 
     def test_two_calls_and_reasoning_over_two_turns(self):
         for model in MODELS:
@@ -138,6 +150,8 @@ class Responses(unittest.TestCase):
         with self.assertRaises(openai.BadRequestError) as caught:
             self.client.responses.create(model="up/book", input="a", previous_response_id="resp_1")
         self.assertEqual(caught.exception.param, "previous_response_id")
+        with self.assertRaises(openai.BadRequestError):
+            self.client.responses.create(model="strict-aws/refuse", input="hello")
         with self.assertRaises(openai.BadRequestError):
             self.client.responses.retrieve("resp_1")
 

@@ -15,7 +15,8 @@ SCHEMA = {"title": "place", "type": "object", "properties": {"city": {"type": "s
           "required": ["city"], "additionalProperties": False}
 WEATHER = {"type": "function", "function": {"name": "weather", "description": "Looks outside.",
                                             "parameters": SCHEMA}}
-MODELS = ["up/book", "strict-claude/claude-opus-5-5", "strict-google/gemini-3.8-flash"]
+BOOKS = ["up/book", "strict-aws/anthropic.claude-opus-5-5"]
+MODELS = [*BOOKS, "strict-claude/claude-opus-5-5", "strict-google/gemini-3.8-flash"]
 
 
 def chat(model="up/book", **more):
@@ -37,11 +38,12 @@ def text_of(message):
 
 
 class LangChain(unittest.TestCase):
-    def each(self, check):
-        for responses in (False, True):
-            for streamed in (False, True):
-                with self.subTest(responses=responses, streamed=streamed):
-                    check({"use_responses_api": responses}, streamed)
+    def each(self, check, models=("up/book",)):
+        for model in models:
+            for responses in (False, True):
+                for streamed in (False, True):
+                    with self.subTest(model=model, responses=responses, streamed=streamed):
+                        check({"model": model, "use_responses_api": responses}, streamed)
 
     def test_plain_with_usage(self):
         def check(more, streamed):
@@ -49,23 +51,21 @@ class LangChain(unittest.TestCase):
             self.assertEqual(text_of(said), ANSWER)
             usage = said.usage_metadata
             self.assertEqual((usage["input_tokens"], usage["output_tokens"]), (11, 5))
-        self.each(check)
+        self.each(check, BOOKS)
 
     def test_two_calls_and_reasoning_over_two_turns(self):
         def check(more, streamed):
-            for name in MODELS:
-                with self.subTest(model=name):
-                    thinking = {"reasoning": {"effort": "low", "summary": "auto"}} \
-                        if more["use_responses_api"] else {"reasoning_effort": "low"}
-                    model = chat(name, **more, **thinking).bind_tools([WEATHER])
-                    messages = [HumanMessage("The weather?")]
-                    said = ask(model, streamed, messages)
-                    self.assertEqual([call["args"] for call in said.tool_calls],
-                                     [{"city": "Oslo"}, {"city": "Rome"}])
-                    messages += [said, *(ToolMessage("rain", tool_call_id=call["id"])
-                                         for call in said.tool_calls)]
-                    self.assertIn("after 2 results", text_of(ask(model, streamed, messages)))
-        self.each(check)
+            thinking = {"reasoning": {"effort": "low", "summary": "auto"}} \
+                if more["use_responses_api"] else {"reasoning_effort": "low"}
+            model = chat(**more, **thinking).bind_tools([WEATHER])
+            messages = [HumanMessage("The weather?")]
+            said = ask(model, streamed, messages)
+            self.assertEqual([call["args"] for call in said.tool_calls],
+                             [{"city": "Oslo"}, {"city": "Rome"}])
+            messages += [said, *(ToolMessage("rain", tool_call_id=call["id"])
+                                 for call in said.tool_calls)]
+            self.assertIn("after 2 results", text_of(ask(model, streamed, messages)))
+        self.each(check, MODELS)
 
     def test_a_picture_and_a_structured_answer(self):
         def check(more, streamed):
@@ -75,24 +75,26 @@ class LangChain(unittest.TestCase):
                              "I see 1: data:image/png;")
             structured = chat(**more).with_structured_output(SCHEMA, method="json_schema")
             self.assertEqual(structured.invoke("city?"), {"city": "Oslo"})
-        self.each(check)
+        self.each(check, BOOKS)
 
     def test_errors(self):
         def check(more, streamed):
-            with self.assertRaises(openai.NotFoundError):
-                ask(chat("nonesuch", **more), streamed, "hello")
-            with self.assertRaises(openai.BadRequestError):
-                ask(chat("up/status-400", **more), streamed, "hello")
-            with self.assertRaises((openai.APIError, ValueError)):
-                ask(chat("up/cut-between-events", **more), True, "hello")
+            def fails(name, error, streamed=streamed):
+                with self.subTest(name), self.assertRaises(error):
+                    ask(chat(**{**more, "model": name}), streamed, "hello")
+            fails("nonesuch", openai.NotFoundError)
+            for name in ("up/status-400", "strict-aws/refuse"):
+                fails(name, openai.BadRequestError)
+            for name in ("up/cut-between-events", "strict-aws/throttled-inside"):
+                fails(name, (openai.APIError, ValueError), True)
         self.each(check)
 
     def test_a_stream_that_is_left_ends_upstream(self):
         def check(more, _):
-            stream = chat("up/paced", **more).stream("hello")
+            stream = chat(**more).stream("hello")
             next(stream)
             stream.close()  # run.py looks at what the upstream saw
-        self.each(check)
+        self.each(check, ("up/paced", "strict-aws/paced"))
 
     def test_embeddings(self):
         model = OpenAIEmbeddings(model="up/e", base_url=URL + "/v1", api_key=KEY, max_retries=0,

@@ -21,9 +21,11 @@ sys.path.insert(0, str(HERE.parent / "support"))
 sys.path.insert(0, str(HERE.parent / "integration"))
 
 from stage import Stage, UPSTREAM_KEY, provider  # noqa: E402
+import book  # noqa: E402
 import client  # noqa: E402
 import upstream  # noqa: E402
 import vendors  # noqa: E402
+import vendors_signed  # noqa: E402
 import websocket  # noqa: E402
 
 NODE_MAJOR_MIN = 22
@@ -156,57 +158,6 @@ def realtime(exchange):
                 "input_tokens": 3, "output_tokens": 2, "total_tokens": 5}})
 
 
-def said_of(body):
-    """What the model of the scenario book says: a message and why it ended."""
-    results = [message for message in body["messages"] if message["role"] == "tool"]
-    parts = [part for message in body["messages"] if isinstance(message["content"], list)
-             for part in message["content"]]
-    pictures = [part for part in parts if part["type"] == "image_url"]
-    if body.get("tools") and not results:
-        calls = [{"id": f"call_{city}", "type": "function", "function": {
-            "name": "weather", "arguments": json.dumps({"city": city})}} for city in ("Oslo", "Rome")]
-        return {"reasoning_content": "Two calls.", "content": "Looking.", "tool_calls": calls}, "tool_calls"
-    if body.get("response_format"):
-        return {"content": '{"city": "Oslo"}'}, "stop"
-    if pictures:
-        return {"content": f"I see {len(pictures)}: {pictures[0]['image_url']['url'][:15]}"}, "stop"
-    if not results:
-        return {"content": upstream.ANSWER}, "stop"
-    # Thinking comes back beside the calls that it led to.
-    thoughts = [message.get("reasoning_content") for message in body["messages"]
-                if message.get("tool_calls")]
-    return {"content": f"Hello after {len(results)} results and {thoughts}."}, "stop"
-
-
-def book(exchange):
-    """A script of the upstream: the model of the scenario book, in OpenAI's dialect."""
-    request = exchange.request
-    message, finish = said_of(request.json())
-    if not request.streams:
-        answer = upstream.chat("book", finish=finish)
-        answer["choices"][0]["message"].update(message)
-        return exchange.answer(body=answer)
-    exchange.start_stream()
-    deltas = [{"role": "assistant", "content": ""}]
-    for name in ("reasoning_content", "content"):
-        text = message.get(name, "")
-        deltas += [{name: part} for part in (text[:4], text[4:]) if part]
-    for index, call in enumerate(message.get("tool_calls", [])):
-        arguments = call["function"]["arguments"]
-        deltas.append({"tool_calls": [{**call, "index": index, "function": {
-            "name": call["function"]["name"], "arguments": ""}}]})
-        deltas += [{"tool_calls": [{"index": index, "function": {"arguments": part}}]}
-                   for part in (arguments[:5], arguments[5:])]
-    for delta in deltas:
-        exchange.event(upstream.chunk_of(delta, model="book"))
-    exchange.event(upstream.chunk_of({}, finish, model="book"))
-    if request.wants_usage:
-        exchange.event(upstream.usage_chunk(model="book"))
-    exchange.event("[DONE]")
-    exchange.last_chunk()
-    return True
-
-
 def check_upstream(stage):
     """What must hold of the requests that reached the scripted upstream."""
     faults = []
@@ -235,35 +186,43 @@ def storing_key(stage):
 def run_sdk(commands, directory, aimock):
     vendor = upstream.Upstream()
     vendors.add(vendor)
+    bedrock = book.StrictBedrock()
     own = {"credentials": [{"key": "${TEST_UPSTREAM_KEY}"}]}
     # Strict upstreams with the vendors' own APIs.
     providers = {
         "strict-claude": {"plugin": "anthropic", "base_url": vendor.origin + "/v1",
                           "models": ["claude-opus-5-5"], **own},
         "strict-google": {"plugin": "gemini", "base_url": vendor.origin + "/v1beta",
-                          "models": ["gemini-3.8-flash"], **own}}
+                          "models": ["gemini-3.8-flash"], **own},
+        "strict-aws": book.bedrock_provider(bedrock.url)}
     if aimock:
         google = aimock.url.replace("/v1", "/v1beta")
+        bearer = {"credentials": [{"key": "${TEST_UPSTREAM_KEY}", "parts": {"auth": "bearer"}}]}
         providers |= {
             "aimock": provider(aimock.url, models=["gpt-4o", "text-embedding-3-small"]),
             # The same mock in the vendors' own APIs.
             "claude": {"plugin": "anthropic", "base_url": aimock.url,
                        "models": ["claude-opus-5-5"], **own},
             "google": {"plugin": "gemini", "base_url": google, "models": ["gemini-3.8-flash"],
-                       **own}}
+                       **own},
+            # It verifies no signature, and its errors are not AWS's: for these there is strict-aws.
+            "aws": {"plugin": "bedrock", "base_url": aimock.url.removesuffix("/v1"),
+                    "models": [book.StrictBedrock.CLAUDE], **bearer}}
     up = {"models": ["good", "m", "e", "c", "status-400", "quota", "stall-before-head",
                      "cut-between-events", "paced", "realtime", "book"]}
-    with Stage(providers=providers, up=up) as stage:
+    secrets = {"AWS_SECRET": vendors_signed.SECRET_ACCESS_KEY}
+    with Stage(providers=providers, up=up, env=secrets) as stage:
         stage.upstream.add("realtime", realtime)
-        stage.upstream.add("book", book)
+        stage.upstream.add("book", book.openai)
         env = {**os.environ, "GATEWAY_URL": stage.url, "GATEWAY_KEY": stage.key, "STORING_KEY": storing_key(stage),
                "WITH_AIMOCK": "1" if aimock else ""}
         env.pop("OPENAI_API_KEY", None)
         code = 0
         for command in commands:
             code = code or subprocess.run(command, cwd=directory, env=env, check=False).returncode
-        faults = check_upstream(stage) if code == 0 else []
+        faults = check_upstream(stage) + bedrock.faults() if code == 0 else []
     vendor.close()
+    bedrock.close()
     for fault in faults:
         print(f"FAILED: {fault}")
     return code or (1 if faults else 0)

@@ -8,6 +8,8 @@ const client = new OpenAI({ baseURL, apiKey: process.env.GATEWAY_KEY });
 const hello = [{ role: "user", content: "hello" }];
 const SCRIPTED = "Hello from the upstream.";
 const MOCKED = "Hello! How can I help you today?";
+const BEDROCK = "strict-aws/anthropic.claude-opus-5-5";
+const PICTURE = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJ";
 const tools = [
   {
     type: "function",
@@ -30,6 +32,8 @@ for (const [model, expected] of [
   ["aimock/gpt-4o", MOCKED],
   ["claude/claude-opus-5-5", MOCKED],
   ["google/gemini-3.8-flash", MOCKED],
+  ["aws/anthropic.claude-opus-5-5", MOCKED],
+  [BEDROCK, SCRIPTED],
 ]) {
   test(`chat with ${model}`, async () => {
     const answer = await client.chat.completions.create({ model, messages: hello });
@@ -63,6 +67,8 @@ for (const [model, content] of [
   ["aimock/gpt-4o", "weather"],
   ["claude/claude-opus-5-5", "weather"],
   ["google/gemini-3.8-flash", "weather"],
+  ["aws/anthropic.claude-opus-5-5", "weather"],
+  [BEDROCK, "weather"],
 ]) {
   test(`tools with ${model}`, async () => {
     const answer = await client.chat.completions.create({
@@ -86,6 +92,36 @@ for (const [model, content] of [
     const [call] = answer.choices[0].message.tool_calls;
     assert.deepEqual(JSON.parse(call.function.arguments), { city: "Oslo" });
   });
+}
+
+for (const model of ["up/book", BEDROCK]) {
+  for (const streamed of [false, true]) {
+    test(`two calls over two turns, a picture, a structured answer, ${model}, ${streamed}`, async () => {
+      const run = async (messages, more) => {
+        const body = { model, messages, ...more };
+        const answer = streamed
+          ? await client.chat.completions.stream(body).finalChatCompletion()
+          : await client.chat.completions.create(body);
+        return answer.choices[0].message;
+      };
+      const messages = [{ role: "user", content: "The weather?" }];
+      const first = await run(messages, { tools, reasoning_effort: "low" });
+      assert.equal(first.tool_calls.length, 2);
+      messages.push(first);
+      for (const call of first.tool_calls) {
+        messages.push({ role: "tool", tool_call_id: call.id, content: "rain" });
+      }
+      const second = await run(messages, { tools, reasoning_effort: "low" });
+      assert.match(second.content, /after 2 results/);
+      const url = `data:image/png;base64,${PICTURE}`;
+      const seen = await run([{ role: "user", content: [{ type: "image_url", image_url: { url } }] }]);
+      assert.equal(seen.content, "I see 1: data:image/png;");
+      const { parameters: schema } = tools[0].function;
+      const response_format = { type: "json_schema", json_schema: { name: "place", schema } };
+      const answer = await run(hello, { response_format });
+      assert.deepEqual(JSON.parse(answer.content), { city: "Oslo" });
+    });
+  }
 }
 
 test("embeddings, in the form that the SDK asks for by itself", async () => {
@@ -132,6 +168,7 @@ test("errors are the SDK's own classes", async () => {
     assert.equal(error.param, "max_tokens");
     return true;
   });
+  await assert.rejects(chat("strict-aws/refuse"), OpenAI.BadRequestError);
   const stranger = new OpenAI({ baseURL, apiKey: "sy-nobody" });
   await assert.rejects(stranger.models.list(), OpenAI.AuthenticationError);
   await assert.rejects(
@@ -183,6 +220,12 @@ test("leaving in the middle of a stream", async () => {
     { signal: controller.signal },
   );
   for await (const _ of second) controller.abort();
+  const third = await client.chat.completions.create({
+    model: "strict-aws/paced",
+    messages: hello,
+    stream: true,
+  });
+  for await (const _ of third) break;
 });
 
 test("200 at a time", async () => {

@@ -12,10 +12,12 @@ KEY = os.environ["GATEWAY_KEY"]
 HELLO = [{"role": "user", "content": "hello"}]
 SCRIPTED = "Hello from the upstream."
 MOCKED = "Hello! How can I help you today?"
-MODELS = [("up/good", SCRIPTED), ("alias", SCRIPTED)]
-TOOL_MODELS = [("up/good", "x")]
+BEDROCK = "strict-aws/anthropic.claude-opus-5-5"
+MODELS = [("up/good", SCRIPTED), ("alias", SCRIPTED), (BEDROCK, SCRIPTED)]
+TOOL_MODELS = [("up/good", "x"), (BEDROCK, "weather")]
 if os.environ.get("WITH_AIMOCK"):
-    for model in ("aimock/gpt-4o", "claude/claude-opus-5-5", "google/gemini-3.8-flash"):
+    for model in ("aimock/gpt-4o", "claude/claude-opus-5-5", "google/gemini-3.8-flash",
+                  "aws/anthropic.claude-opus-5-5"):
         MODELS.append((model, MOCKED))
         TOOL_MODELS.append((model, "weather"))
 TOOLS = [{"type": "function", "function": {

@@ -53,6 +53,9 @@ class DashScopeBehindTheGateway(unittest.TestCase):
                     self.assertEqual((usage["prompt_tokens"], usage["completion_tokens"],
                                       usage["prompt_tokens_details"]["cached_tokens"],
                                       usage["completion_tokens_details"]["reasoning_tokens"]), (12, 9, 8, 4))
+                    details = usage["prompt_tokens_details"]
+                    self.assertEqual((details["cache_write_tokens"], details["image_tokens"], details["audio_tokens"]),
+                                     (1, 2, 3))
                     self.assertEqual(self.stage.record(answer)("tokens_in", "tokens_out", "estimated", "finish"),
                                      (12, 9, False, "stop"))
 
@@ -115,6 +118,17 @@ class DashScopeBehindTheGateway(unittest.TestCase):
             with self.subTest(name):
                 answer = self.stage.chat(f"once-{name}")
                 self.assertEqual((answer.status, answer.error["code"]), (status, code), answer.text)
+
+    def test_tokens_of_a_minute_are_there_again_after_a_minute(self):
+        answer = self.stage.chat("once-minute")
+        self.assertEqual((answer.status, answer.header("retry-after")), (429, "60"), answer.text)
+
+    def test_why_an_answer_ended(self):
+        for stream in (False, True):
+            _, _, finish, _ = self.ask(stream, asked("say"), "sensitive")
+            self.assertEqual(finish, "content_filter")
+            _, _, finish, _ = self.ask(stream, asked("say"), "stop", tools=TOOLS)
+            self.assertEqual(finish, "tool_calls")  # whatever word the vendor has for it
 
     def test_a_stream_that_fails_or_just_ends_is_no_answer(self):
         for model in ("fails", "broken"):

@@ -105,6 +105,13 @@ class Stored(unittest.TestCase):
         self.assertEqual(self.call("GET", path + "?limit=0", status=400).error["param"], "limit")
         self.assertEqual(self.call("GET", path + "?after=none", status=400).error["param"], "after")
 
+    def test_a_message_that_was_sent_as_a_string_is_listed_as_the_part_it_stands_for(self):
+        said = self.ask([{"role": "user", "content": "One"}, {"role": "assistant", "content": "Eins"}])
+        user, assistant = self.call("GET", f"/{said['id']}/input_items?order=asc").json()["data"]
+        self.assertEqual((user["status"], user["content"]), ("completed", [{"type": "input_text", "text": "One"}]))
+        self.assertEqual((assistant["status"], assistant["content"]),
+                         ("completed", [{"type": "output_text", "text": "Eins", "annotations": []}]))
+
     def test_what_is_removed_is_gone_and_what_went_on_from_it_stays(self):
         first = self.ask("One")
         second = self.ask("Two", previous_response_id=first["id"])
@@ -319,6 +326,9 @@ class Native(unittest.TestCase):
             first = self.ask({"stream": stream}, key=self.key)
             sent = self.vendor.requests[-1].json()
             self.assertEqual(sent["include"], ["reasoning.encrypted_content"])
+            self.ask({"include": ["message.output_text.logprobs"]}, key=self.key)
+            self.assertEqual(self.vendor.requests[-1].json()["include"],
+                             ["message.output_text.logprobs", "reasoning.encrypted_content"])
             stored = self.stage.call("GET", "/v1/responses/resp_up", None, self.key)
             self.assertEqual(stored.json(), response())
             self.ask({"model": "up/good", "input": "And?", "previous_response_id": "resp_up"}, key=self.key)

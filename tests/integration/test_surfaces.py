@@ -2,9 +2,11 @@
 
 import base64
 import json
+import threading
 import unittest
 
-from stage import TIMEOUTS, Stage, client  # first: it says where the others are
+from stage import PATIENT, TIMEOUTS, Stage, client  # first: it says where the others are
+import upstream
 import vendors
 from upstream import ANSWER, Upstream
 
@@ -386,6 +388,40 @@ class Gemini(Surfaces):
         self.assertEqual((page["models"][0]["name"], page["nextPageToken"]), ("models/alias", "alias"))
         one = self.stage.call("GET", "/v1beta/models/alias", None, None, headers).json()
         self.assertEqual(one["name"], "models/alias")
+
+
+class KeepAlives(unittest.TestCase):
+    def test_each_dialect_has_its_own_while_the_upstream_thinks(self):
+        contents = {"contents": Gemini.CONTENTS}
+        asked = {
+            "/v1/messages": ({"max_tokens": 9, "messages": MESSAGES}, 'event: ping\ndata: {"type": "ping"}\n\n'),
+            "/v1/responses": ({"input": "Hello?"}, ": keep-alive\n\n"),
+            "/v1beta/models/up/thinks:streamGenerateContent?alt=sse": (contents, ": keep-alive\n\n"),
+            "/v1beta/models/up/thinks:streamGenerateContent": (contents, " ["),
+        }
+        seen = threading.Event()
+
+        def thinks(exchange):
+            return seen.wait(30) and upstream.good_chat(exchange)
+        with Stage(up=PATIENT) as stage:
+            stage.upstream.add("thinks", thinks)
+            connections = []
+            for path, (body, _) in asked.items():
+                connection = client.Connection(stage.url, timeout=30)
+                self.addCleanup(connection.close)
+                named = {} if path.startswith("/v1beta") else {"model": "up/thinks", "stream": True}
+                connection.send_request("POST", path, {**body, **named}, stage.key)
+                connections.append(connection)
+            answers = [connection.receive_head() for connection in connections]
+            seen.set()
+            for answer, (path, (_, alive)) in zip(answers, asked.items()):
+                with self.subTest(path):
+                    answer.read()
+                    self.assertTrue(answer.clean)
+                    self.assertTrue(answer.text.startswith(alive), answer.text)
+                    self.assertIn("upstream", answer.text)
+                    if answer.header("content-type") == "application/json":
+                        self.assertTrue(answer.json())
 
 
 if __name__ == "__main__":

@@ -111,6 +111,17 @@ class Workshop(unittest.TestCase):
     def test_a_schema_is_followed(self):
         _, said, _, _ = self.ask(False, asked("Where?"), response_format=SCHEMA)
         self.assertEqual(json.loads(said["content"]), {"city": "Oslo"})
+        wrong = json.loads(json.dumps(SCHEMA))
+        wrong["json_schema"]["schema"]["properties"]["city"] = {"type": "integer"}
+        refused = self.stage.chat("baidu/ERNIE-4.0-8K", messages=asked("Where?"), response_format=wrong)
+        self.assertEqual((refused.status, refused.error["code"]), (502, "upstream_bad_answer"))
+
+    def test_why_an_answer_ended(self):
+        for model, reason in (("cleared", "content_filter"), ("truncated", "length")):
+            for stream in (False, True):
+                with self.subTest(model, stream=stream):
+                    _, _, finish, _ = self.ask(stream, asked("say"), model)
+                    self.assertEqual(finish, reason)
 
     def test_what_is_not_offered_is_refused_before_anything_is_sent(self):
         for messages in ([{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "Ho"}],

@@ -65,6 +65,7 @@ void UpstreamBody::check_unsupported() {
     refuse(SWY_CLS_NOT_OFFERED, "modalities", "modalities: Anthropic gives no audio");
   }
   swy::refuse_old_tools(request_, refusal_);
+  swy::refuse_impossible_choice(request_, refusal_);
   if (json::is_true(request_.value("continue_final_message"))) check_prefill();
 }
 

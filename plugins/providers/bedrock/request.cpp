@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <initializer_list>
 #include <set>
+#include <switchyard/chat_readers.hpp>
 #include <switchyard/json.hpp>
 #include <utility>
 #include <vector>
@@ -151,6 +152,9 @@ class Translator {
   }
 
   void check() {
+    std::optional<swy::Refusal> impossible;
+    swy::refuse_impossible_choice(request_, impossible);
+    if (impossible) fault_ = swy::Error{impossible->cls, impossible->message};
     const std::string_view n = request_.value("n");
     if (!json::is_null(n) && n != "1") refuse("n: Converse gives one choice");
     if (request_.value("modalities").find("\"audio\"") != std::string_view::npos) {

@@ -220,16 +220,13 @@ Operation::Block* Operation::block_of(std::string_view payload) {
   return &blocks_[static_cast<std::size_t>(index)];
 }
 
-// Comes for calls alone; text and reasoning begin with their first delta.
+// Matters for calls alone: text and reasoning begin with their first delta, and may have no start.
 void Operation::start_block(std::string_view payload, swy::Out& out) {
   Block* const block = block_of(payload);
   const std::string_view call = json::find_path(payload, "start.toolUse");
   if (block == nullptr) return;
   // What AWS calls by itself is none of the client's calls.
-  if (call.empty() || json::inside(json::find(call, "type")) == "server_tool_use") {
-    block->kind = Block::kHidden;
-    return;
-  }
+  if (call.empty() || json::inside(json::find(call, "type")) == "server_tool_use") return;
   block->kind = Block::kCall;
   block->call = answer_.begin_call(out, 0, json::inside(json::find(call, "toolUseId")),
                                    json::inside(json::find(call, "name")));
@@ -237,7 +234,7 @@ void Operation::start_block(std::string_view payload, swy::Out& out) {
 
 void Operation::add_to_block(std::string_view payload, swy::Out& out) {
   Block* const block = block_of(payload);
-  if (block == nullptr || block->kind == Block::kHidden) return;
+  if (block == nullptr) return;
   json::Cursor cursor(json::find(payload, "delta"));
   std::string_view name;
   if (!cursor.object()) return;

@@ -32,7 +32,7 @@ class Operation {
  private:
   // A content block of the stream that is open.
   struct Block {
-    enum Kind { kNone, kText, kReasoning, kCall, kHidden };
+    enum Kind { kNone, kText, kReasoning, kCall };
     Kind kind = kNone;
     unsigned call = 0;       // its number among the calls
     std::size_t from = 0;    // where its text begins

@@ -63,6 +63,7 @@ ChatBody::ChatBody(const swy::Request& request) : request_(request), json_(write
     swy::refuse_request(refusal_, SWY_CLS_NOT_OFFERED, "n", "n: Cohere gives one answer");
   }
   swy::refuse_old_tools(request, refusal_);
+  swy::refuse_impossible_choice(request, refusal_);
   if (!refusal_) write();
 }
 

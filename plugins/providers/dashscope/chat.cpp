@@ -57,6 +57,7 @@ ChatBody::ChatBody(const swy::Request& request, bool multimodal)
     refuse("modalities", "modalities: text alone is answered here");
   }
   swy::refuse_old_tools(request, refusal_);
+  swy::refuse_impossible_choice(request, refusal_);
   if (!refusal_) write();
 }
 

@@ -54,6 +54,7 @@ UpstreamBody::UpstreamBody(const Settings& settings, const swy::Request& request
     refuse(SWY_CLS_NOT_OFFERED, "modalities", "modalities: audio is not offered here");
   }
   swy::refuse_old_tools(request_, refusal_);
+  swy::refuse_impossible_choice(request_, refusal_);
   if (!refusal_) write();
 }
 

@@ -33,6 +33,7 @@ ChatBody::ChatBody(const swy::Request& request) : request_(request), json_(write
   const std::string_view n = request.value("n");
   if (!json::is_null(n) && n != "1") refuse(SWY_CLS_NOT_OFFERED, "n", "n: one answer is given");
   swy::refuse_old_tools(request, refusal_);
+  swy::refuse_impossible_choice(request, refusal_);
   read_turns();
   if (!refusal_) write();
 }

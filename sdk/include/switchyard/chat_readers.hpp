@@ -44,6 +44,39 @@ inline void refuse_old_tools(const Request& request, std::optional<Refusal>& ref
   }
 }
 
+namespace detail {
+
+// Whether one of the tools has the name that is asked for.
+inline bool offers_tool(std::string_view tools, std::string_view choice) {
+  const auto name_of = [](std::string_view tool) {
+    const std::string_view inner = json::find(tool, json::inside(json::find(tool, "type")));
+    return json::to_text(json::find(inner.empty() ? tool : inner, "name"));
+  };
+  json::Cursor cursor(tools);
+  if (!cursor.array()) return false;
+  while (cursor.element()) {
+    if (name_of(cursor.value()) == name_of(choice)) return true;
+  }
+  return false;
+}
+
+}  // namespace detail
+
+// A call is asked for of a tool that is not offered.
+inline void refuse_impossible_choice(const Request& request, std::optional<Refusal>& refusal) {
+  const std::string_view choice = request.value("tool_choice"), tools = request.value("tools");
+  const std::string_view type = json::inside(json::find(choice, "type"));
+  const bool named = type == "function" || type == "custom";
+  if (named && !detail::offers_tool(tools, choice)) {
+    refuse_request(refusal, SWY_CLS_BAD_REQUEST, "tool_choice",
+                   "tool_choice: tools has no tool of this name");
+  }
+  if (json::inside(choice) == "required" && is_nothing(tools)) {
+    refuse_request(refusal, SWY_CLS_BAD_REQUEST, "tool_choice",
+                   "tool_choice: a call is required, and there are no tools");
+  }
+}
+
 // ---- messages ----
 
 // How many messages stand before the conversation and are the system prompt. One message is left

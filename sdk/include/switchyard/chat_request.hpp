@@ -9,6 +9,7 @@
 #include <string_view>
 #include <switchyard/json.hpp>
 #include <switchyard/provider.hpp>
+#include <unordered_set>
 #include <vector>
 
 namespace swy {
@@ -163,6 +164,24 @@ inline std::string_view* member_of(ChatMessage& message, std::string_view name) 
   return nullptr;
 }
 
+// The ids of the calls that were made so far.
+class CallIds {
+ public:
+  void add(std::string_view tool_calls) {
+    json::Cursor calls(tool_calls);
+    if (!calls.array()) return;
+    while (calls.element())
+      ids_.insert(json::to_text(json::find(calls.value(), "id")).value_or(""));
+  }
+  bool contains(std::string_view id) const {
+    const auto text = json::to_text(id);
+    return text && ids_.count(*text) != 0;
+  }
+
+ private:
+  std::unordered_set<std::string> ids_;
+};
+
 inline bool holds_nothing(std::string_view value) {
   return json::is_null(value) || value == "[]" || value == "{}" || value == "\"\"";
 }
@@ -170,7 +189,7 @@ inline bool holds_nothing(std::string_view value) {
 }  // namespace detail
 
 // The messages of a request; what a message holds beside the canonical members is a loss. False,
-// with `wrong` saying why, where they are no messages.
+// with `wrong` saying why, where they are no messages, or a result is one of no call before it.
 inline bool read_messages(std::string_view messages, std::vector<ChatMessage>& found,
                           Losses& losses, std::string& wrong) {
   json::Cursor cursor(messages);
@@ -179,6 +198,7 @@ inline bool read_messages(std::string_view messages, std::vector<ChatMessage>& f
     return false;
   }
   const Place list{nullptr, "messages"};
+  detail::CallIds calls;
   while (cursor.element()) {
     ChatMessage message;
     message.index = static_cast<std::uint32_t>(found.size());
@@ -203,6 +223,12 @@ inline bool read_messages(std::string_view messages, std::vector<ChatMessage>& f
       wrong = "messages[" + std::to_string(message.index) + "].role: " +
               (role.empty() ? std::string("missing") : std::string(role.substr(0, 40))) +
               ", expected developer, system, user, assistant or tool";
+      return false;
+    }
+    calls.add(message.tool_calls);
+    if (message.role == ChatRole::kTool && !calls.contains(message.tool_call_id)) {
+      wrong = "messages[" + std::to_string(message.index) +
+              "].tool_call_id: no call before it has this id";
       return false;
     }
     found.push_back(message);

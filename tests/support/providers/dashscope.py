@@ -12,13 +12,15 @@ PARAMETERS = {"result_format", "incremental_output", "max_tokens", "temperature"
               "response_format"}
 ROLES = {"system": {"role", "content"}, "user": {"role", "content"},
          "assistant": {"role", "content", "tool_calls"}, "tool": {"role", "content", "tool_call_id"}}
-USAGE = {"input_tokens": 12, "output_tokens": 9, "total_tokens": 21, "prompt_tokens_details": {"cached_tokens": 8},
-         "output_tokens_details": {"reasoning_tokens": 4}}
+USAGE = {"input_tokens": 12, "output_tokens": 9, "total_tokens": 21, "output_tokens_details": {"reasoning_tokens": 4},
+         "prompt_tokens_details": {"cached_tokens": 8, "cache_creation_input_tokens": 1},
+         "input_tokens_details": {"image_tokens": 2, "audio_tokens": 3}}
 FAILURES = {
     "key": (401, "InvalidApiKey", "Invalid API-key provided."),
     "arrears": (400, "Arrearage", "Access denied, please make sure your account is in good standing."),
     "inspected": (400, "DataInspectionFailed", "Input data may contain inappropriate content."),
     "long": (400, "InvalidParameter", "Range of input length should be [1, 1000]"),
+    "minute": (429, "Throttling.AllocationQuota", "Allocated quota exceeded, please increase your quota limit."),
     "rate": (429, "Throttling.RateQuota", "Requests rate limit exceeded."),
     "none": (404, "ModelNotFound", "Model not exist."),
     "serving": (503, "ModelServingError", "Too many requests."),
@@ -103,6 +105,8 @@ class DashScope(Vendor):
         handler.end_headers()
         frames = list(self.frames(body, multimodal))
         last = frames[-1] if body["model"] != "broken" else None
+        if body["model"] in ("sensitive", "stop"):
+            frames[-1]["choices"][0]["finish_reason"] = body["model"]
         for number, frame in enumerate(frames):
             if body["model"] == "fails" and number == 2:
                 fault = json.dumps({"code": "InternalError.Algo", "message": "down", "request_id": "r"})

@@ -49,7 +49,7 @@ class WenxinWorkshop(Vendor):
             if kind == "embeddings":
                 need(name == "bge_large_zh", f"no such path: {path}")
                 return self.embed(body, handler)
-            need(kind == "chat" and name in ("completions_pro", "own", "cut"), f"no such path: {path}")
+            need(kind == "chat" and name in ("completions_pro", "own", "cut", "cleared", "truncated"), f"no such path: {path}")
             self.check(body)
             return self.say(name, body, handler)
         except Wrong as wrong:
@@ -91,11 +91,12 @@ class WenxinWorkshop(Vendor):
         if body.get("response_format") == "json_object":
             words = ['{"city":', '"Oslo"}']
         calls = CALLS if body.get("functions") and not results else []
-        common = {"id": "as-2", "object": "chat.completion", "created": 1, "need_clear_history": False, "usage": USAGE}
+        common = {"id": "as-2", "object": "chat.completion", "created": 1, "usage": USAGE,
+                  "need_clear_history": name == "cleared", "is_truncated": name == "truncated"}
         call = {"function_call": {"name": calls[0][0], "thoughts": "t", "arguments": json.dumps(calls[0][1])}} \
             if calls else {}
         if not body.get("stream"):
-            return handler.whole(200, {**common, "result": "" if calls else "".join(words), "is_truncated": False,
+            return handler.whole(200, {**common, "result": "" if calls else "".join(words),
                                        "finish_reason": "function_call" if calls else "normal", **call})
         handler.send_response(200)
         handler.send_header("Content-Type", "text/event-stream")
@@ -106,7 +107,7 @@ class WenxinWorkshop(Vendor):
             last = index == len(frames) - 1
             if name == "cut" and last:
                 break
-            frame = {**common, "sentence_id": index, "is_end": last, "is_truncated": False, **frame,
+            frame = {**common, "sentence_id": index, "is_end": last, **frame,
                      **({"finish_reason": "function_call" if calls else "normal"} if last else {})}
             handler.chunk(f"data: {json.dumps(frame)}\n\n".encode())
         handler.wfile.write(b"0\r\n\r\n")

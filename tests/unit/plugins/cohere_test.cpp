@@ -90,7 +90,7 @@ TEST_CASE("cohere: a request in Cohere's words", "[unit][cohere]") {
       member("tools", tools) ==
       R"([{"type":"function","function":{"name":"f","parameters":{"type":"object","properties":{}}}}])");
   CHECK(member("strict_tools", tools) == "true");
-  CHECK(member("tool_choice", R"(,"tool_choice":"required")") == R"("REQUIRED")");
+  CHECK(member("tool_choice", tools + R"(,"tool_choice":"required")") == R"("REQUIRED")");
   CHECK(member("tool_choice", R"(,"tool_choice":"none")") == R"("NONE")");
   CHECK(member("tool_choice", R"(,"tool_choice":"auto")").empty());
   CHECK(member("documents", R"(,"documents":[{"id":"d"}])") == R"([{"id":"d"}])");
@@ -102,8 +102,12 @@ TEST_CASE("cohere: what it does not take is told, or refused", "[unit][cohere]")
         R"(["/temperature","/presence_penalty"])");
   CHECK(dropped(R"(,"user":"u","store":false,"top_logprobs":2)") == R"(["/user","/top_logprobs"])");
   CHECK(dropped(R"(,"stop":["1","2","3","4","5","6"])") == R"(["/stop/5"])");
-  CHECK(dropped(R"(,"tool_choice":{"type":"function","function":{"name":"f"}})") ==
+  const std::string tools = R"(,"tools":[{"type":"function","function":{"name":"f"}}])";
+  CHECK(dropped(tools + R"(,"tool_choice":{"type":"function","function":{"name":"f"}})") ==
         R"(["/tool_choice"])");
+  CHECK(sent(R"(,"messages":[{"role":"user","content":"x"}])" + tools +
+             R"(,"tool_choice":{"type":"function","function":{"name":"g"}})")
+            .refusal == "tool_choice: tools has no tool of this name");
   CHECK(sent(R"(,"n":2,"messages":[{"role":"user","content":"x"}])").refusal ==
         "n: Cohere gives one answer");
   CHECK_FALSE(
