@@ -141,15 +141,39 @@ inline std::int64_t unix_time(std::int64_t year, std::int64_t month, std::int64_
 
 }  // namespace detail
 
-// Seconds since 1970 of an IMF-fixdate (RFC 9110, 5.6.7: "Sun, 06 Nov 1994 08:49:37 GMT"); -1 where
-// it is none.
-inline std::int64_t http_date(std::string_view text) {
+namespace detail {
+
+// "Jan" is 1; 0 where it is none.
+inline std::int64_t month_of(std::string_view name) {
   constexpr std::string_view kMonths = "JanFebMarAprMayJunJulAugSepOctNovDec";
-  if (text.size() != 29 || text.substr(25) != " GMT") return -1;
-  const std::size_t month = kMonths.find(text.substr(8, 3));
-  if (month == std::string_view::npos || month % 3 != 0) return -1;
-  return detail::unix_time(detail::digits_at(text, 12, 4), static_cast<std::int64_t>(month / 3) + 1,
-                           detail::digits_at(text, 5, 2), text.substr(17, 8));
+  const std::size_t at = name.size() == 3 ? kMonths.find(name) : std::string_view::npos;
+  return at == std::string_view::npos || at % 3 != 0 ? 0 : static_cast<std::int64_t>(at / 3) + 1;
+}
+
+// "Sun Nov  6 08:49:37 1994"
+inline std::int64_t asctime_date(std::string_view text) {
+  if (text.size() != 24) return -1;
+  const std::int64_t day = text[8] == ' ' ? digits_at(text, 9, 1) : digits_at(text, 8, 2);
+  return unix_time(digits_at(text, 20, 4), month_of(text.substr(4, 3)), day, text.substr(11, 8));
+}
+
+}  // namespace detail
+
+// Seconds since 1970 of a date in any form that HTTP knows (RFC 9110, 5.6.7); -1 where it is none:
+//
+//   Sun, 06 Nov 1994 08:49:37 GMT
+//   Sunday, 06-Nov-94 08:49:37 GMT   (obsolete; years 70 to 99 are of the last century)
+//   Sun Nov  6 08:49:37 1994         (obsolete)
+inline std::int64_t http_date(std::string_view text) {
+  const std::size_t comma = text.find(',');
+  if (comma == std::string_view::npos) return detail::asctime_date(text);
+  text.remove_prefix(comma + 1);  // " 06 Nov 1994 08:49:37 GMT"
+  const bool short_year = text.size() == 23;
+  if ((text.size() != 25 && !short_year) || !text.ends_with(" GMT")) return -1;
+  std::int64_t year = detail::digits_at(text, 8, short_year ? 2 : 4);
+  if (short_year && year >= 0) year += year < 70 ? 2000 : 1900;
+  return detail::unix_time(year, detail::month_of(text.substr(4, 3)), detail::digits_at(text, 1, 2),
+                           text.substr(short_year ? 11 : 13, 8));
 }
 
 // Seconds since 1970 of an RFC 3339 time in UTC ("2026-11-21T08:49:37Z", fractions are cut); -1

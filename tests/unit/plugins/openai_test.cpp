@@ -537,6 +537,16 @@ TEST_CASE("openai: the wait an upstream asks for is read in every form", "[unit]
   REQUIRE(wait({{"date", "Sun, 06 Nov 1994 08:49:37 GMT"},
                 {"retry-after", "Sun, 06 Nov 1994 08:00:00 GMT"}}) == 0);
   REQUIRE(wait({{"retry-after", "Sun, 06 Nov 1994 08:50:07 GMT"}}) == 0);
+  for (const char* const obsolete :
+       {"Sunday, 06-Nov-94 08:50:07 GMT", "Sun Nov  6 08:50:07 1994", "Sun Nov 06 08:50:07 1994"}) {
+    REQUIRE(wait({{"date", "Sun, 06 Nov 1994 08:49:37 GMT"}, {"retry-after", obsolete}}) == 30000);
+  }
+  REQUIRE(wait({{"date", "Sunday, 22-Nov-26 08:49:37 GMT"},
+                {"retry-after", "Sun, 22 Nov 2026 08:49:38 GMT"}}) == 1000);
+  for (const char* const broken :
+       {"Sun, 06-Nov-94", "Sun Nov  6 08:50:07 19", ",", "Sunday, 06-Nvo-94 08:50:07 GMT"}) {
+    REQUIRE(wait({{"date", "Sun, 06 Nov 1994 08:49:37 GMT"}, {"retry-after", broken}}) == 0);
+  }
 
   Ran google;
   run_answer(
