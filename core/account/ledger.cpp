@@ -451,7 +451,6 @@ void Ledger::Impl::sync(Loop& loop) {
 
 void Ledger::Impl::keep_books() {
   name_thread("books");
-  work_behind();
   while (!stopping_) {
     (void)book_all().has_value();
     books_bell_.wait(booked_now_ > kMuch ? kBookMuchEvery : kBookEvery);

@@ -59,7 +59,6 @@ Result<std::optional<store::BodyRow>> BodyKeeper::find(const std::string& record
 
 void BodyKeeper::run() {
   name_thread("bodies");
-  work_behind();
   auto tidy_at = std::chrono::steady_clock::now();
   bool ending = false;
   while (!ending) {

@@ -245,7 +245,6 @@ void LoggerFanout::Line::Sink::publish(std::shared_ptr<const Record> record) {
 
 void LoggerFanout::Line::Sink::run() {
   name_thread(("log " + name.substr(0, 11)).c_str());
-  work_behind();
   for (;;) {
     const Batch batch = collect();
     if (batch.empty()) break;
