@@ -329,9 +329,11 @@ class CommandLine(unittest.TestCase):
                 with self.assertRaises(OSError):
                     setting.choose()
                 _, told = command.communicate(timeout=60)
-            self.assertEqual((command.returncode, told), (
-                1, "choose.so: its shadow run ended with the worker that made it, and what served before serves on; "
-                   "the gateway's log says why\n"))
+            self.assertEqual(command.returncode, 1)
+            # The worker may be gone before its answer to the command has gone out.
+            self.assertIn(told.partition(" at http")[0].strip(), (
+                "choose.so: its shadow run ended with the worker that made it, and what served before serves on; "
+                "the gateway's log says why", "no gateway answers"))
             self.assertEqual(setting.installed(), build("one"))
 
 
