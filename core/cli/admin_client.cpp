@@ -21,6 +21,10 @@ httplib::Client make_client(const std::string& url, const Secret& token,
 }
 
 Result<AdminAnswer> answer_of(const httplib::Result& result, const std::string& url) {
+  if (result.error() == httplib::Error::Read) {
+    return Error{"the gateway at " + url +
+                 " took the request and gave no answer; its log says why"};
+  }
   if (!result) {
     return Error{"no gateway answers at " + url + " (" + httplib::to_string(result.error()) +
                  "); is it running?"};
