@@ -160,10 +160,10 @@ std::optional<AttemptFault> Payment::reserve(const routing::Target& target, std:
   // Then it doesn't matter what the request may come to.
   if (!metered() && snapshot_.config->unpriced_allowed) return take(0);
   const std::uint64_t limit = tokens_max(request_);
-  tokens_held_ = limit > 0 ? limit : request_.stream ? kSliceTokens : kWholeTokens;
-  const auto amount = worst_case(target, tokens_held_);
+  const std::uint64_t each = limit > 0 ? limit : request_.stream ? kSliceTokens : kWholeTokens;
+  const auto amount = worst_case(target, each);
   // The answer of an unmetered account is never too long.
-  if (!metered() || limit > 0) tokens_held_ = UINT64_MAX;
+  tokens_held_ = metered() ? of_all_answers(request_, each) / calls_ : UINT64_MAX;
   if (!amount && (metered() || !snapshot_.config->unpriced_allowed)) {
     return unpriced(target);
   }
@@ -214,10 +214,11 @@ bool Payment::covers(const observe::Usage& so_far) {
 
 bool Payment::extend(std::uint64_t tokens_out) {
   if (payer_ == nullptr) return true;
-  const std::uint64_t wanted = tokens_out + kSliceTokens;
-  const auto amount = worst_case(*target_, wanted);
+  const std::uint64_t answers = of_all_answers(request_, 1);
+  const std::uint64_t each = tokens_out * calls_ / answers + kSliceTokens;
+  const auto amount = worst_case(*target_, each);
   if (!amount || take(*amount)) return false;
-  tokens_held_ = wanted;
+  tokens_held_ = of_all_answers(request_, each) / calls_;
   return true;
 }
 

@@ -43,7 +43,8 @@ class Payment {
   // nothing where that is not known.
   std::optional<std::uint32_t> cost_percent(const routing::Target& target,
                                             const routing::Target& other) const;
-  // While a stream runs: false where nobody pays for an answer of so many tokens.
+  // While a stream runs: false where nobody pays for so many tokens of one call, whatever limit the
+  // request set: some upstreams count what was reasoned beside it.
   bool covers(std::uint64_t tokens_out) { return tokens_out <= tokens_held_ || extend(tokens_out); }
   // While a session runs: false where nobody pays for what it came to and a slice ahead of that.
   bool covers(const observe::Usage& so_far);
@@ -103,8 +104,8 @@ class Payment {
   const Request& request_;
   const account::Account* payer_ = nullptr;  // null: there is no ledger
   const routing::Target* target_ = nullptr;
-  std::uint64_t prompt_bound_ = 0;  // of the request alone
-  std::uint64_t tokens_held_ = UINT64_MAX;
+  std::uint64_t prompt_bound_ = 0;          // of the request alone
+  std::uint64_t tokens_held_ = UINT64_MAX;  // of each call
   // The account's, then those of hard budgets.
   std::array<account::CellRef, account::LoopLedger::kCellsMax> cells_;
   std::size_t cell_count_ = 0;

@@ -53,6 +53,12 @@ std::uint64_t film_seconds(const Request& request) {
   return kUsual;
 }
 
+// What a client writes there may be anything.
+std::uint64_t product(std::uint64_t a, std::uint64_t b) {
+  std::uint64_t result = 0;
+  return __builtin_mul_overflow(a, b, &result) ? UINT64_MAX : result;
+}
+
 // Characters of a JSON text; an escape counts as one.
 std::uint64_t characters(std::string_view text) {
   std::uint64_t total = 0;
@@ -65,6 +71,33 @@ std::uint64_t characters(std::string_view text) {
     }
   }
   return total;
+}
+
+// Elements of a scanned array.
+std::uint64_t elements(std::string_view array) {
+  std::uint64_t found = 0;
+  int depth = 0;
+  for (std::size_t i = 0; i < array.size(); ++i) {
+    const char c = array[i];
+    if (c == '"') {
+      while (array[++i] != '"') i += array[i] == '\\' ? 1 : 0;
+    } else if (c == '[' || c == '{') {
+      ++depth;
+    } else if (c == ']' || c == '}') {
+      --depth;
+    } else if (c == ',' && depth == 1) {
+      ++found;
+    }
+  }
+  return found + 1;
+}
+
+// Of a legacy completion; an array of numbers is one prompt, already in tokens.
+std::uint64_t prompts(const Request& request) {
+  const std::string_view prompt = member(request, "prompt", 'a');
+  const std::size_t first = prompt.find_first_not_of(" \t\r\n", 1);
+  const bool several = first < prompt.size() && (prompt[first] == '"' || prompt[first] == '[');
+  return several ? elements(prompt) : 1;
 }
 
 // What no usage report tells.
@@ -149,11 +182,18 @@ std::uint64_t answers_asked(const Request& request) {
   return std::max<std::uint64_t>(count(request, "n"), 1);
 }
 
+// A legacy completion answers each of its prompts, and may make more answers than it shows.
+std::uint64_t of_all_answers(const Request& request, std::uint64_t tokens) {
+  if (request.task != "completions") return product(tokens, answers_asked(request));
+  const std::uint64_t made = std::max(answers_asked(request), count(request, "best_of"));
+  return product(product(tokens, made), prompts(request));
+}
+
 bool makes_text(std::string_view task) { return task == "chat" || task == "completions"; }
 
+// Which of the two an upstream goes by is its own affair.
 std::uint64_t tokens_max(const Request& request) {
-  const std::uint64_t completion = count(request, "max_completion_tokens");
-  return completion > 0 ? completion : count(request, "max_tokens");
+  return std::max(count(request, "max_completion_tokens"), count(request, "max_tokens"));
 }
 
 TokensAsked tokens_asked(const Request& request) {
@@ -175,14 +215,14 @@ Quantities upper_bounds(const Request& request, std::uint64_t prompt_tokens,
                         std::uint64_t answer_tokens) {
   Quantities most{};
   at(most, Meter::kInput) = prompt_tokens;
-  if (makes_text(request.task)) at(most, Meter::kOutput) = answer_tokens * answers_asked(request);
+  if (makes_text(request.task)) at(most, Meter::kOutput) = of_all_answers(request, answer_tokens);
   add_request(request, most);
   if (request.session != nullptr) add_session_slice(most);
   // Where speech and pictures are sold by their tokens.
   if (request.task == "audio.speech") {
     at(most, Meter::kAudioOut) = kSpeechTokensPerCharacter * at(most, Meter::kCharacter);
   }
-  at(most, Meter::kImageOut) = kPictureTokensMax * at(most, Meter::kImage);
+  at(most, Meter::kImageOut) = product(kPictureTokensMax, at(most, Meter::kImage));
   return most;
 }
 

@@ -28,6 +28,9 @@ std::string_view text_member(const Request& request, std::string_view name);
 // How many answers it asks for.
 std::uint64_t answers_asked(const Request& request);
 
+// Of as many answers as were asked for, each of so many tokens; UINT64_MAX where that is too many.
+std::uint64_t of_all_answers(const Request& request, std::uint64_t tokens);
+
 bool makes_text(std::string_view task);
 
 // About how many tokens a request may come to; pictures and sound in it are not counted.
@@ -43,7 +46,7 @@ TokensAsked tokens_asked(const Request& request);
 std::uint64_t estimated_prompt(const Request& request);
 std::uint64_t prompt_bound(const Request& request);
 
-// The request's own limit of its answer; 0 where it sets none.
+// The request's own limit of an answer; 0 where it sets none.
 std::uint64_t tokens_max(const Request& request);
 
 }  // namespace switchyard::exchange

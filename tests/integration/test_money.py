@@ -260,6 +260,29 @@ class Money(unittest.TestCase):
         self.assertGreaterEqual(self.shop.balance(account), 0)
         self.shop.proven(self)
 
+    def test_a_limit_that_the_upstream_does_not_keep_bounds_nothing(self):
+        account, key = self.shop.customer("3")
+        answer = ask(self.url, key, "up/endless", True, max_tokens=100)
+        self.assertEqual((answer.status, answer.clean), (200, True))
+        self.assertEqual(json.loads(answer.events()[-2])["switchyard"]["code"], "balance_exhausted")
+        self.shop.settled()
+        (receipt,) = self.shop.receipts(account)
+        self.assertEqual(Decimal(receipt["shortfall"]), 0)
+        self.shop.proven(self)
+
+    def test_what_is_held_for_is_the_most_that_a_request_may_mean(self):
+        _, key = self.shop.customer("3")
+        asked = len(self.shop.stage.upstream.requests)
+        for limits in ({"max_tokens": 2**63, "n": 2}, {"max_tokens": 3000, "max_completion_tokens": 1},
+                       {"max_tokens": 1, "max_completion_tokens": 3000}):
+            answer = ask(self.url, key, "up/endless", True, **limits)
+            self.assertEqual((answer.status, answer.json()["error"]["code"]), (402, "insufficient_quota"), limits)
+        for many in ({"n": 20}, {"best_of": 20}, {"prompt": ["a,b", "[\"", {}, [1]] * 5}, {"prompt": [[1, 2], [3]] * 10}):
+            body = {"model": "up/endless", "prompt": "a", "max_tokens": 100, **many}
+            answer = client.call(self.url, "POST", "/v1/completions", body, key)
+            self.assertEqual((answer.status, answer.json()["error"]["code"]), (402, "insufficient_quota"), many)
+        self.assertEqual(len(self.shop.stage.upstream.requests), asked)
+
     def test_a_native_stream_ends_there_with_an_error_of_its_dialect(self):
         account, key = self.shop.customer("3")
         body = {"model": "claude/message", "messages": client.MESSAGES, "stream": True}

