@@ -37,6 +37,11 @@ Result<bool> make_file(const fs::path& file) {
   return Error{file.string() + ": " + std::strerror(errno)};
 }
 
+// SQLite takes a lock of the whole process at each allocation only to count them.
+void leave_memory_uncounted() {
+  [[maybe_unused]] static const int done = sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
+}
+
 class SqliteStatement : public Statement {
  public:
   SqliteStatement(const Database& database, WriteTurns& turns, sqlite3* handle, const char* sql)
@@ -134,6 +139,7 @@ class SqliteDatabase : public Database {
   explicit SqliteDatabase(fs::path file) : file_(std::move(file)), turns_(WriteTurns::of(file_)) {}
 
   Result<void> open(std::span<const char* const> migrations) {
+    leave_memory_uncounted();
     const auto made = make_file(file_);
     if (!made) return made.error();
     sqlite3* opened = nullptr;
