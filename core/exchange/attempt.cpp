@@ -178,6 +178,7 @@ void Attempt::abort() {
   aborted_ = true;
   if (connection_) connection_->abort();
   if (session_) session_->stop("session_expired", timed_out_ != nullptr ? timed_out_ : "given up");
+  if (rare_ && rare_->socket) rare_->socket->socket.interrupt();
   cancel_->cancel();
   if (timer_ != nullptr) timer_->cancel();
 }
@@ -220,10 +221,6 @@ swy_rc Attempt::emit_usage(std::string_view data) {
     session_->stop(kBalanceExhausted, kBalanceUsedUp, SWY_CLS_QUOTA);
   }
   return SWY_OK;
-}
-
-swy_rc Attempt::ws_send(bool to_client, std::uint32_t opcode, std::span<const swy_seg> pieces) {
-  return session_ ? session_->send(to_client, opcode, pieces) : SWY_E_ARG;
 }
 
 swy_rc Attempt::emit_delta(bool content, std::string_view data) {
@@ -672,7 +669,7 @@ Task<Attempt::Next> Attempt::exchange() {
   const bool upgrade = outgoing_.framing() == SWY_FRAME_WEBSOCKET;
   const bool failed = answer.status >= (token ? 300u : 400u) || upgrade;
   if (upgrade && answer.status == 101) {
-    const auto fault = open_session(answer);
+    const auto fault = open_socket(answer);
     if (fault) co_return broken(*fault);
   }
   Next next;
@@ -681,6 +678,10 @@ Task<Attempt::Next> Attempt::exchange() {
   if (!token || failed) next = give(event);
   if (session_) {
     next = co_await run_session(std::move(next));
+    co_return next;
+  }
+  if (rare_ && rare_->socket) {
+    next = co_await feed_socket(std::move(next));
     co_return next;
   }
   if (next.act != SWY_ACT_FEED) co_return next;
@@ -693,32 +694,6 @@ Task<Attempt::Next> Attempt::exchange() {
   } else {
     next = co_await feed_events();
   }
-  co_return next;
-}
-
-std::optional<net::NetError> Attempt::open_session(const net::ResponseHead& answer) {
-  const char* const wrong =
-      net::ws_check_answer(answer, outgoing_.websocket_key(), outgoing_.websocket_protocols());
-  if (wrong != nullptr) return net::NetError{net::NetFault::kProtocol, wrong, false, false};
-  auto message_step = [this](std::uint32_t kind, std::string_view data, std::string_view name,
-                             unsigned status) { return step(kind, data, name, status); };
-  std::string ahead;
-  auto stream = connection_->take_stream(ahead);
-  session_ = std::make_unique<Session>(context_, limits_, std::move(stream), std::move(ahead),
-                                       std::move(message_step));
-  return std::nullopt;
-}
-
-Task<Attempt::Next> Attempt::run_session(Next next) {
-  next = co_await session_->run(std::move(next), *request_.session);
-  fault_.code = session_->code();
-  if (*fault_.code != '\0') {
-    fault_.cls = next.fault.cls;
-    fault_.message = next.fault.message;
-    fault_.bounded = true;
-  }
-  session_.reset();
-  connection_.reset();
   co_return next;
 }
 

@@ -5,6 +5,7 @@
 #include "core/exchange/failure.hpp"
 #include "core/exchange/outgoing.hpp"
 #include "core/exchange/session.hpp"
+#include "core/exchange/upstream_socket.hpp"
 #include "core/net/aws_event_stream.hpp"
 #include "core/net/cancel.hpp"
 #include "core/net/sse_decoder.hpp"
@@ -82,8 +83,9 @@ class Attempt : public plugin::OperationSink {
     std::vector<swy_blob> blobs;
     std::vector<Secret> secrets;  // that this upstream was shown beside the credential's key
     net::AwsEventStream aws;
-    std::optional<Next> refused;  // what the plugin answered in place of a signature
-    std::string content_type;     // of a binary answer
+    std::unique_ptr<UpstreamSocket> socket;  // of an answer that comes in messages
+    std::optional<Next> refused;             // what the plugin answered in place of a signature
+    std::string content_type;                // of a binary answer
     std::uint64_t content_length = 0;
   };
   Rare& rare();
@@ -107,9 +109,14 @@ class Attempt : public plugin::OperationSink {
   Result<Origin> find_origin(std::string_view url, std::string& path) const;
   net::Task<Next> feed_whole(bool error_answer);
   net::Task<Next> feed_events();
-  // Takes an upgraded connection over; the fault of one that was not upgraded as it must be.
-  std::optional<net::NetError> open_session(const net::ResponseHead& answer);
+  // Takes an upgraded connection over, for a session or for the messages of an answer; the fault of
+  // one that was not upgraded as it must be.
+  std::optional<net::NetError> open_socket(const net::ResponseHead& answer);
   net::Task<Next> run_session(Next next);
+  // Goes on from the plugin's answer to HEAD.
+  net::Task<Next> feed_socket(Next next);
+  net::Task<net::WebSocket::Received> receive(std::chrono::milliseconds within);
+  Next give_received(const net::WebSocket::Received& got);
   Next give_events(std::string_view bytes);
   Next give_lines(std::string_view bytes);
   Next give_messages(std::string_view bytes);

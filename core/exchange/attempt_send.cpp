@@ -31,7 +31,6 @@ Result<Origin> Attempt::find_origin(std::string_view url, std::string& path) con
 swy_rc Attempt::req_begin(std::string_view method, std::string_view url, std::uint32_t xid,
                           std::uint32_t framing) {
   if (!slot_.upstream) return SWY_E_UNSUP;
-  if (framing == SWY_FRAME_WEBSOCKET && request_.session == nullptr) return SWY_E_UNSUP;
   if (url.find("://") == std::string_view::npos || url.starts_with('/')) {
     return outgoing_.begin(method, url, xid, framing);
   }

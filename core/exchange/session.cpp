@@ -2,33 +2,17 @@
 
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
-#include <deque>
-
-#include "core/exchange/outgoing.hpp"
 
 namespace switchyard::exchange {
-namespace {
 
 using net::Task;
 using net::WebSocket;
-
-// An upstream that was told to close need not be waited for long: nothing depends on its answer.
-net::WebSocketLimits upstream_limits(const config::Limits& limits) {
-  net::WebSocketLimits result;
-  result.write_timeout = limits.write_timeout;
-  result.close_within = std::chrono::milliseconds(1000);
-  return result;
-}
-
-}  // namespace
 
 Session::Session(LoopContext& context, const config::Limits& limits,
                  std::unique_ptr<net::Stream> upstream, std::string ahead, Step step)
     : context_(context),
       idle_max_(limits.session_idle),
-      stream_(std::move(upstream)),
-      upstream_socket_(context.loop, *stream_, WebSocket::Role::kClient, upstream_limits(limits),
-                       std::move(ahead)),
+      upgraded_(context, limits, std::move(upstream), std::move(ahead)),
       step_(std::move(step)),
       ended_(context.loop),
       idle_(context.loop,
@@ -36,7 +20,7 @@ Session::Session(LoopContext& context, const config::Limits& limits,
       timer_(context.loop, [this] {
         if (running()) take(step_(SWY_EV_TIMER, {}, {}, 0));
       }) {
-  upstream_.socket = &upstream_socket_;
+  upstream_.socket = &upgraded_.socket;
   next_.act = SWY_ACT_FEED;
 }
 
@@ -59,9 +43,9 @@ Task<Session::Next> Session::run(Next next, SessionClient& client) {
     // Who said goodbye waits for the connection's end.
     if (client_.socket->closed()) co_await client_.socket->finish();
   }
-  upstream_socket_.close(done ? net::kWsNormal : net::kWsGoingAway);
-  if (!done || hurried) upstream_socket_.going_away();
-  co_await upstream_socket_.finish();
+  upstream_.socket->close(done ? net::kWsNormal : net::kWsGoingAway);
+  if (!done || hurried) upstream_.socket->going_away();
+  co_await upstream_.socket->finish();
   co_return std::move(next_);
 }
 
@@ -141,54 +125,9 @@ void Session::stop(const char* code, const char* what, std::int32_t cls) {
 swy_rc Session::send(bool to_client, std::uint32_t opcode, std::span<const swy_seg> pieces) {
   Side& side = to_client ? client_ : upstream_;
   if (side.socket == nullptr) return SWY_E_ARG;
-  std::deque<std::string> encoded;
-  std::vector<net::asio::const_buffer> buffers;
-  buffers.reserve(pieces.size());
-  for (const swy_seg& piece : pieces) {
-    if (piece.kind != SWY_SEG_BYTES) return SWY_E_UNSUP;
-    std::string_view bytes = view(piece.b);
-    if (piece.enc != SWY_ENC_RAW) {
-      if (!append_encoded(encoded.emplace_back(), piece.enc, bytes)) return SWY_E_UNSUP;
-      bytes = encoded.back();
-    }
-    buffers.emplace_back(bytes.data(), bytes.size());
-  }
-  if (opcode == static_cast<std::uint32_t>(net::WsOpcode::kClose)) {
-    std::string payload;
-    for (const auto& buffer : buffers) {
-      payload.append(static_cast<const char*>(buffer.data()), buffer.size());
-    }
-    return send_close(*side.socket, payload);
-  }
-  const bool text = opcode == static_cast<std::uint32_t>(net::WsOpcode::kText);
-  if (!text && opcode != static_cast<std::uint32_t>(net::WsOpcode::kBinary)) return SWY_E_ARG;
-  switch (side.socket->send(text, buffers)) {
-    case WebSocket::Sent::kDone:
-      return SWY_OK;
-    case WebSocket::Sent::kSlow:
-      side.slow = true;
-      return SWY_SLOW;
-    case WebSocket::Sent::kGone:
-      return SWY_E_GONE;
-    default:
-      return SWY_E_LIMIT;
-  }
-}
-
-swy_rc Session::send_close(WebSocket& socket, std::string_view payload) {
-  if (payload.empty()) {
-    socket.close(net::kWsNoCode);
-    return SWY_OK;
-  }
-  if (payload.size() == 1) return SWY_E_ARG;
-  const unsigned code =
-      static_cast<unsigned char>(payload[0]) * 256u + static_cast<unsigned char>(payload[1]);
-  net::Utf8Check utf8;
-  if (!net::ws_valid_close_code(code) || !utf8.feed(payload.substr(2)) || !utf8.complete()) {
-    return SWY_E_ARG;
-  }
-  socket.close(static_cast<std::uint16_t>(code), payload.substr(2));
-  return SWY_OK;
+  const swy_rc rc = send_message(*side.socket, opcode, pieces);
+  if (rc == SWY_SLOW) side.slow = true;
+  return rc;
 }
 
 }  // namespace switchyard::exchange

@@ -7,7 +7,7 @@
 #include <string>
 
 #include "core/exchange/exchange.hpp"
-#include "core/net/websocket_stream.hpp"
+#include "core/exchange/upstream_socket.hpp"
 
 namespace switchyard::exchange {
 
@@ -51,12 +51,10 @@ class Session {
   net::Task<> wait_for_room();
   void take(Next next);
   void end(Next next);
-  swy_rc send_close(net::WebSocket& socket, std::string_view payload);
 
   LoopContext& context_;
   std::chrono::milliseconds idle_max_;
-  std::unique_ptr<net::Stream> stream_;
-  net::WebSocket upstream_socket_;
+  UpstreamSocket upgraded_;
   Step step_;
   Side upstream_{"upstream", SWY_EV_UP_MSG}, client_{"client", SWY_EV_DOWN_MSG};
   Next next_;

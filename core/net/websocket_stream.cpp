@@ -101,10 +101,13 @@ WebSocket::Given WebSocket::next_event() {
         closed.data = event.data;
         return {true, closed};
       }
-      case WsEvent::Kind::kFault:
+      case WsEvent::Kind::kFault: {
         close(event.code, event.data);
         closed_ = lost_ = true;
-        return {true, {}};
+        Received faulty;
+        faulty.fault = event.data;
+        return {true, faulty};
+      }
     }
   }
 }

@@ -43,6 +43,7 @@ class WebSocket {
     bool text = false;
     std::uint16_t code = kWsAbnormal;  // kClosed: the peer's code
     std::string_view data;             // the message, or the reason; until the next receive()
+    std::string_view fault;            // kClosed: what the peer did wrong, in static words
   };
   // The next message, or how the peer left. Pings are answered on the way. After our own Close
   // messages are passed over.

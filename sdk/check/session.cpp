@@ -195,7 +195,8 @@ class Session {
       return;
     }
     const Answer& answer = answers_[number];
-    const bool refused = answer.status >= 400;
+    const bool socket = sent.framing == SWY_FRAME_WEBSOCKET;
+    const bool refused = answer.status >= 400 || (socket && answer.status != 101);
     if (sent.framing == SWY_FRAME_TOKEN && !refused) {
       tokens_.insert(token_name_);
       step({SWY_EV_END, answer.status, sent.xid, {}, {}}, nullptr);
@@ -203,7 +204,7 @@ class Session {
     }
     step({SWY_EV_HEAD, answer.status, sent.xid, {}, {}}, &answer.headers);
     if (!wants_more()) return;
-    if (sent.framing == SWY_FRAME_WEBSOCKET && !refused) return talk(answer, sent.xid);
+    if (socket && !refused) return talk(answer, sent.xid);
     feed(answer, refused ? SWY_FRAME_WHOLE : sent.framing, sent.xid);
   }
 
@@ -224,7 +225,11 @@ class Session {
            nullptr);
       if (!wants_more()) return;
     }
-    step({SWY_EV_CLOSED, answer.ends_well ? 1000U : 1006U, xid, "upstream", {}}, nullptr);
+    if (answer.ends_well || ask_.task == "realtime") {
+      step({SWY_EV_CLOSED, answer.ends_well ? 1000U : 1006U, xid, "upstream", {}}, nullptr);
+    } else {
+      step({SWY_EV_IOERR, SWY_CLS_SERVER, xid, {}, "the connection was closed"}, nullptr);
+    }
   }
 
   void feed(const Answer& answer, std::uint32_t framing, std::uint32_t xid) {

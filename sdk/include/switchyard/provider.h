@@ -87,7 +87,7 @@ typedef struct swy_req {
 #define SWY_EV_CLOSED \
   11u /* WebSocket: one side is gone: name is "upstream" or "client", status its */
       /* close code, 1005 where its Close had none, 1006 where it left without */
-      /* one; data is the reason */
+      /* one (outside a session that is IOERR); data is the reason */
 
 /* What a signature is made over. Borrowed for the call. */
 typedef struct swy_sign_facts {
@@ -134,7 +134,7 @@ typedef struct swy_next {
 #define SWY_FRAME_WEBSOCKET \
   5u /* the request, a GET, asks for an upgrade; HEAD has status 101, then UP_MSG, DOWN_MSG and */
      /* CLOSED; any other status comes whole. The client is accepted once HEAD was answered FEED. */
-     /* DONE closes both sides with 1000 where the plugin did not. */
+     /* DONE closes with 1000 where the plugin did not. Without a session UP_MSGs are the answer. */
 #define SWY_FRAME_TOKEN                                                                          \
   6u /* the answer is a credential, which the host keeps (req_token): the operation sees END, or \
         of                                                                                       \

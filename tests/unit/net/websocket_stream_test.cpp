@@ -128,6 +128,7 @@ TEST_CASE("net: a peer that breaks the rules is told and has left", "[unit][net]
     co_await write(*pair.far, "\x81\x81mask");
     const Received closed = co_await socket.receive();
     CHECK((closed.kind == Kind::kClosed && closed.code == kWsAbnormal && socket.lost()));
+    CHECK_FALSE(closed.fault.empty());
     co_await socket.finish();
     const auto events = co_await read_events(*pair.far, true, 2);
     CHECK(events[0].starts_with(event(WsEvent::Kind::kClose, kWsProtocolError, "")));
@@ -161,6 +162,7 @@ TEST_CASE("net: a peer that answers no ping is dead, one that does is not",
       const Received closed = co_await socket.receive();
       CHECK(closed.kind == Kind::kClosed);
       CHECK(closed.code == (answers ? kWsNoCode : kWsAbnormal));
+      CHECK(closed.fault.empty());
       CHECK(pings == (answers ? 4 : 1));
       co_await socket.finish();
     };
