@@ -8,6 +8,7 @@ import vendors
 import vendors_signed
 from providers.cohere import Cohere
 from providers.dashscope import DashScope
+from providers.spark_socket import CREDENTIAL as SPARK_CREDENTIAL, SparkSocket
 from providers.wenxinworkshop import WenxinWorkshop
 from upstream import Upstream
 
@@ -25,9 +26,9 @@ class Contradictions(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
         cls.vendor, cls.bedrock = Upstream(), vendors_signed.Bedrock()
-        cls.cohere, cls.ali, cls.baidu = Cohere(), DashScope(), WenxinWorkshop()
+        cls.cohere, cls.ali, cls.baidu, cls.xinghuo = Cohere(), DashScope(), WenxinWorkshop(), SparkSocket()
         vendors.add(cls.vendor)
-        for one in (cls.vendor, cls.bedrock, cls.cohere, cls.ali, cls.baidu):
+        for one in (cls.vendor, cls.bedrock, cls.cohere, cls.ali, cls.baidu, cls.xinghuo):
             cls.addClassCleanup(one.close)
         own = {"credentials": [{"key": "${TEST_UPSTREAM_KEY}"}], "timeouts": TIMEOUTS}
         cls.stage = Stage(providers={
@@ -36,12 +37,14 @@ class Contradictions(unittest.TestCase):
             "aws": {"plugin": "bedrock", "base_url": cls.bedrock.url, "models": ["m"], **own},
             "cohere": {"plugin": "cohere", "base_url": cls.cohere.url, "models": ["m"], **own},
             "ali": {"plugin": "dashscope", "base_url": cls.ali.url, "models": ["qwen3-max"], **own},
-            "baidu": {"plugin": "wenxinworkshop", "base_url": cls.baidu.url, "models": ["ernie-4.0-8k"], **own}})
+            "baidu": {"plugin": "wenxinworkshop", "base_url": cls.baidu.url, "models": ["ernie-4.0-8k"], **own},
+            "xinghuo": {"plugin": "spark", "base_url": cls.xinghuo.url, "models": ["4.0Ultra"], **own,
+                        "credentials": [SPARK_CREDENTIAL]}})
         cls.addClassCleanup(cls.stage.close)
 
     def asked_upstream(self):
-        return [request for one in (self.vendor, self.bedrock, self.cohere, self.ali, self.baidu, self.stage.upstream)
-                for request in one.requests]
+        return [request for one in (self.vendor, self.bedrock, self.cohere, self.ali, self.baidu, self.xinghuo,
+                                    self.stage.upstream) for request in one.requests]
 
     def refused(self, answer, field):
         self.assertEqual(answer.status, 400, answer.text)
@@ -57,7 +60,7 @@ class Contradictions(unittest.TestCase):
             "tool_choice: a call is required": {"tool_choice": "required"},
         }
         for model in ("claude/claude-opus-5-5", "google/gemini-3.8-flash", "aws/m", "cohere/m", "ali/qwen3-max",
-                      "baidu/ernie-4.0-8k"):
+                      "baidu/ernie-4.0-8k", "xinghuo/4.0Ultra"):
             for field, members in cases.items():
                 with self.subTest(model, field=field):
                     answer = self.stage.chat(model, **{"messages": HELLO, **members})

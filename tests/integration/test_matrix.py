@@ -29,6 +29,7 @@ from providers.openai import OpenAI
 from providers.openrouter import OpenRouter
 from providers.qwen import Qwen
 from providers.spark import Spark
+from providers.spark_socket import CREDENTIAL as SPARK_CREDENTIAL, SparkSocket
 from providers.stepfun import StepFun
 from providers.together import Together
 from providers.wenxin import Wenxin
@@ -45,7 +46,7 @@ DIALECTS = {"openai": OpenAI, "azure": Azure, "azure-classic": AzureClassic, "gr
 GROUPS = [("OpenAI, its hosts, and other vendors' APIs", ["openai", "azure", "azure-classic", "anthropic", "gemini",
                                                           "bedrock", "cohere", "mistral", "grok"]),
           ("China", ["deepseek", "qwen", "dashscope", "doubao", "moonshot", "glm", "minimax", "wenxin",
-                     "wenxinworkshop", "spark", "hunyuan", "stepfun"]),
+                     "wenxinworkshop", "spark", "spark-ws", "hunyuan", "stepfun"]),
           ("Hosts of open models, and servers of one's own", ["openrouter", "groq", "together", "vllm", "llamacpp",
                                                               "ollama"])]
 PICTURE = "iVBORw0KGgo="  # a.png
@@ -112,6 +113,7 @@ class Matrix(unittest.TestCase):
         cls.families = {name: family() for name, family in DIALECTS.items()}
         cls.families["cohere"], cls.families["dashscope"] = Cohere(), DashScope()
         cls.families["wenxinworkshop"] = WenxinWorkshop()
+        cls.families["spark-ws"] = SparkSocket()
         cls.families["bedrock"] = vendors_signed.Bedrock()
         for family in cls.families.values():
             cls.addClassCleanup(family.close)
@@ -132,6 +134,8 @@ class Matrix(unittest.TestCase):
         providers["wenxinworkshop"] = {
             "plugin": "wenxinworkshop", "base_url": cls.families["wenxinworkshop"].url, **common,
             "credentials": [{"key": "${TEST_UPSTREAM_KEY}", "parts": {"api_key": API_KEY}}]}
+        providers["spark-ws"] = {"plugin": "spark", "base_url": cls.families["spark-ws"].url, **common,
+                                 "credentials": [SPARK_CREDENTIAL]}
         providers["anthropic"] = {"plugin": "anthropic", "base_url": cls.vendor.origin + "/v1", **common}
         providers["gemini"] = {"plugin": "gemini", "base_url": cls.vendor.origin + "/v1beta", **common}
         providers["bedrock"] = {
