@@ -395,16 +395,18 @@ void ResponsesAnswer::add_detail(std::string_view entry, std::string& out) {
 void ResponsesAnswer::add_text(std::string_view value, std::string_view logprobs,
                                std::string& out) {
   const std::string_view inside = json::inside(value);
-  if (inside.empty()) return;
+  std::string_view tokens;
+  if (json::type_of(logprobs) == 'a' && json::valid(logprobs)) {
+    tokens = logprobs.substr(1, logprobs.size() - 2);
+  }
+  // Some upstreams tell of tokens behind the text that they make.
+  const bool behind = !tokens.empty() && !items_.empty() && items_.back().kind == Kind::kMessage;
+  if (inside.empty() && !behind) return;
   const std::size_t at = current(Kind::kMessage, out);
   open_part(at, false, out);
   Item& item = items_[at];
   const std::size_t from = item.text.size();
   json::append_inside(item.text, inside);
-  std::string_view tokens;
-  if (json::type_of(logprobs) == 'a' && json::valid(logprobs)) {
-    tokens = logprobs.substr(1, logprobs.size() - 2);
-  }
   if (!tokens.empty()) {
     if (!item.logprobs.empty()) item.logprobs += ',';
     item.logprobs += tokens;
