@@ -13,6 +13,8 @@
 #include <cstddef>
 #include <cstdlib>
 #include <cstring>
+#include <fstream>
+#include <iterator>
 #include <system_error>
 
 #include "core/base/clock.hpp"
@@ -52,11 +54,33 @@ bool read_all(int fd, std::uint64_t deadline_ns, std::string& output) {
   }
 }
 
+// Of the process that /proc/ID tells of; empty: there is none. The 22nd field of stat is when it
+// began, and the second one, which may hold anything, ends with the last parenthesis (proc(5)).
+std::string mark_of(const std::string& id) {
+  std::ifstream file("/proc/" + id + "/stat");
+  const std::string stat{std::istreambuf_iterator<char>(file), {}};
+  std::size_t at = stat.rfind(')');
+  for (int field = 2; field < 22 && at != std::string::npos; ++field) at = stat.find(' ', at + 1);
+  if (at == std::string::npos) return {};
+  return id + "-" + stat.substr(at + 1, stat.find(' ', at + 1) - at - 1);
+}
+
 int exit_code_of(int status) {
   return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
 }
 
 }  // namespace
+
+std::string own_mark() {
+  static const std::string mark = mark_of(std::to_string(getpid()));
+  return mark;
+}
+
+bool is_alive(std::string_view mark) {
+  const std::string id(mark.substr(0, mark.find('-')));
+  return !id.empty() && id.find_first_not_of("0123456789") == std::string::npos &&
+         mark_of(id) == mark;
+}
 
 std::filesystem::path own_binary() {
   std::error_code error;

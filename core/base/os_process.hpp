@@ -12,6 +12,12 @@
 
 namespace switchyard::os {
 
+// What tells this process from every other one of this machine, also from one that had its id
+// before: the id, and when it began.
+std::string own_mark();
+// Whether the process of a mark still runs.
+bool is_alive(std::string_view mark);
+
 // The path this process was started from, as it is now; empty where the system does not tell.
 std::filesystem::path own_binary();
 

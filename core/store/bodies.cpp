@@ -22,6 +22,19 @@ constexpr const char* kMigrations[] = {R"sql(
 )sql",
                                        R"sql(
   ALTER TABLE bodies ADD COLUMN account_id TEXT NOT NULL DEFAULT '';
+)sql",
+                                       R"sql(
+  ALTER TABLE bodies ADD COLUMN runner TEXT NOT NULL DEFAULT '';
+  CREATE TABLE response_items (
+    item_id TEXT NOT NULL,
+    account_id TEXT NOT NULL,
+    body INTEGER NOT NULL
+  );
+  CREATE INDEX response_items_by_id ON response_items (item_id, account_id);
+  CREATE INDEX response_items_by_body ON response_items (body);
+  CREATE TRIGGER response_items_end AFTER DELETE ON bodies BEGIN
+    DELETE FROM response_items WHERE body = old.seq;
+  END;
 )sql"};
 
 constexpr std::int64_t kRemovedAtOnce = 500;
@@ -54,12 +67,24 @@ Result<void> Bodies::insert(const BodyRow& row) {
   const auto answer = sealer->seal(row.answer, about("answer", row.record_id));
   if (!answer) return answer.error();
   const auto insert = database_->prepare(
-      "INSERT INTO bodies (at_unix_s, size, key_id, record_id, cut, request, answer, account_id)"
-      " VALUES (?, ?, ?, ?, ?, ?, ?, ?)");
+      "INSERT INTO bodies (at_unix_s, size, key_id, record_id, cut, request, answer, account_id,"
+      " runner) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)");
   insert->bind(row.at_unix_s).bind(request->size() + answer->size()).bind(row.key_id);
   insert->bind(row.record_id).bind(row.cut).bind_blob(*request).bind_blob(*answer);
-  insert->bind(row.account_id);
-  return insert->run();
+  insert->bind(row.account_id).bind(row.runner);
+  if (auto inserted = insert->run(); !inserted) return inserted;
+  return name_items(row);
+}
+
+Result<void> Bodies::name_items(const BodyRow& row) {
+  for (const std::string& id : row.items) {
+    const auto insert = database_->prepare(
+        "INSERT INTO response_items (item_id, account_id, body)"
+        " SELECT ?, ?, MAX(seq) FROM bodies WHERE record_id = ? AND account_id = ?");
+    insert->bind(id).bind(row.account_id).bind(row.record_id).bind(row.account_id);
+    if (auto inserted = insert->run(); !inserted) return inserted;
+  }
+  return {};
 }
 
 Result<void> Bodies::write(std::span<const BodyRow> rows) {
@@ -75,7 +100,7 @@ Result<std::optional<BodyRow>> Bodies::find(const std::string& record_id,
                                             const std::string& key_id) {
   const auto held = database_->lock();
   const auto select = database_->prepare(
-      "SELECT key_id, at_unix_s, cut, request, answer, account_id FROM bodies"
+      "SELECT key_id, at_unix_s, cut, request, answer, account_id, runner FROM bodies"
       " WHERE record_id = ? AND key_id = ? AND account_id = '' ORDER BY seq DESC LIMIT 1");
   return open_row(select->bind(record_id).bind(key_id), record_id);
 }
@@ -84,9 +109,39 @@ Result<std::optional<BodyRow>> Bodies::find_response(const std::string& id,
                                                      const std::string& account_id) {
   const auto held = database_->lock();
   const auto select = database_->prepare(
-      "SELECT key_id, at_unix_s, cut, request, answer, account_id FROM bodies"
+      "SELECT key_id, at_unix_s, cut, request, answer, account_id, runner FROM bodies"
       " WHERE record_id = ? AND account_id = ? AND account_id <> '' ORDER BY seq DESC LIMIT 1");
   return open_row(select->bind(id).bind(account_id), id);
+}
+
+Result<bool> Bodies::end_response(const BodyRow& row) {
+  const auto sealer = sealer_of(secret_, row.key_id);
+  if (!sealer) return sealer.error();
+  const auto answer = sealer->seal(row.answer, about("answer", row.record_id));
+  if (!answer) return answer.error();
+  bool ended = false;
+  const auto written = database_->transact([&]() -> Result<void> {
+    const auto update = database_->prepare(
+        "UPDATE bodies SET answer = ?, size = length(request) + ?, runner = ''"
+        " WHERE record_id = ? AND account_id = ? AND runner <> ''");
+    update->bind_blob(*answer).bind(answer->size()).bind(row.record_id).bind(row.account_id);
+    if (auto updated = update->run(); !updated) return updated;
+    ended = database_->changed() > 0;
+    return ended ? name_items(row) : Result<void>();
+  });
+  if (!written) return written.error();
+  return ended;
+}
+
+Result<std::string> Bodies::response_of_item(const std::string& item_id,
+                                             const std::string& account_id) {
+  const auto held = database_->lock();
+  const auto select = database_->prepare(
+      "SELECT record_id FROM bodies JOIN response_items ON body = seq"
+      " WHERE item_id = ? AND response_items.account_id = ? ORDER BY seq DESC LIMIT 1");
+  const auto row = select->bind(item_id).bind(account_id).step();
+  if (!row) return row.error();
+  return *row ? select->text(0) : std::string();
 }
 
 Result<bool> Bodies::forget_response(const std::string& id, const std::string& account_id) {
@@ -107,6 +162,7 @@ Result<std::optional<BodyRow>> Bodies::open_row(Statement& select, const std::st
   found.at_unix_s = static_cast<std::uint64_t>(select.number(1));
   found.cut = select.number(2) != 0;
   found.account_id = select.text(5);
+  found.runner = select.text(6);
   const auto sealer = sealer_of(secret_, found.key_id);
   if (!sealer) return sealer.error();
   auto request = sealer->open(select.blob(3), about("request", record_id));

@@ -25,6 +25,9 @@ struct BodyRow {
   // Of a stored response, whose id is then `record_id`: who may ask for it. `request` is what it
   // was asked with, `answer` the response. Empty: a record's bodies, for operators.
   std::string account_id;
+  // Of a response that is not complete: the process that runs it (os::own_mark()).
+  std::string runner;
+  std::vector<std::string> items;  // to write: the ids by which its items are found
 };
 
 struct BodyLimits {
@@ -48,6 +51,10 @@ class Bodies {
   // A stored response of this account, and its end; false: there is none.
   Result<std::optional<BodyRow>> find_response(const std::string& id,
                                                const std::string& account_id);
+  // The answer of a response that runs, which then does so no more; false: it is over, or removed.
+  Result<bool> end_response(const BodyRow& row);
+  // The newest response of this account that holds an item; empty: there is none.
+  Result<std::string> response_of_item(const std::string& item_id, const std::string& account_id);
   Result<bool> forget_response(const std::string& id, const std::string& account_id);
 
   // Removes what is older than it may be, and the oldest while there is too much.
@@ -60,6 +67,7 @@ class Bodies {
   Bodies(std::unique_ptr<Database> database, Secret secret)
       : database_(std::move(database)), secret_(std::move(secret)) {}
   Result<void> insert(const BodyRow& row);
+  Result<void> name_items(const BodyRow& row);
   Result<std::optional<BodyRow>> open_row(Statement& select, const std::string& record_id);
 
   std::unique_ptr<Database> database_;

@@ -2,6 +2,16 @@
 
 namespace switchyard::surface {
 
+exchange::Failure not_an_answer() {
+  exchange::Failure failure;
+  failure.status = 502;
+  failure.type = "upstream_error";
+  failure.code = "upstream_bad_answer";
+  failure.message = "the upstream's answer is not an answer to this request";
+  failure.upstream = true;
+  return failure;
+}
+
 DialectWriter::DialectWriter(net::Loop& loop, net::HttpExchange& http, std::string_view headers,
                              bool stream, const Surface& surface, std::unique_ptr<Answer> answer,
                              std::string_view request_id)
@@ -23,13 +33,7 @@ void DialectWriter::whole(std::string_view json) {
   if (native_) return put_whole(json);
   body_.clear();
   if (answer_->whole(json, body_)) return put_whole(body_);
-  exchange::Failure failure;
-  failure.status = 502;
-  failure.type = "upstream_error";
-  failure.code = "upstream_bad_answer";
-  failure.message = "the upstream's answer is not an answer to this request";
-  failure.upstream = true;
-  fail(failure);
+  fail(not_an_answer());
 }
 
 void DialectWriter::put_whole(std::string_view json) {

@@ -10,6 +10,9 @@
 
 namespace switchyard::surface {
 
+// What an upstream said can't be told as an answer.
+exchange::Failure not_an_answer();
+
 class DialectWriter : public HttpWriter {
  public:
   // `headers` and `request_id` must outlive the writer.

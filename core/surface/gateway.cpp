@@ -114,19 +114,25 @@ Task<> Gateway::handle(net::HttpExchange& http) {
   if (call.recorded) finish(call);
 }
 
-void Gateway::finish(Call& call) {
-  observe::Record& record = *call.record;
+void Gateway::end_record(observe::Record& record, bool client_gone) {
   record.end_ns = mono_ns();
   observe::cut_texts(record);
-  if (call.http.client_gone() && record.final_status == observe::FinalStatus::kOk) {
+  if (client_gone && record.final_status == observe::FinalStatus::kOk) {
     record.final_status = observe::FinalStatus::kClientLeft;
   }
+}
+
+void Gateway::finish(Call& call) {
+  observe::Record& record = *call.record;
+  end_record(record, call.http.client_gone());
   if (record.final_status == observe::FinalStatus::kOk) {
     if (call.repeat) store_answer(call);
     call.repeat.answered(record.start_unix_ns / 1'000'000'000u);
   }
   context_.metrics.add(record);
-  if (call.answer && call.recorded) keep_bodies(call);
+  if (call.answer && call.recorded) {
+    keep_bodies(call.published, record, call.http.body(), *call.answer);
+  }
   if (call.published.loggers && !call.published.loggers->empty()) {
     call.published.loggers->publish(std::move(call.record));
   }
@@ -139,13 +145,13 @@ void Gateway::begin_keeping(Call& call) const {
   call.http.copy_answer(*call.answer, records.body_size_max);
 }
 
-void Gateway::keep_bodies(const Call& call) const {
-  const std::size_t most = call.snapshot().config->records.body_size_max;
-  const std::string_view request = call.http.body(), answer = *call.answer;
+void Gateway::keep_bodies(const Published& published, const observe::Record& record,
+                          std::string_view request, std::string_view answer) const {
+  const std::size_t most = published.snapshot->config->records.body_size_max;
   store::BodyRow row;
-  row.record_id = call.record->id;
-  row.key_id = call.record->key_id;
-  row.at_unix_s = call.record->start_unix_ns / 1'000'000'000u;
+  row.record_id = record.id;
+  row.key_id = record.key_id;
+  row.at_unix_s = record.start_unix_ns / 1'000'000'000u;
   row.cut = request.size() > most || answer.size() > most;
   row.request = request.substr(0, most);
   row.answer = answer.substr(0, most);

@@ -18,6 +18,7 @@
 #include "core/observe/record.hpp"
 #include "core/store/bodies.hpp"
 #include "core/store/store.hpp"
+#include "core/surface/background.hpp"
 #include "core/surface/redeem.hpp"
 #include "core/surface/repeats.hpp"
 #include "core/surface/webhooks.hpp"
@@ -42,6 +43,7 @@ struct Form;                 // form.hpp
 class Overload;              // overload.hpp
 enum class SelfServiceKind;  // self_service.hpp
 class Surface;               // surface.hpp
+struct ItemReference;        // stored_responses.hpp
 struct StoredTurn;           // stored_responses.hpp
 struct VideoCall;            // videos.hpp
 
@@ -80,6 +82,11 @@ class Gateway : public net::HttpHandler {
   // What clients name so that it runs once; null, and names are not looked at.
   void set_repeats(Repeats* repeats) { repeats_ = repeats; }
 
+  // What runs without its client; null, and nothing does.
+  void set_background(BackgroundRuns* background) { background_ = background; }
+  // Of the whole process. [any thread]
+  std::size_t background_runs() const { return background_ == nullptr ? 0 : background_->count(); }
+
   // From the next request on. [loop]
   void publish(std::shared_ptr<const Published> published);
   // /readyz says no from now on. [loop]
@@ -109,11 +116,26 @@ class Gateway : public net::HttpHandler {
   // refused.
   net::Task<bool> take_stored(Call& call, const Ask& ask, JsonIndex& given, std::string_view& text,
                               std::unique_ptr<StoredTurn>& turn);
+  // Puts the items that `input` names into their places. False: it was refused.
+  net::Task<bool> take_items(Call& call, std::string& input);
+  Result<void> find_items(const Call& call, std::span<const ItemReference> named,
+                          std::vector<std::string>& items) const;  // [not on a loop]
   net::Task<> store_response(Call& call, const StoredTurn& turn, std::string response);
+  static store::BodyRow new_row(const Call& call, const StoredTurn& turn, std::string id);
+  net::Task<bool> write_row(const store::BodyRow& row);  // false: the store failed
   // False: the store failed, which was said.
   net::Task<bool> find_response(Call& call, const std::string& id,
                                 std::optional<store::BodyRow>& row);
   net::Task<> forget_response(Call& call, const std::string& id);
+  // gateway_background.cpp: responses that run without their client.
+  struct Background;
+  // Answers that the response runs; then it does. What belongs to the request is taken over.
+  net::Task<> begin_background(Call& call, const exchange::Request& asked, Canonical& canonical,
+                               std::unique_ptr<StoredTurn>& turn);
+  net::Task<> run_background(std::shared_ptr<Background> run, BackgroundRuns::Run place);
+  net::Task<> cancel_response(Call& call, store::BodyRow row);
+  bool is_running(const store::BodyRow& row) const;
+  Result<bool> end_row(const store::BodyRow& row) const;  // [not on a loop]
   static void keep_native(const Call& call, const Surface& surface, const Canonical& canonical,
                           routing::Route& route);
   static void keep_counting(const Call& call, const Surface& surface, const Canonical& canonical,
@@ -171,7 +193,9 @@ class Gateway : public net::HttpHandler {
   void finish(Call& call);
   // Has the answer copied where its key has bodies kept.
   void begin_keeping(Call& call) const;
-  void keep_bodies(const Call& call) const;
+  static void end_record(observe::Record& record, bool client_gone);
+  void keep_bodies(const Published& published, const observe::Record& record,
+                   std::string_view request, std::string_view answer) const;
   // For those who ask for it again by its name.
   void store_answer(const Call& call) const;
   // What it was answered before.
@@ -185,6 +209,7 @@ class Gateway : public net::HttpHandler {
   observe::BodyKeeper* body_keeper_ = nullptr;
   account::Limits* limits_ = nullptr;
   Repeats* repeats_ = nullptr;
+  BackgroundRuns* background_ = nullptr;
   const Overload* overload_ = nullptr;
   account::Calendar calendar_;
   Pin current_;

@@ -35,6 +35,11 @@ std::vector<swy_kv> forwarded_headers(const net::RequestHead& head,
 // The client wants no answer to less than it asked.
 bool refuses_loss(const net::RequestHead& head);
 
+// Of stored responses.
+exchange::Failure no_such_response(const std::string& id);
+// Of one that ran when its process ended.
+exchange::Failure cut_off();
+
 // All that belongs to one request; lives in the frame of handle().
 struct Gateway::Call {
   net::HttpExchange& http;

@@ -5,6 +5,7 @@
 #include "core/observe/body_keeper.hpp"
 #include "core/surface/gateway_call.hpp"
 #include "core/surface/openai_error.hpp"
+#include "core/surface/responses_answer.hpp"
 #include "core/surface/stored_responses.hpp"
 
 namespace switchyard::surface {
@@ -13,13 +14,15 @@ namespace {
 using net::Task;
 using Row = std::optional<store::BodyRow>;
 
+// Each is looked for in the store.
+constexpr std::size_t kReferencesMax = 200;
+
 exchange::Failure not_stored(std::string param) {
   return bad_request(
       400, "not_stored",
       "Responses of this gateway key are not stored. Have them stored with 'switchyard key set "
       "KEY_ID --stores-bodies yes', or send the whole conversation in 'input', with the output "
-      "items "
-      "of earlier answers, and 'store': false.",
+      "items of earlier answers, 'store': false, and without 'background'.",
       std::move(param));
 }
 
@@ -30,6 +33,48 @@ exchange::Failure unreadable() {
   return failure;
 }
 
+exchange::Failure no_such_previous(const std::string& id) {
+  return bad_request(400, "previous_response_not_found",
+                     "No stored response with the id '" + id + "' to go on from.",
+                     "previous_response_id");
+}
+
+exchange::Failure too_long(std::uint64_t most, std::string param) {
+  return bad_request(413, "request_too_large",
+                     "With what is stored of it the request is longer than the limit of " +
+                         std::to_string(most) + " bytes.",
+                     std::move(param));
+}
+
+exchange::Failure not_complete(const std::string& id) {
+  return bad_request(400, "previous_response_not_complete",
+                     "The response '" + id +
+                         "' still runs in the background: go on from it once its status is another "
+                         "than 'in_progress'.",
+                     "previous_response_id");
+}
+
+// What does not go together with running in the background.
+std::optional<exchange::Failure> refuse_background(const JsonIndex& given) {
+  const swy_member* const stream = given.find("stream");
+  const swy_member* const store = given.find("store");
+  if (stream != nullptr && stream->type == 't') {
+    return bad_request(400, "unsupported_parameter",
+                       "A response in the background is not streamed: leave 'stream' out and ask "
+                       "for it by its id, or leave 'background' out.",
+                       "stream");
+  }
+  if (store != nullptr && store->type == 'f') {
+    return bad_request(400, "invalid_value",
+                       "A response in the background has to be stored: leave 'store' out, or "
+                       "'background'.",
+                       "store");
+  }
+  return std::nullopt;
+}
+
+}  // namespace
+
 exchange::Failure no_such_response(const std::string& id) {
   return bad_request(404, "response_not_found",
                      "No stored response with the id '" + id +
@@ -38,13 +83,11 @@ exchange::Failure no_such_response(const std::string& id) {
                      "response_id");
 }
 
-exchange::Failure no_such_previous(const std::string& id) {
-  return bad_request(400, "previous_response_not_found",
-                     "No stored response with the id '" + id + "' to go on from.",
-                     "previous_response_id");
+exchange::Failure cut_off() {
+  exchange::Failure failure;
+  failure.message = "The gateway was stopped before the response was complete: ask again.";
+  return failure;
 }
-
-}  // namespace
 
 bool Gateway::stores_bodies(const Call& call) const {
   return call.key != nullptr && call.key->stores_bodies && body_keeper_ != nullptr &&
@@ -59,6 +102,13 @@ Task<bool> Gateway::find_response(Call& call, const std::string& id, Row& row) {
       found = bodies.error();
     } else if (*bodies != nullptr) {
       found = (*bodies)->find_response(id, call.account->id);
+      // What runs no more and did not say so, as of a worker that was killed, has failed.
+      const bool orphan = found && *found && !(*found)->runner.empty() && !is_running(**found);
+      if (!orphan) return;
+      (*found)->answer = with_status((*found)->answer, "failed", response_error(cut_off()));
+      const auto ended = end_row(**found);
+      (*found)->runner.clear();
+      if (ended && !*ended) found = (*bodies)->find_response(id, call.account->id);
     }
   };
   co_await net::offload(compute_, std::move(find));
@@ -81,13 +131,32 @@ Task<bool> Gateway::take_stored(Call& call, const Ask& ask, JsonIndex& given,
   const bool goes_on = previous != nullptr && previous->type == 's';
   const bool keeps = ask.what == Ask::What::kTask && stores_bodies(call) &&
                      (store == nullptr || store->type != 'f');
-  if (goes_on && !stores_bodies(call)) {
-    co_await refuse(call, not_stored("previous_response_id"));
+  const swy_member* const behind = given.find("background");
+  const bool background = ask.what == Ask::What::kTask && behind != nullptr && behind->type == 't';
+  if ((goes_on || background) && !stores_bodies(call)) {
+    auto refused = not_stored(goes_on ? "previous_response_id" : "background");
+    co_await refuse(call, std::move(refused));
     co_return false;
   }
-  if (!readable || (!goes_on && !keeps)) co_return true;
+  if (background) {
+    auto refused = refuse_background(given);
+    if (refused) {
+      co_await refuse(call, std::move(*refused));
+      co_return false;
+    }
+  }
+  if (!readable) co_return true;
+  bool names = false;
+  auto look = [&] { names = !read_references(given.value(*input)).empty(); };
+  if (text.size() <= kScanOnLoopMax) {
+    look();
+  } else {
+    co_await net::offload(compute_, std::move(look));
+  }
+  if (!goes_on && !keeps && !names) co_return true;
 
   turn = std::make_unique<StoredTurn>();
+  turn->as.background = background;
   if (keeps) turn->as.id = "resp_" + new_request_id().substr(4);
   Row row;
   if (goes_on) {
@@ -98,19 +167,28 @@ Task<bool> Gateway::take_stored(Call& call, const Ask& ask, JsonIndex& given,
       co_await refuse(call, no_such_previous(turn->as.previous));
       co_return false;
     }
+    if (!row->runner.empty()) {
+      co_await refuse(call, not_complete(turn->as.previous));
+      co_return false;
+    }
+  }
+  std::string_view own_input = given.value(*input);
+  std::string whole_input;
+  if (names) {
+    whole_input = own_input;
+    const bool taken = co_await take_items(call, whole_input);
+    if (!taken) co_return false;
+    own_input = whole_input;
   }
   auto join = [&] {
     if (!row) row.emplace();
-    turn->input = join_input(row->request, row->answer, given.value(*input));
+    turn->input = join_input(row->request, row->answer, own_input);
     turn->body = with_input(given, turn->input, keeps);
   };
   co_await net::offload(compute_, std::move(join));
   const std::uint64_t most = body_bytes_max(call);
-  if (goes_on && turn->body.size() > most) {
-    auto failure = bad_request(413, "request_too_large",
-                               "With what came before it the request is longer than the limit of " +
-                                   std::to_string(most) + " bytes.",
-                               "previous_response_id");
+  if ((goes_on || names) && turn->body.size() > most) {
+    auto failure = too_long(most, goes_on ? "previous_response_id" : "input");
     co_await refuse(call, std::move(failure));
     co_return false;
   }
@@ -119,15 +197,96 @@ Task<bool> Gateway::take_stored(Call& call, const Ask& ask, JsonIndex& given,
   co_return scanned;
 }
 
+Task<bool> Gateway::take_items(Call& call, std::string& input) {
+  const std::vector<ItemReference> named = read_references(input);
+  const auto place_of = [](const ItemReference& each) {
+    return "input[" + std::to_string(each.at) + "].id";
+  };
+  if (!stores_bodies(call)) {
+    co_await refuse(call, not_stored(place_of(named.front())));
+    co_return false;
+  }
+  if (named.size() > kReferencesMax) {
+    auto failure = bad_request(400, "invalid_value",
+                               "At most " + std::to_string(kReferencesMax) +
+                                   " items can be named by their ids: go on from a response with "
+                                   "'previous_response_id'.",
+                               place_of(named[kReferencesMax]));
+    co_await refuse(call, std::move(failure));
+    co_return false;
+  }
+  std::vector<std::string> items;
+  Result<void> found;
+  auto find = [&] { found = find_items(call, named, items); };
+  co_await net::offload(compute_, std::move(find));
+  if (!found) {
+    spdlog::error("response_not_read reason={}", observe::quote(found.error().message));
+    co_await refuse(call, unreadable());
+    co_return false;
+  }
+  std::size_t bytes = 0;
+  for (const std::string& item : items) bytes += item.size();
+  if (bytes > body_bytes_max(call)) {
+    co_await refuse(call, too_long(body_bytes_max(call), "input"));
+    co_return false;
+  }
+  if (items.size() < named.size()) {
+    const ItemReference& missing = named[items.size()];
+    auto failure =
+        bad_request(400, "item_not_found", "No item with the id '" + missing.id + "' is stored.",
+                    place_of(missing));
+    co_await refuse(call, std::move(failure));
+    co_return false;
+  }
+  input = with_items(input, items);
+  co_return true;
+}
+
+// As many as are found before one is not, or all are longer than a request may be.
+Result<void> Gateway::find_items(const Call& call, std::span<const ItemReference> named,
+                                 std::vector<std::string>& items) const {
+  const auto bodies = body_keeper_->open(false);
+  if (!bodies) return bodies.error();
+  Row row;  // most come from one response
+  std::size_t bytes = 0;
+  for (const ItemReference& each : named) {
+    if (*bodies == nullptr) return {};
+    const auto id = (*bodies)->response_of_item(each.id, call.account->id);
+    if (!id) return id.error();
+    if (!row || row->record_id != *id) {
+      auto read = (*bodies)->find_response(*id, call.account->id);
+      if (!read) return read.error();
+      row = std::move(*read);
+    }
+    std::string item = row ? item_of(each.id, *id, row->request, row->answer) : std::string();
+    if (item.empty()) return {};
+    bytes += item.size();
+    items.push_back(std::move(item));
+    if (bytes > body_bytes_max(call)) return {};
+  }
+  return {};
+}
+
 // One that can't be stored is answered all the same: it is paid for.
 Task<> Gateway::store_response(Call& call, const StoredTurn& turn, std::string response) {
+  const auto id = swy::json::to_text(swy::json::find(response, "id"));
+  store::BodyRow row = new_row(call, turn, id.value_or(turn.as.id));
+  row.answer = std::move(response);
+  row.items = item_ids(row.record_id, row.request, row.answer);
+  (void)co_await write_row(row);
+}
+
+store::BodyRow Gateway::new_row(const Call& call, const StoredTurn& turn, std::string id) {
   store::BodyRow row;
-  row.record_id = swy::json::to_text(swy::json::find(response, "id")).value_or(turn.as.id);
+  row.record_id = std::move(id);
   row.key_id = call.record->key_id;
   row.account_id = call.account->id;
   row.at_unix_s = unix_ns() / 1'000'000'000u;
   row.request = turn.input;
-  row.answer = std::move(response);
+  return row;
+}
+
+Task<bool> Gateway::write_row(const store::BodyRow& row) {
   Result<void> written;
   auto write = [&] {
     const auto bodies = body_keeper_->open(true);
@@ -135,9 +294,10 @@ Task<> Gateway::store_response(Call& call, const StoredTurn& turn, std::string r
   };
   co_await net::offload(compute_, std::move(write));
   if (!written) {
-    spdlog::error("response_not_stored request={} reason={}", call.record->id,
+    spdlog::error("response_not_stored response={} reason={}", row.record_id,
                   observe::quote(written.error().message));
   }
+  co_return written.has_value();
 }
 
 Task<> Gateway::serve_stored(Call& call) {
@@ -164,15 +324,11 @@ Task<> Gateway::serve_stored(Call& call) {
   } else if (asked.kind == Kind::kDelete) {
     co_await forget_response(call, asked.id);
   } else if (asked.kind == Kind::kCancel) {
-    auto failure = bad_request(400, "not_in_background",
-                               "Only a response that runs in the background can be cancelled, and "
-                               "this one is complete. To end one that runs, close its connection.",
-                               "response_id");
-    co_await refuse(call, std::move(failure));
+    co_await cancel_response(call, std::move(*row));
   } else if (query_parameter(call.head().query, "stream") == "true") {
     auto failure = bad_request(400, "unsupported_parameter",
-                               "Only a response that runs in the background can be streamed again: "
-                               "leave 'stream' out.",
+                               "A response can't be streamed again: leave 'stream' out, and ask "
+                               "until its status is another than 'in_progress'.",
                                "stream");
     co_await refuse(call, std::move(failure));
   } else {
@@ -193,6 +349,7 @@ Task<> Gateway::forget_response(Call& call, const std::string& id) {
   } else if (!*gone) {
     co_await refuse(call, no_such_response(id));
   } else {
+    background_->stop(id);
     co_await answer(call, 200, response_deleted(id));
   }
 }

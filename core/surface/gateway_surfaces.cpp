@@ -230,6 +230,10 @@ Task<> Gateway::serve_canonical(Call& call, const Surface& surface, Ask ask) {
     const bool admitted = co_await take_limits(call, request);
     if (!admitted) co_return;
   }
+  if (turn && turn->as.background) {
+    co_await begin_background(call, request, canonical, turn);
+    co_return;
+  }
   DialectWriter writer(context_.loop, call.http, call.headers, canonical.stream, surface,
                        std::move(canonical.answer), record.id);
   if (turn && !turn->as.id.empty()) {

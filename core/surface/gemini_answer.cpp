@@ -63,6 +63,41 @@ std::string picture_part(std::string_view image) {
          json::quoted(data.data) + "}}";
 }
 
+// {"token","logProbability"}; false where it tells of no token.
+bool put_logprob(json::Writer& writer, std::string_view entry) {
+  const std::string_view token = json::find(entry, "token");
+  const std::string_view logprob = json::find(entry, "logprob");
+  if (json::type_of(token) != 's' || json::type_of(logprob) != 'n') return false;
+  writer.open_object().key("token").raw(token).key("logProbability").raw(logprob).close_object();
+  return true;
+}
+
+// A choice's tokens as `logprobsResult`; empty where nothing is told of any.
+std::string logprobs_of(std::string_view tokens) {
+  json::Cursor cursor(tokens);
+  if (!cursor.array() || !json::valid(tokens)) return {};
+  std::string chosen, top;
+  json::Writer chosen_list(chosen), top_list(top);
+  chosen_list.open_array();
+  top_list.open_array();
+  bool any = false;
+  while (cursor.element()) {
+    const std::string_view entry = cursor.value();
+    if (!put_logprob(chosen_list, entry)) continue;
+    any = true;
+    top_list.open_object().key("candidates").open_array();
+    json::Cursor others(json::find(entry, "top_logprobs"));
+    if (others.array()) {
+      while (others.element()) put_logprob(top_list, others.value());
+    }
+    top_list.close_array().close_object();
+  }
+  if (!any) return {};
+  chosen_list.close_array();
+  top_list.close_array();
+  return R"({"topCandidates":)" + top + R"(,"chosenCandidates":)" + chosen + "}";
+}
+
 }  // namespace
 
 std::string gemini_error(const exchange::Failure& failure) {
@@ -126,8 +161,10 @@ void GeminiAnswer::end_piece(std::string& out) {
 }
 
 void GeminiAnswer::put_candidate(std::string& out, std::uint64_t index, std::string_view parts,
-                                 std::string_view finish) const {
+                                 std::string_view finish, std::string_view tokens) const {
   out.append(R"({"content":{"parts":[)").append(parts).append(R"(],"role":"model"})");
+  const std::string logprobs = logprobs_of(tokens);
+  if (!logprobs.empty()) out.append(R"(,"logprobsResult":)").append(logprobs);
   if (!finish.empty()) out.append(R"(,"finishReason":")").append(finish).append("\"");
   out.append(R"(,"index":)").append(std::to_string(index)).append("}");
 }
@@ -207,10 +244,10 @@ void GeminiAnswer::take(const ChatChoice& from, Choice& to, bool whole, std::str
   const auto put_text = [&parts](std::string_view value, std::string_view head) {
     const std::string_view inside = json::inside(value);
     if (inside.empty()) return;
-    std::string part(head);
-    part += R"("text":")";
-    json::append_inside(part, inside);
-    add_part(parts, part + "\"}");
+    add_part(parts, head);
+    parts += R"("text":")";
+    json::append_inside(parts, inside);
+    parts += "\"}";
   };
   if (shows_thoughts_) put_text(from.reasoning, R"({"thought":true,)");
   put_text(from.content, "{");
@@ -276,12 +313,14 @@ void GeminiAnswer::delta(std::string_view text, std::string& out) {
   }
   counts_.read(chunk_.usage);
   for (const ChatChoice& each : chunk_.choices) {
-    std::string parts;
-    take(each, choice_of(each.index), false, parts);
-    if (parts.empty()) continue;
+    parts_.clear();
+    take(each, choice_of(each.index), false, parts_);
+    // Some upstreams tell of tokens behind the text that they make.
+    if (parts_.empty() && json::type_of(each.logprobs) == 'a') parts_ = R"({"text":""})";
+    if (parts_.empty()) continue;
     begin_piece(out);
     out += R"({"candidates":[)";
-    put_candidate(out, each.index, parts, {});
+    put_candidate(out, each.index, parts_, {}, each.logprobs);
     out += ']';
     put_tail(out, false);
     end_piece(out);
@@ -300,7 +339,7 @@ void GeminiAnswer::end(const observe::Usage& usage, std::string& out) {
       first = false;
       std::string parts = call_parts(choice);
       if (parts.empty()) parts = R"({"text":""})";
-      put_candidate(out, choice.index, parts, choice.finish.empty() ? "STOP" : choice.finish);
+      put_candidate(out, choice.index, parts, choice.finish.empty() ? "STOP" : choice.finish, {});
     }
     out += ']';
     put_tail(out, true);
@@ -332,7 +371,8 @@ bool GeminiAnswer::whole(std::string_view answer, std::string& out) {
     if (parts.empty()) parts = R"({"text":""})";
     if (!first) out += ',';
     first = false;
-    put_candidate(out, each.index, parts, choice.finish.empty() ? "STOP" : choice.finish);
+    put_candidate(out, each.index, parts, choice.finish.empty() ? "STOP" : choice.finish,
+                  each.logprobs);
   }
   out += ']';
   put_tail(out, true);

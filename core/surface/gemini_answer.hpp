@@ -58,14 +58,16 @@ class GeminiAnswer : public Answer {
   static std::string details_of(const Choice& choice);
   void begin_piece(std::string& out);
   void end_piece(std::string& out);
+  // tokens: what the canonical answer tells of each; empty: nothing.
   void put_candidate(std::string& out, std::uint64_t index, std::string_view parts,
-                     std::string_view finish) const;
+                     std::string_view finish, std::string_view tokens) const;
   void put_tail(std::string& out, bool usage) const;
 
   const bool array_, shows_thoughts_;
   ChatChunk chunk_;
   ChatCounts counts_;
   std::string id_, model_;
+  std::string parts_;  // of the chunk at hand; kept, so that no further one allocates
   std::vector<Choice> choices_;
   std::uint64_t pieces_ = 0;
   bool native_ = false;

@@ -38,6 +38,13 @@ std::string flat_annotation(std::string_view annotation) {
   return "{\"type\":\"" + std::string(type) + "\"," + std::string(inner.substr(1));
 }
 
+// What the upstream's own error says, where there is one.
+std::string said_of(const exchange::Failure& failure, std::string_view name,
+                    const std::string& otherwise) {
+  if (!json::valid(failure.error_json)) return otherwise;
+  return json::to_text(json::find(failure.error_json, name)).value_or(otherwise);
+}
+
 // A name of those that the SDKs know.
 std::string_view error_code(const exchange::Failure& failure) {
   if (failure.status == 429) return "rate_limit_exceeded";
@@ -67,7 +74,7 @@ void ResponsesAnswer::begin(std::string& out, std::string_view type) {
 
 void ResponsesAnswer::begin_at(std::string& out, std::string_view type, std::size_t at) {
   begin(out, type);
-  put_inside(out, "item_id", id_of(at));
+  put_inside(out, "item_id", items_[at].id);
   put_number(out, "output_index", at);
 }
 
@@ -141,26 +148,35 @@ void ResponsesAnswer::end(const observe::Usage& usage, std::string& out) {
   if (!stored_as_.empty()) write_response(stored_, status, "null");
 }
 
-void ResponsesAnswer::fail(const exchange::Failure& failure, std::string& out) {
-  std::string message = failure.message, code = failure.code;
-  if (json::valid(failure.error_json)) {
-    message = json::to_text(json::find(failure.error_json, "message")).value_or(message);
-    code = json::to_text(json::find(failure.error_json, "code")).value_or(code);
-  }
-  begin(out, "error");
-  put_raw(out, "code", json::quoted(code));
-  put_raw(out, "message", json::quoted(message));
-  put_raw(out, "param", failure.param.empty() ? "null" : json::quoted(failure.param));
-  end_event(out);
+std::string response_error(const exchange::Failure& failure) {
   std::string error = R"({"code":")";
   error.append(error_code(failure)).append("\"");
-  put_raw(error, "message", json::quoted(message));
-  put_response("response.failed", "failed", error + "}", out);
+  put_raw(error, "message", json::quoted(said_of(failure, "message", failure.message)));
+  return error + "}";
+}
+
+void ResponsesAnswer::fail(const exchange::Failure& failure, std::string& out) {
+  begin(out, "error");
+  put_raw(out, "code", json::quoted(said_of(failure, "code", failure.code)));
+  put_raw(out, "message", json::quoted(said_of(failure, "message", failure.message)));
+  put_raw(out, "param", failure.param.empty() ? "null" : json::quoted(failure.param));
+  end_event(out);
+  put_response("response.failed", "failed", response_error(failure), out);
+}
+
+std::string ResponsesAnswer::pending(std::uint64_t created_unix_s, std::string_view model) {
+  id_ = stored_as_;
+  json::append_escaped(model_, model);
+  created_ = std::to_string(created_unix_s);
+  std::string out;
+  write_response(out, "in_progress", "null");
+  reset();
+  return out;
 }
 
 // ---- items ----
 
-std::string ResponsesAnswer::id_of(std::size_t at) const {
+std::string ResponsesAnswer::make_id(std::size_t at) const {
   const Item& item = items_[at];
   std::string id = item.kind == Kind::kMessage     ? "msg_"
                    : item.kind == Kind::kReasoning ? "rs_"
@@ -194,7 +210,7 @@ std::string ResponsesAnswer::sealed_of(const Item& item) {
 
 std::string ResponsesAnswer::item_of(std::size_t at, bool done) const {
   const Item& item = items_[at];
-  std::string out = R"({"id":")" + id_of(at) + "\"";
+  std::string out = R"({"id":")" + item.id + "\"";
   if (item.kind == Kind::kReasoning) {
     out += R"(,"type":"reasoning","summary":[)";
     if (done && !item.text.empty()) {
@@ -226,6 +242,7 @@ std::string ResponsesAnswer::item_of(std::size_t at, bool done) const {
 }
 
 void ResponsesAnswer::announce(std::size_t at, std::string& out) {
+  items_[at].id = make_id(at);
   if (silent_) return;
   begin(out, "response.output_item.added");
   put_number(out, "output_index", at);
@@ -378,16 +395,18 @@ void ResponsesAnswer::add_detail(std::string_view entry, std::string& out) {
 void ResponsesAnswer::add_text(std::string_view value, std::string_view logprobs,
                                std::string& out) {
   const std::string_view inside = json::inside(value);
-  if (inside.empty()) return;
+  std::string_view tokens;
+  if (json::type_of(logprobs) == 'a' && json::valid(logprobs)) {
+    tokens = logprobs.substr(1, logprobs.size() - 2);
+  }
+  // Some upstreams tell of tokens behind the text that they make.
+  const bool behind = !tokens.empty() && !items_.empty() && items_.back().kind == Kind::kMessage;
+  if (inside.empty() && !behind) return;
   const std::size_t at = current(Kind::kMessage, out);
   open_part(at, false, out);
   Item& item = items_[at];
   const std::size_t from = item.text.size();
   json::append_inside(item.text, inside);
-  std::string_view tokens;
-  if (json::type_of(logprobs) == 'a' && json::valid(logprobs)) {
-    tokens = logprobs.substr(1, logprobs.size() - 2);
-  }
   if (!tokens.empty()) {
     if (!item.logprobs.empty()) item.logprobs += ',';
     item.logprobs += tokens;

@@ -11,6 +11,9 @@
 
 namespace switchyard::surface {
 
+// A failure as the `error` of a response.
+std::string response_error(const exchange::Failure& failure);
+
 // Items of text and of reasoning are closed before the next item begins; calls may be open side by
 // side.
 class ResponsesAnswer : public Answer {
@@ -26,6 +29,7 @@ class ResponsesAnswer : public Answer {
   void fail(const exchange::Failure& failure, std::string& out) override;
   bool whole(std::string_view answer, std::string& out) override;
   std::string_view stored() const override { return stored_; }
+  std::string pending(std::uint64_t created_unix_s, std::string_view model) override;
   void reset() override;
 
  private:
@@ -39,6 +43,7 @@ class ResponsesAnswer : public Answer {
   struct Item {
     Kind kind = Kind::kMessage;
     bool open = true;
+    std::string id;                                    // once it is announced
     std::string text, refusal, logprobs, annotations;  // between quotes; elements
     bool text_part = false, refusal_part = false;
     std::vector<Detail> details;
@@ -65,7 +70,7 @@ class ResponsesAnswer : public Answer {
 
   void begin(std::string& out, std::string_view type);
   void begin_at(std::string& out, std::string_view type, std::size_t at);
-  std::string id_of(std::size_t at) const;
+  std::string make_id(std::size_t at) const;
   std::string item_of(std::size_t at, bool done) const;
   static std::string text_part_of(const Item& item);
   static std::string refusal_part_of(const Item& item);

@@ -160,8 +160,7 @@ void Translation::refuse_unoffered() {
   }
   if (json::is_true(value("background"))) {
     refuse(Place{nullptr, "background"}, "unsupported_parameter",
-           "Unsupported parameter: 'background'. This gateway runs a response while its client "
-           "waits: leave 'background' out, and send 'stream': true where it takes long.");
+           "Unsupported parameter: 'background'. It is for responses alone.");
   }
   if (has("prompt")) {
     keep_native(
@@ -237,7 +236,10 @@ void Translation::write_echo() {
   } else {
     writer.null();
   }
-  writer.key("background").boolean(false).key("store").boolean(is_stored());
+  writer.key("background")
+      .boolean(stored_ != nullptr && stored_->background)
+      .key("store")
+      .boolean(is_stored());
   writer.key("truncation").text("disabled");
   echo_ += ',';
 }

@@ -1,7 +1,6 @@
 #include "core/surface/stored_responses.hpp"
 
 #include <algorithm>
-#include <vector>
 
 #include "core/net/text.hpp"
 #include "core/surface/openai_error.hpp"
@@ -88,6 +87,38 @@ void append_listed(std::string& out, const ListedItem& item) {
   writer.close_object();
 }
 
+// By its type, or because it is nothing but an id.
+bool is_reference(std::string_view item) {
+  const std::string_view type = json::find(item, "type");
+  return json::is_null(type) ? json::is_null(json::find(item, "role")) &&
+                                   json::type_of(json::find(item, "id")) == 's'
+                             : type == R"("item_reference")";
+}
+
+struct Member {
+  std::string_view name, value;
+};
+
+// The object with other values of these members, also where it has none of them.
+std::string with_members(std::string_view object, std::initializer_list<Member> members) {
+  std::string out, name_text;
+  json::Writer writer(out);
+  writer.open_object();
+  for (const Member& member : members) writer.key(member.name).raw(member.value);
+  json::Cursor cursor(object);
+  std::string_view name;
+  cursor.object();
+  while (cursor.member(name)) {
+    const std::string_view value = cursor.value();
+    const bool replaced = std::any_of(members.begin(), members.end(), [&](const Member& member) {
+      return json::same(name, member.name);
+    });
+    if (!replaced) writer.key(json::unescape("\"" + std::string(name) + "\"")).raw(value);
+  }
+  writer.close_object();
+  return out;
+}
+
 }  // namespace
 
 StoredCall read_stored_call(const net::RequestHead& head) {
@@ -135,7 +166,8 @@ std::string with_input(const JsonIndex& body, std::string_view input, bool to_st
     const bool list = to_store && name == "include" && member.type == 'a';
     if (list && value.find(kSealed) == std::string_view::npos) append_items(include, inner(value));
     if (list && value.find(kSealed) != std::string_view::npos) to_store = false;
-    const bool own = name == "input" || name == "previous_response_id" || (list && to_store);
+    const bool own = name == "input" || name == "previous_response_id" || name == "background" ||
+                     (list && to_store);
     if (!own) writer.key(name).raw(value);
   }
   if (to_store) {
@@ -144,6 +176,48 @@ std::string with_input(const JsonIndex& body, std::string_view input, bool to_st
   }
   writer.key("input").raw(input).close_object();
   return out;
+}
+
+std::vector<ItemReference> read_references(std::string_view input) {
+  std::vector<ItemReference> found;
+  json::Cursor cursor(input);
+  if (!cursor.array()) return found;
+  for (std::size_t at = 0; cursor.element(); ++at) {
+    const std::string_view item = cursor.value();
+    if (!is_reference(item)) continue;
+    found.push_back({at, json::to_text(json::find(item, "id")).value_or("")});
+  }
+  return found;
+}
+
+std::string item_of(const std::string& id, std::string_view response_id, std::string_view input,
+                    std::string_view response) {
+  for (const std::string_view list : {json::find(response, "output"), input}) {
+    for (const ListedItem& item : items_of(response_id, list)) {
+      if (item.id == id) return std::string(item.json);
+    }
+  }
+  return {};
+}
+
+std::string with_items(std::string_view input, std::span<const std::string> items) {
+  std::string out = "[";
+  json::Cursor cursor(input);
+  cursor.array();
+  for (std::size_t next = 0; cursor.element();) {
+    const std::string_view item = cursor.value();
+    append_items(out, is_reference(item) ? items[next++] : item);
+  }
+  return out + "]";
+}
+
+std::vector<std::string> item_ids(std::string_view response_id, std::string_view input,
+                                  std::string_view response) {
+  std::vector<std::string> ids;
+  for (const std::string_view list : {input, json::find(response, "output")}) {
+    for (ListedItem& item : items_of(response_id, list)) ids.push_back(std::move(item.id));
+  }
+  return ids;
 }
 
 Result<std::string, exchange::Failure> list_input(std::string_view id, std::string_view input,
@@ -172,6 +246,24 @@ Result<std::string, exchange::Failure> list_input(std::string_view id, std::stri
   out += R"(],"first_id":)" + id_at(from) + R"(,"last_id":)" + id_at(from == to ? to : to - 1);
   out += to == items.end() ? R"(,"has_more":false})" : R"(,"has_more":true})";
   return out;
+}
+
+std::string with_status(std::string_view response, std::string_view status,
+                        std::string_view error) {
+  const std::string quoted = json::quoted(status);
+  return with_members(response, {{"id", json::find(response, "id")},
+                                 {"object", json::find(response, "object")},
+                                 {"created_at", json::find(response, "created_at")},
+                                 {"status", quoted},
+                                 {"error", error}});
+}
+
+std::string as_announced(std::string_view pending, std::string_view response) {
+  return with_members(response, {{"id", json::find(pending, "id")},
+                                 {"object", json::find(pending, "object")},
+                                 {"created_at", json::find(pending, "created_at")},
+                                 {"background", "true"},
+                                 {"store", "true"}});
 }
 
 std::string response_deleted(std::string_view id) {

@@ -2,8 +2,10 @@
 // of what one was asked with. Pure.
 #pragma once
 
+#include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "core/base/json_scan.hpp"
 #include "core/base/result.hpp"
@@ -31,14 +33,34 @@ struct StoredTurn {
 // A body's `input` behind what was asked and answered before: an array of items. `before` is an
 // array, `response` a response, or both are empty.
 std::string join_input(std::string_view before, std::string_view response, std::string_view input);
-// The body with `input` in the place of its own, without `previous_response_id`. One that is to be
+// The body with `input` in the place of its own, without `previous_response_id` and `background`,
+// which are the gateway's to do. One that is to be
 // stored asks for its reasoning sealed, so that what is stored is all there is.
 std::string with_input(const JsonIndex& body, std::string_view input, bool to_store);
+
+// An item that an input names by its id instead of saying it.
+struct ItemReference {
+  std::size_t at = 0;  // in the input
+  std::string id;
+};
+std::vector<ItemReference> read_references(std::string_view input);
+// The item of this id that a response was asked with, or answered; empty: it has none.
+std::string item_of(const std::string& id, std::string_view response_id, std::string_view input,
+                    std::string_view response);
+// The input with `items` in the places of its references, one for each.
+std::string with_items(std::string_view input, std::span<const std::string> items);
+// The ids of all that a response was asked with, and answered.
+std::vector<std::string> item_ids(std::string_view response_id, std::string_view input,
+                                  std::string_view response);
 
 // The page of `input` that ?after=ID&limit=N&order=asc|desc asks for, the newest item first where
 // it does not say.
 Result<std::string, exchange::Failure> list_input(std::string_view id, std::string_view input,
                                                   std::string_view query);
+// A response without an answer, with another status and an error, which is JSON or null.
+std::string with_status(std::string_view response, std::string_view status, std::string_view error);
+// What came of a response that runs in the background: `pending` is what its client was told of.
+std::string as_announced(std::string_view pending, std::string_view response);
 std::string response_deleted(std::string_view id);
 
 }  // namespace switchyard::surface

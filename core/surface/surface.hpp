@@ -20,6 +20,7 @@ namespace switchyard::surface {
 struct StoredAs {
   std::string id;        // empty: it is not stored
   std::string previous;  // the one that it goes on with; empty: none
+  bool background = false;
 };
 
 // What the line and the head of a request ask for.
@@ -57,6 +58,10 @@ class Answer {
   virtual bool whole(std::string_view answer, std::string& out) = 0;
   // A stream's answer as one object, once it came to its end and where it is stored.
   virtual std::string_view stored() const { return {}; }
+  // The answer before anything of it is there, where it is stored and its client does not wait.
+  virtual std::string pending(std::uint64_t /*created_unix_s*/, std::string_view /*model*/) {
+    return {};
+  }
   // What came so far is taken back.
   virtual void reset() = 0;
   virtual std::string_view stream_type() const { return "text/event-stream"; }

@@ -48,7 +48,7 @@ void LoopRuntime::cut() {
 // A loop ends when its last connection has, so that no coroutine outlives what it uses.
 void LoopRuntime::stop_when_empty(std::shared_ptr<net::Timer> timer, unsigned tries) {
   prober.stop();
-  const bool empty = server.connections() == 0 && prober.idle();
+  const bool empty = server.connections() == 0 && prober.idle() && gateway.background_runs() == 0;
   if (empty || tries == 0) return loop.stop();
   timer->expires_after(kEmptyPoll);
   timer->async_wait([this, timer, tries](net::error_code) { stop_when_empty(timer, tries - 1); });

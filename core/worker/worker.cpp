@@ -31,6 +31,7 @@
 #include "core/store/prices.hpp"
 #include "core/store/refresh.hpp"
 #include "core/store/store.hpp"
+#include "core/surface/background.hpp"
 #include "core/surface/repeats.hpp"
 #include "core/worker/acceptor.hpp"
 #include "core/worker/admin_backend.hpp"
@@ -193,6 +194,7 @@ class Worker final : public PluginHost {
   std::unique_ptr<RefreshDoor> refresh_door_;
   observe::Metrics metrics_;
   surface::Repeats repeats_;
+  surface::BackgroundRuns background_;
   asio::thread_pool compute_{1};
   net::Resolver resolver_{net::Resolver::Options{}};
 
@@ -607,6 +609,7 @@ void Worker::start_loops() {
     runtime.gateway.set_limits(&limits_->limits());
     runtime.gateway.set_overload(&pressure_->overload());
     runtime.gateway.set_repeats(&repeats_);
+    runtime.gateway.set_background(&background_);
     pressure_->add_loop(runtime.loop, metrics);
     serving.push_back(
         {&runtime.loop, &runtime.server, &metrics.connections, &metrics.refused_connections});
@@ -883,7 +886,7 @@ void Worker::begin_drain(milliseconds deadline) {
 }
 
 void Worker::poll_drain() {
-  std::int64_t open = 0;
+  auto open = static_cast<std::int64_t>(background_.count());
   for (const auto& runtime : loops_) open += runtime->server.connections();
   const bool late = std::chrono::steady_clock::now() >= drain_deadline_;
   if (open == 0 || late) {
@@ -909,6 +912,7 @@ void Worker::stop_admin() {
 }
 
 void Worker::stop_loops() {
+  background_.stop_all();
   for (auto& runtime : loops_) runtime->cut();
   for (auto& runtime : loops_) runtime->join();
 }

@@ -214,6 +214,27 @@ test("responses: stored, gone on with, listed and removed", async () => {
   await assert.rejects(storing.responses.retrieve(first.id), OpenAI.NotFoundError);
 });
 
+test("responses: in the background, polled and cancelled", async () => {
+  const storing = new OpenAI({ baseURL: `${url}/v1`, apiKey: process.env.STORING_KEY });
+  let said = await storing.responses.create({ model: "up/book", input: "hello", background: true });
+  const id = said.id;
+  while (said.status === "queued" || said.status === "in_progress") said = await storing.responses.retrieve(id);
+  assert.deepEqual([said.id, said.status, said.output_text], [id, "completed", ANSWER]);
+  const slow = await storing.responses.create({ model: "up/stall-mid-head", input: "hello", background: true });
+  assert.equal(slow.status, "in_progress");
+  for (let i = 0; i < 2; ++i) assert.equal((await storing.responses.cancel(slow.id)).status, "cancelled");
+  assert.equal((await storing.responses.retrieve(slow.id)).status, "cancelled");
+  await assert.rejects(storing.responses.create({ model: "up/book", input: "a", background: true, stream: true }),
+    (error) => error.status === 400 && error.param === "stream");
+});
+
+test("responses: an item is named instead of sent again", async () => {
+  const storing = new OpenAI({ baseURL: `${url}/v1`, apiKey: process.env.STORING_KEY });
+  const first = await storing.responses.create({ model: "up/book", input: "hello" });
+  const input = [{ type: "item_reference", id: first.output[0].id }, { role: "user", content: "hello" }];
+  assert.equal((await storing.responses.create({ model: "up/book", input })).output_text, ANSWER);
+});
+
 test("responses: errors, abort, and what would have to be stored", async () => {
   const create = (more) => openai.responses.create({ model: "up/book", input: "hello", ...more });
   await assert.rejects(create({ model: "nonesuch" }), OpenAI.NotFoundError);

@@ -177,6 +177,25 @@ class Responses(unittest.TestCase):
                 with self.assertRaises(openai.BadRequestError):
                     storing.responses.cancel(second.id)
 
+    def test_a_response_in_the_background_is_polled_and_cancelled(self):
+        with openai.OpenAI(base_url=URL + "/v1", api_key=STORING_KEY) as storing:
+            said = storing.responses.create(model="up/book", input="hello", background=True)
+            while said.status in ("queued", "in_progress"):
+                said = storing.responses.retrieve(said.id)
+            self.assertEqual((said.status, said.background), ("completed", True))
+            self.assertEqual(said.output_text, storing.responses.create(model="up/book", input="hello").output_text)
+            slow = storing.responses.create(model="up/stall-mid-head", input="hello", background=True)
+            for _ in range(2):
+                self.assertEqual(storing.responses.cancel(slow.id).status, "cancelled")
+            self.assertEqual(storing.responses.retrieve(slow.id).status, "cancelled")
+
+    def test_an_item_is_named_instead_of_sent_again(self):
+        with openai.OpenAI(base_url=URL + "/v1", api_key=STORING_KEY) as storing:
+            first = storing.responses.create(model="up/book", input="hello")
+            again = storing.responses.create(model="up/book", input=[
+                {"type": "item_reference", "id": first.output[0].id}, {"role": "user", "content": "hello"}])
+            self.assertEqual(again.output_text, first.output_text)
+
 
 if __name__ == "__main__":
     unittest.main()

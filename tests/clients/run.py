@@ -208,7 +208,7 @@ def run_sdk(commands, directory, aimock):
             # It verifies no signature, and its errors are not AWS's: for these there is strict-aws.
             "aws": {"plugin": "bedrock", "base_url": aimock.url.removesuffix("/v1"),
                     "models": [book.StrictBedrock.CLAUDE], **bearer}}
-    up = {"models": ["good", "m", "e", "c", "status-400", "quota", "stall-before-head",
+    up = {"models": ["good", "m", "e", "c", "status-400", "quota", "stall-before-head", "stall-mid-head",
                      "cut-between-events", "paced", "realtime", "book"]}
     secrets = {"AWS_SECRET": vendors_signed.SECRET_ACCESS_KEY}
     with Stage(providers=providers, up=up, env=secrets) as stage:

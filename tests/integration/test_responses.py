@@ -1,14 +1,19 @@
-"""Responses that are stored: asked for again, gone on with and removed, by the account whose they are and nobody else."""
+"""Responses that are stored: asked for again, gone on with, run in the background and removed, by the account whose
+they are and nobody else."""
 
 import json
+import os
 import pathlib
-import random
+import signal
+import threading
 import unittest
+from decimal import Decimal
 
-from stage import PATIENT, TIMEOUTS, Stage, provider  # first: it says where the others are
+from stage import PATIENT, TIMEOUTS, Stage, provider, wait_for  # first: it says where the others are
 import client
+import odd_json
 import vendors
-from upstream import ANSWER, Upstream
+from upstream import ANSWER, USAGE, Upstream, good
 
 SECRET = "the cellar is full of quicksilver"
 SCHEMA = {"type": "object", "properties": {"city": {"type": "string"}}}
@@ -156,14 +161,40 @@ class Stored(unittest.TestCase):
 
     def test_what_is_not_offered_is_refused_with_advice(self):
         said = self.ask()["id"]
-        self.assertIn("close its connection", self.call("POST", f"/{said}/cancel", status=400).error["message"])
+        refused = self.call("POST", f"/{said}/cancel", status=400).error
+        self.assertEqual(refused["code"], "not_in_background")
+        self.assertIn("close its connection", refused["message"])
         self.assertEqual(self.call("GET", f"/{said}?stream=true", status=400).error["param"], "stream")
-        for members in ({"background": True}, {"conversation": "conv_1"},
-                        {"input": [{"type": "item_reference", "id": "msg_1"}]}):
-            body = {"model": "up/good", "input": "x", **members}
-            self.assertEqual(self.call("POST", "", body, 400).error["code"], "unsupported_parameter")
+        body = {"model": "up/good", "input": "x", "conversation": "conv_1"}
+        self.assertEqual(self.call("POST", "", body, 400).error["code"], "unsupported_parameter")
         self.assertEqual(self.call("PUT", f"/{said}", {}, 405).header("allow"), "GET, DELETE")
         self.call("GET", f"/{said}/nonsense", status=404)
+
+    def test_an_item_is_named_instead_of_sent_again(self):
+        first = self.ask([{"id": "msg_mine", "role": "user", "content": "One"}, {"role": "user", "content": "Two"}])
+        listed = self.call("GET", f"/{first['id']}/input_items?order=asc").json()["data"]
+        answer = first["output"][0]["id"]
+        named = [{"type": "item_reference", "id": item} for item in ("msg_mine", listed[1]["id"], answer)]
+        for stream in (False, True):
+            self.ask([*named, {"role": "user", "content": "Three"}], stream=stream)
+            self.assertEqual([(message["role"], message["content"]) for message in self.sent()],
+                             [("user", "One"), ("user", "Two"), ("assistant", ANSWER), ("user", "Three")])
+        # What is stored holds the items themselves.
+        third = self.ask([{"id": answer}, {"role": "user", "content": "And?"}])
+        self.call("DELETE", f"/{first['id']}")
+        self.ask("Last", previous_response_id=third["id"])
+        self.assertEqual([message["content"] for message in self.sent()], [ANSWER, "And?", ANSWER, "Last"])
+
+    def test_an_item_of_nobody_or_somebody_else_is_refused(self):
+        item = self.ask()["output"][0]["id"]
+        body = {"model": "up/good", "input": [{"role": "user", "content": "x"}, {"type": "item_reference", "id": item}]}
+        self.call("POST", "", body)
+        for key, body in ((self.mint(), body), (self.key, {**body, "input": [
+                body["input"][0], {"type": "item_reference", "id": "msg_none"}]})):
+            refused = self.call("POST", "", body, 400, key).error
+            self.assertEqual((refused["code"], refused["param"]), ("item_not_found", "input[1].id"))
+        plain = self.mint(account=self.account, stores_bodies=False)
+        self.assertEqual(self.call("POST", "", body, 400, plain).error["code"], "not_stored")
 
     def test_a_conversation_that_grew_beyond_the_keys_limit_is_refused(self):
         small = self.mint(account=self.account, body_bytes_max=2000)
@@ -198,7 +229,183 @@ class Stored(unittest.TestCase):
             self.assertEqual(again.json(), said)
 
 
-USAGE = {"input_tokens": 11, "input_tokens_details": {"cached_tokens": 4}, "output_tokens": 5,
+class Background(unittest.TestCase):
+    """Responses that run while their client is away."""
+
+    def setUp(self):
+        self.stage = Stage(workers=2, up={**PATIENT, "models": ["gated", "good", "status-400"]},
+                           models={"alias": "up/good"}, limits={"drain_timeout": "10s", "queue_timeout": "0s"})
+        self.addCleanup(self.stage.close)
+        self.opened = threading.Event()
+        self.stage.upstream.add("gated", self.gated)
+        price = {"input": "0", "output": "0", "call": "0.25"}
+        self.admin("POST", "/prices", {"name": "retail", "book": "sale", "currency": "USD",
+                                       "prices": [{"model": f"up/{name}", "price": price} for name in ("gated", "good")]})
+        self.account = self.admin("POST", "/accounts", {"name": "c", "mode": "prepaid", "currency": "USD"})["id"]
+        order = self.admin("POST", "/orders", {"account": self.account, "provider": "manual", "amount": "5",
+                                               "currency": "USD"})["id"]
+        self.admin("POST", f"/orders/{order}/pay", {"payment": "cash"})
+        wait_for(lambda: self.balance() == Decimal(5), what="the money")
+        self.key = self.mint()
+
+    def gated(self, exchange):
+        while not self.opened.is_set():
+            exchange.wait(0.02)
+        return good(exchange)
+
+    def admin(self, method, path, body=None):
+        token = (pathlib.Path(self.stage.gateway.state) / "admin.token").read_text().strip()
+        answer = client.call(self.stage.gateway.admin_url, method, "/admin/v1" + path, body, token)
+        self.assertLess(answer.status, 300, answer.text)
+        return answer.json()
+
+    def mint(self, **fields):
+        return self.admin("POST", "/keys", {"name": "k", "account": self.account, "stores_bodies": True, **fields})["key"]
+
+    def call(self, method, path="", body=None, status=200, key=None, **more):
+        answer = client.call(self.stage.gateway.url, method, "/v1/responses" + path, body, key or self.key, **more)
+        self.assertEqual(answer.status, status, answer.text)
+        return answer
+
+    def begin(self, model="up/gated", status=200, **members):
+        key = members.pop("key", None)
+        return self.call("POST", "", {"model": model, "input": "Hello?", "background": True, **members}, status, key)
+
+    def state(self, said):
+        return self.call("GET", f"/{said['id']}").json()
+
+    def over(self, said):
+        """The response once it runs no more."""
+        wait_for(lambda: self.state(said)["status"] != "in_progress", what="the end of the response")
+        return self.state(said)
+
+    def upstream_asked(self, count=1):
+        wait_for(lambda: len(self.stage.upstream.requests) == count, what="the upstream's request")
+        return self.stage.upstream.requests[-1]
+
+    def balance(self):
+        rows = self.admin("GET", f"/ledger/balances?account={self.account}")["data"]
+        return sum((Decimal(row["balance"]) for row in rows), Decimal(0))
+
+    def test_it_is_answered_at_once_and_complete_later(self):
+        begun = self.begin(instructions="Be brief.", metadata={"mine": "1"})
+        said = begun.json()
+        self.assertEqual((said["object"], said["status"], said["background"], said["store"], said["output"],
+                          said["usage"], said["error"]), ("response", "in_progress", True, True, [], None, None))
+        self.upstream_asked()
+        self.assertEqual(self.state(said), said)
+        self.assertEqual(self.call("GET", f"/{said['id']}/input_items").json()["data"][0]["role"], "user")
+        refused = self.call("POST", "", {"model": "up/good", "input": "x", "previous_response_id": said["id"]}, 400)
+        self.assertEqual(refused.error["code"], "previous_response_not_complete")
+        self.opened.set()
+        done = self.over(said)
+        self.assertEqual((done["id"], done["created_at"], done["status"], done["background"], done["metadata"]),
+                         (said["id"], said["created_at"], "completed", True, {"mine": "1"}))
+        self.assertEqual(done["output"][0]["content"][0]["text"], ANSWER)
+        self.assertEqual(done["usage"]["output_tokens"], USAGE["completion_tokens"])
+        self.assertNotIn("background", self.stage.upstream.requests[0].json())
+        record = self.stage.record(begun)
+        self.assertEqual(record("status", "tokens_out", "client_left"), (200, USAGE["completion_tokens"], False))
+        wait_for(lambda: self.balance() == Decimal("4.75"), what="the charge")
+        self.begin("up/good", previous_response_id=said["id"])
+        self.assertEqual(len(self.upstream_asked(2).json()["messages"]), 3)
+
+    def test_it_is_cancelled_at_both_ends(self):
+        begun = self.begin()
+        said = begun.json()
+        request = self.upstream_asked()
+        for _ in range(2):
+            cancelled = self.call("POST", f"/{said['id']}/cancel").json()
+            self.assertEqual(cancelled, {**said, "status": "cancelled"})
+        self.assertTrue(request.left.wait(10))
+        self.assertTrue(self.stage.record(begun)["client_left"])
+        self.assertEqual(self.state(said), cancelled)
+        finished = self.over(self.begin("up/good").json())
+        self.assertEqual(self.call("POST", f"/{finished['id']}/cancel").json(), finished)
+        wait_for(lambda: "switchyard_ledger_holds_open 0" in
+                 client.call(self.stage.gateway.admin_url, "GET", "/metrics").text, what="the holds' end")
+
+    def test_one_that_is_removed_ends(self):
+        said = self.begin().json()
+        request = self.upstream_asked()
+        self.call("DELETE", f"/{said['id']}")
+        self.assertTrue(request.left.wait(10))
+        self.call("GET", f"/{said['id']}", status=404)
+
+    def test_what_fails_is_told_where_it_is_asked_for(self):
+        failed = self.over(self.begin("up/status-400").json())
+        self.assertEqual((failed["status"], failed["error"]["code"]), ("failed", "invalid_prompt"))
+        self.assertTrue(failed["error"]["message"])
+        self.assertEqual(self.begin("up/none", 404).error["code"], "model_not_found")
+        self.assertEqual(self.begin(tool_choice="required", status=400).error["param"], "tool_choice")
+
+    def test_what_can_not_be_done_in_the_background_is_refused(self):
+        self.assertEqual(self.begin(stream=True, status=400).error["param"], "stream")
+        self.assertEqual(self.begin(store=False, status=400).error["param"], "store")
+        plain = self.begin(status=400, key=self.mint(stores_bodies=False)).error
+        self.assertEqual((plain["code"], plain["param"]), ("not_stored", "background"))
+        self.assertIn("--stores-bodies yes", plain["message"])
+        counted = self.call("POST", "/input_tokens", {"model": "up/good", "input": "x", "background": True}, 400)
+        self.assertEqual(counted.error["param"], "background")
+        self.assertEqual(self.stage.upstream.requests, [])
+
+    def test_it_has_its_part_of_the_keys_limits(self):
+        key = self.mint(limits={"concurrency": 1})
+        said = self.begin(key=key).json()
+        self.assertEqual(self.begin(key=key, status=429).error["code"], "rate_limit_exceeded")
+        self.opened.set()
+        self.over(said)
+        wait_for(lambda: client.call(self.stage.gateway.url, "POST", "/v1/responses", {
+            "model": "up/good", "input": "x"}, key).status == 200, what="the place")
+
+    def test_a_name_makes_it_run_once(self):
+        named = {"Idempotency-Key": "one"}
+        body = {"model": "up/gated", "input": "Hello?", "background": True}
+        first, again = (self.call("POST", "", body, headers=named) for _ in range(2))
+        self.assertEqual(first.json(), again.json())
+        self.opened.set()
+        self.over(first.json())
+        self.assertEqual(len(self.stage.upstream.requests), 1)
+
+    def test_a_gateway_that_is_stopped_lets_it_finish(self):
+        said = self.begin().json()
+        self.upstream_asked()
+        self.stage.gateway.signal(signal.SIGTERM)
+        wait_for(lambda: "draining deadline_ms" in self.stage.gateway.log(), what="the drain")
+        self.opened.set()
+        self.stage.gateway.wait()
+        self.stage.gateway.stop()
+        self.stage.gateway.start()
+        self.assertEqual(self.state(said)["status"], "completed")
+
+    def cut(self, end):
+        said = self.begin().json()
+        request = self.upstream_asked()
+        end()
+        failed = self.over(said)
+        self.assertEqual((failed["status"], failed["error"]["code"]), ("failed", "server_error"))
+        self.assertIn("stopped", failed["error"]["message"])
+        self.assertTrue(request.left.wait(10))
+
+    def test_one_that_a_drain_cuts_off_has_failed(self):
+        self.stage.config["limits"]["drain_timeout"] = "100ms"
+        self.stage.gateway.write_config(self.stage.config)
+
+        def restart():
+            self.stage.gateway.stop()
+            self.stage.gateway.start()
+        self.stage.gateway.signal(signal.SIGHUP)
+        self.cut(restart)
+
+    def test_one_whose_worker_is_killed_has_failed(self):
+        def kill():
+            before = self.stage.gateway.workers()
+            os.kill(before[0], signal.SIGKILL)
+            wait_for(lambda: self.stage.gateway.workers() not in ([], before), what="the next worker")
+        self.cut(kill)
+
+
+RESPONSE_USAGE = {"input_tokens": 11, "input_tokens_details": {"cached_tokens": 4}, "output_tokens": 5,
          "output_tokens_details": {"reasoning_tokens": 2}, "total_tokens": 16}
 
 
@@ -206,7 +413,7 @@ def response(status="completed", **more):
     return {"id": "resp_up", "object": "response", "created_at": 1795132800, "status": status, "model": "native-2026",
             "error": None, "output": [{"id": "msg_up", "type": "message", "role": "assistant", "status": status,
                                        "content": [{"type": "output_text", "text": ANSWER, "annotations": []}]}],
-            "usage": USAGE, "own_to_the_vendor": {"a": [1.0, 1e3]}, **more}
+            "usage": RESPONSE_USAGE, "own_to_the_vendor": {"a": [1.0, 1e3]}, **more}
 
 
 def native_events(last="response.completed"):
@@ -267,20 +474,8 @@ class Native(unittest.TestCase):
         return answer
 
     def test_a_request_passes_byte_for_byte_but_for_the_models_name(self):
-        draw = random.Random(7)
-
-        def value(depth=0):
-            kind = draw.randrange(7 if depth < 4 else 5)
-            if kind < 5:
-                return ["null", "true", "1.50", "12345678901234567890", '"\\u00e9 \\/ \u00fc"'][kind]
-            if kind == 5:
-                return "[ " + " , ".join(value(depth + 1) for _ in range(draw.randrange(3))) + "]"
-            return "{" + ",".join(f'"k{n}" :{value(depth + 1)}' for n in range(draw.randrange(3))) + " }"
-        for _ in range(40):
-            members = [f'"own_{n}": {value()}' for n in range(draw.randrange(6))]
-            members += ['"input" : [{"role":"user","content":"Hi", "x":1.0}]', '"model":  "vendor/native"']
-            draw.shuffle(members)
-            sent = "{ " + " ,\n".join(members) + " }"
+        known = ('"input" : [{"role":"user","content":"Hi", "x":1.0}]', '"model":  "vendor/native"')
+        for sent in odd_json.bodies(known):
             self.ask(sent)
             self.assertEqual(self.vendor.requests[-1].body.decode(), sent.replace("vendor/native", "native"))
 

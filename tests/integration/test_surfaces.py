@@ -6,6 +6,7 @@ import threading
 import unittest
 
 from stage import PATIENT, TIMEOUTS, Stage, client  # first: it says where the others are
+import odd_json
 import upstream
 import vendors
 from upstream import ANSWER, Upstream
@@ -133,6 +134,15 @@ class Messages(Surfaces):
                     answer = self.ask(model, messages=said, **more)
                     message = message_of(answer) if stream else answer.json()
                     self.assertIn("after 2 results", message["content"][-1]["text"])
+
+    def test_what_no_dialect_knows_passes_natively_byte_for_byte(self):
+        whole = {"type": "message", "content": [], "stop_reason": "end_turn",
+                 "usage": {"input_tokens": 5, "output_tokens": 6}}
+        self.vendor.add("native", lambda exchange: exchange.answer(body=whole))
+        known = ('"model":  "claude/native"', '"max_tokens" : 1', '"messages":[{"role":"user","content":"Hi", "x":1.0}]')
+        for sent in odd_json.bodies(known):
+            self.assertEqual(self.post("/v1/messages", sent).status, 200)
+            self.assertEqual(self.vendor.requests[-1].body.decode(), sent.replace("claude/native", "native"))
 
     def test_native_passage_changes_the_models_name_alone(self):
         sent = {"type": "message", "content": [], "stop_reason": "end_turn", "odd": 1.50,
@@ -302,6 +312,15 @@ class Gemini(Surfaces):
             self.assertEqual(pieces[-1]["candidates"][0]["finishReason"], "STOP")
             self.assertEqual(pieces[-1]["usageMetadata"], whole["usageMetadata"])
             self.assertNotIn("usageMetadata", pieces[0])
+
+    def test_what_no_dialect_knows_passes_natively_byte_for_byte(self):
+        whole = {"candidates": [{"content": {"parts": [{"text": "x"}]}, "finishReason": "STOP"}]}
+        self.vendor.add("native:generateContent", lambda exchange: exchange.answer(body=whole))
+        known = ('"store" : false', '"contents":[{"role":"user", "parts":[{"text":"Hi", "x":1.0}]}]')
+        for sent in odd_json.bodies(known):
+            answer = self.post("/v1beta/models/google/native:generateContent", sent, key="x-goog-api-key")
+            self.assertEqual(answer.status, 200, answer.text)
+            self.assertEqual(self.vendor.requests[-1].body.decode(), sent)
 
     def test_native_passage_changes_names_and_what_the_operator_set(self):
         sent = {"candidates": [{"content": {"parts": [{"odd": 1.50}]}, "finishReason": "NEW"}], "odd": [1e3],

@@ -52,18 +52,10 @@ std::int64_t budget_of(std::string_view effort) {
 
 }  // namespace
 
-ChatBody::ChatBody(const swy::Request& request) : request_(request), json_(writer_.json()) {
-  std::string wrong;
-  if (!swy::read_messages(request.value("messages"), messages_, losses_, wrong)) {
-    swy::refuse_request(refusal_, SWY_CLS_BAD_REQUEST, "messages", std::move(wrong));
-    return;
-  }
+ChatBody::ChatBody(const swy::Request& request) : ChatBodyBase(request) {
   const std::string_view n = request.value("n");
-  if (!json::is_null(n) && n != "1") {
-    swy::refuse_request(refusal_, SWY_CLS_NOT_OFFERED, "n", "n: Cohere gives one answer");
-  }
-  swy::refuse_old_tools(request, refusal_);
-  swy::refuse_impossible_choice(request, refusal_);
+  if (!json::is_null(n) && n != "1") refuse(SWY_CLS_NOT_OFFERED, "n", "n: Cohere gives one answer");
+  refuse_tools();
   if (!refusal_) write();
 }
 
@@ -78,27 +70,23 @@ void ChatBody::write() {
   write_limited("temperature", "temperature", 0, 1);
   write_limited("top_p", "p", 0.01, 0.99);
   write_as("top_k", "k");
-  write_as(json::is_null(request_.value("max_completion_tokens")) ? "max_tokens"
-                                                                  : "max_completion_tokens",
-           "max_tokens");
+  write_tokens_max("max_tokens");
   write_as("seed", "seed");
   write_limited("presence_penalty", "presence_penalty", 0, 1);
   write_limited("frequency_penalty", "frequency_penalty", 0, 1);
-  write_stop();
+  if (json::is_null(request_.value("stop_sequences"))) write_stops("stop_sequences", kStopsMax);
   if (json::is_true(request_.value("logprobs"))) json_.key("logprobs").boolean(true);
   for (const std::string_view name : kOwn) write_as(name, name);
   json_.close_object();
   note_unknown();
 }
 
+// That several calls may be made at once is so anyway.
 void ChatBody::note_unknown() {
-  for (std::size_t i = 0; i < request_.member_count(); ++i) {
-    const swy_member& member = request_.member(i);
-    const std::string_view name = swy::view(member.name);
-    const std::string_view value = request_.value(member);
-    const bool nothing = name == "parallel_tool_calls" ? value != "false" : swy::is_nothing(value);
-    if (!is_read(name) && !is_own(name) && !nothing) losses_.add(name);
-  }
+  lose_unknown([](std::string_view name) {
+    return is_read(name) || is_own(name) || name == "parallel_tool_calls";
+  });
+  if (request_.value("parallel_tool_calls") == "false") losses_.add("parallel_tool_calls");
 }
 
 // ---- messages ----
@@ -112,25 +100,8 @@ void ChatBody::write_messages() {
 void ChatBody::write_message(const Message& message) {
   const Place list{nullptr, "messages"};
   const Place here{&list, {}, message.index};
-  losses_.add_unless_null(here, "name", message.name);
-  losses_.add_unless_null(here, "cache_control", message.cache_control);
-  json_.open_object().key("role");
-  switch (message.role) {
-    case swy::ChatRole::kSystem:
-      json_.text("system");
-      break;
-    case swy::ChatRole::kAssistant:
-      json_.text("assistant");
-      write_calls(message, here);
-      break;
-    case swy::ChatRole::kTool:
-      json_.text("tool").key("tool_call_id");
-      writer_.string_of(json::inside(message.tool_call_id));
-      if (json::is_true(message.is_error)) losses_.add(here, "is_error");
-      break;
-    default:
-      json_.text("user");
-  }
+  open_message(message, here);
+  if (message.role == swy::ChatRole::kAssistant) write_calls(message, here);
   write_content(message, here);
   json_.close_object();
 }
@@ -149,27 +120,8 @@ void ChatBody::write_calls(const Message& message, const Place& here) {
   const Place list{&here, "tool_calls"};
   json_.key("tool_calls").open_array();
   for (std::int64_t i = 0; calls.element(); ++i) {
-    const std::string_view call = calls.value();
-    const std::string_view extra = json::find(call, "extra_content");
-    losses_.add_unless_null(Place{&list, {}, i}, "extra_content", extra);
-    const std::string_view function = json::find(call, "function");
-    const std::string_view name = json::find(function, "name");
-    const std::string_view arguments = json::find(function, "arguments");
-    if (json::type_of(name) != 's') {
-      swy::refuse_request(refusal_, SWY_CLS_NOT_OFFERED, "messages",
-                          "tool_calls[].function.name: Cohere knows functions only");
-    }
-    json_.open_object().key("id");
-    writer_.string_of(json::inside(json::find(call, "id")));
-    json_.key("type").text("function").key("function").open_object().key("name");
-    writer_.string_of(json::inside(name));
-    json_.key("arguments");
-    if (json::type_of(arguments) == 'o') {
-      json_.text(arguments);
-    } else {
-      writer_.string_of(json::inside(arguments));
-    }
-    json_.close_object().close_object();
+    open_call(calls.value(), Place{&list, {}, i}, "Cohere");
+    json_.close_object();
   }
   json_.close_array();
 }
@@ -193,50 +145,34 @@ void ChatBody::write_part(std::string_view part, const Place& place) {
   swy::ChatPart read;
   if (!swy::read_part(part, read, place, losses_)) return losses_.add(place);
   if (!read.cache.empty()) losses_.add(place, "cache_control");
-  if (read.type == "text" || read.type == "refusal") {
+  if (const auto words = words_of(read)) {
     json_.open_object().key("type").text("text").key("text");
-    writer_.string_of(json::inside(read.type == "text" ? read.text : read.refusal));
+    writer_.string_of(*words);
     json_.close_object();
   } else if (read.type == "image_url" && json::type_of(read.image) == 'o') {
     json_.open_object().key("type").text("image_url").key("image_url");
     writer_.value(read.image);
     json_.close_object();
   } else {
-    swy::refuse_request(refusal_, SWY_CLS_NOT_OFFERED, "messages",
-                        "messages[].content[].type: Cohere takes text and image_url, not " +
-                            std::string(read.type.substr(0, 40)));
+    refuse(SWY_CLS_NOT_OFFERED, "messages",
+           "messages[].content[].type: Cohere takes text and image_url, not " +
+               std::string(read.type.substr(0, 40)));
   }
 }
 
 // ---- tools ----
 
 void ChatBody::write_tools() {
-  const std::string_view tools = request_.value("tools");
-  json::Cursor cursor(tools);
-  if (!cursor.array() || tools == "[]") return losses_.add_unless_null(Place{}, "tools", tools);
-  const Place list{nullptr, "tools"};
+  if (!has_tools()) return;
   bool strict = false;
   json_.key("tools").open_array();
-  for (std::int64_t i = 0; cursor.element(); ++i) {
-    const Place here{&list, {}, i}, inner{&here, "function"};
-    const std::string_view tool = cursor.value();
-    if (json::inside(json::find(tool, "type")) != "function") {
-      losses_.add(here);
-      continue;
-    }
-    const swy::ChatFunction function = swy::read_function(tool, inner, losses_);
-    losses_.add_unless_null(here, "cache_control", json::find(tool, "cache_control"));
+  each_function([&](const swy::ChatFunction& function, const Place&) {
     strict |= function.strict;
     json_.open_object().key("type").text("function").key("function");
     swy::open_function(writer_, function);
-    json_.key("parameters");
-    if (json::type_of(function.parameters) == 'o') {
-      writer_.value(function.parameters);
-    } else {
-      json_.raw(R"({"type":"object","properties":{}})");
-    }
+    write_parameters(function);
     json_.close_object().close_object();
-  }
+  });
   json_.close_array();
   if (strict && json::is_null(request_.value("strict_tools"))) {
     json_.key("strict_tools").boolean(true);
@@ -285,35 +221,6 @@ void ChatBody::write_format() {
     writer_.value(schema);
   }
   json_.close_object();
-}
-
-void ChatBody::write_stop() {
-  const std::string_view stop = request_.value("stop");
-  if (!json::is_null(request_.value("stop_sequences"))) return;
-  if (json::type_of(stop) == 's') {
-    json_.key("stop_sequences").open_array().raw(stop).close_array();
-    return;
-  }
-  json::Cursor cursor(stop);
-  if (!cursor.array() || stop == "[]") return;
-  const Place list{nullptr, "stop"};
-  json_.key("stop_sequences").open_array();
-  for (std::size_t i = 0; cursor.element(); ++i) {
-    const std::string_view each = cursor.value();
-    if (i < kStopsMax) {
-      json_.raw(each);
-    } else {
-      losses_.add(Place{&list, {}, static_cast<std::int64_t>(i)});
-    }
-  }
-  json_.close_array();
-}
-
-void ChatBody::write_as(std::string_view name, std::string_view upstream_name) {
-  const std::string_view value = request_.value(name);
-  if (json::is_null(value)) return;
-  json_.key(upstream_name);
-  writer_.value(value);
 }
 
 void ChatBody::write_limited(std::string_view name, std::string_view upstream_name, double least,

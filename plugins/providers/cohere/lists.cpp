@@ -20,12 +20,9 @@ std::int64_t count(std::string_view answer, std::string_view path) {
 }  // namespace
 
 Embeddings::Embeddings(const swy::Request& request)
-    : request_(request), texts_(request, kBatchMax, "Cohere") {
-  swy::lose_unknown(request,
+    : EmbeddingTask(request, kBatchMax, "Cohere",
                     {"model", "input", "dimensions", "encoding_format", "input_type", "truncate",
-                     "max_tokens", "priority"},
-                    losses_);
-}
+                     "max_tokens", "priority"}) {}
 
 bool Embeddings::base64() const {
   return json::inside(request_.value("encoding_format")) == "base64";
@@ -59,7 +56,7 @@ bool Embeddings::take(std::string_view answer) {
                                  count(answer, "meta.billed_units.image_tokens"));
 }
 
-void write_rerank(const swy::Request& request, RerankBody& body) {
+void write_rerank(const swy::Request& request, swy::RerankBody& body) {
   json::Writer& writer = body.writer.json();
   writer.open_object().key("model").text(request.model());
   for (const std::string_view name : {"query", "top_n", "max_tokens_per_doc", "priority"}) {

@@ -1,7 +1,6 @@
 // Embeddings and rerank: bodies for version 2 of Cohere's API, and what its answers become.
 #pragma once
 
-#include <optional>
 #include <string>
 #include <string_view>
 #include <switchyard/lists.hpp>
@@ -11,36 +10,19 @@ namespace cohere {
 // Texts to embed go in batches of so many.
 constexpr std::size_t kBatchMax = 96;
 
-class Embeddings {
+class Embeddings : public swy::EmbeddingTask {
  public:
   explicit Embeddings(const swy::Request& request);
 
-  const std::optional<swy::Refusal>& refusal() const { return texts_.refusal(); }
-  const swy::Losses& losses() const { return losses_; }
-  // The body of the next batch, good until the next call.
-  const std::string& next_body();
-  // Takes a batch's answer; false where it is none of one.
-  bool take(std::string_view answer);
-  bool complete() const { return texts_.complete(); }
-  std::string answer() const { return texts_.answer(); }
-  std::string usage() const { return texts_.usage(); }
+  const std::string& next_body() override;
+  bool take(std::string_view answer) override;
 
  private:
   bool base64() const;
-
-  const swy::Request request_;
-  swy::EmbeddingTexts texts_;
-  swy::Losses losses_;
-  std::string body_;
 };
 
-// The body for rerank; documents become strings.
-struct RerankBody {
-  swy::BodyWriter writer;
-  swy::Losses losses;
-  std::optional<swy::Refusal> refusal;
-};
-void write_rerank(const swy::Request& request, RerankBody& body);
+// Documents become strings.
+void write_rerank(const swy::Request& request, swy::RerankBody& body);
 
 // A rerank answer as the canonical one, documents from the request where they were asked for.
 // Empty where it is none.

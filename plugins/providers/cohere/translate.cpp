@@ -1,21 +1,13 @@
 #include "providers/cohere/translate.hpp"
 
-#include <algorithm>
-#include <switchyard/json.hpp>
-
 #include "providers/cohere/chat.hpp"
+#include "providers/cohere/lists.hpp"
 
 namespace cohere {
 
 namespace json = swy::json;
 
 namespace {
-
-std::string escaped(std::string_view text) {
-  std::string out;
-  json::append_escaped(out, text);
-  return out;
-}
 
 std::string lower(std::string text) {
   for (char& c : text) {
@@ -63,115 +55,61 @@ swy::Refusal read_refusal(unsigned status, std::uint32_t retry_after_ms, std::st
 }
 
 Operation::Operation(const swy::Request& request, std::int64_t created)
-    : request_(request),
-      chat_(request.task() == "chat"),
-      streaming_(chat_ && request.stream()),
-      answer_(request, created, "cohere-v2") {}
-
-swy::Next Operation::step(const swy::Event& event, swy::Out& out) {
-  switch (event.kind()) {
-    case SWY_EV_START:
-      return start(out);
-    case SWY_EV_HEAD:
-      status_ = event.status();
-      retry_after_ms_ = swy::retry_after_ms(event);
-      return swy::Next::feed();
-    case SWY_EV_DATA:
-      return on_data(event.data(), out);
-    case SWY_EV_END:
-      if (status_ >= 300) return swy::refuse(out, read_refusal(status_, retry_after_ms_, {}));
-      return bad_answer(streaming_ ? "the stream ended before message-end"
-                                   : "the upstream's answer is empty");
-    case SWY_EV_IOERR:
-      return swy::Next::fail(
-          {static_cast<std::int32_t>(event.status()), std::string(event.data())});
-    case SWY_EV_CANCEL:
-      return swy::Next::done();
-    default:
-      return swy::Next::unknown_event();
-  }
-}
-
-swy::Next Operation::bad_answer(std::string what) const {
-  return swy::Next::fail({SWY_CLS_BAD_ANSWER, std::move(what), status_});
-}
+    : TaskOperation(request, created, "cohere-v2") {}
 
 // ---- requests ----
 
 swy::Next Operation::start(swy::Out& out) {
   if (chat_) return start_chat(out);
   if (request_.task() == "rerank") return start_rerank(out);
-  if (request_.task() == "embeddings") {
-    embeddings_.emplace(request_);
-    if (embeddings_->refusal()) return swy::refuse(out, *embeddings_->refusal());
-    embeddings_->losses().emit(out);
-    return send_batch(out);
-  }
-  return swy::Next::fail(
-      {SWY_CLS_NOT_OFFERED, "cohere does not offer " + std::string(request_.task())});
+  if (request_.task() != "embeddings") return not_offered("cohere");
+  const auto refused = open_embeddings(std::make_unique<Embeddings>(request_), out);
+  return refused ? *refused : send_batch(out);
 }
 
 swy::Next Operation::start_chat(swy::Out& out) {
   const ChatBody body(request_);
-  if (body.refusal()) return swy::refuse(out, *body.refusal());
-  body.losses().emit(out);
-  answer_.identify("chatcmpl-" + escaped(request_.id()), escaped(request_.model()));
-  out.begin("POST", "/v2/chat", streaming_ ? SWY_FRAME_SSE : SWY_FRAME_WHOLE);
-  out.auth("bearer");
-  out.header("accept", streaming_ ? "text/event-stream" : "application/json");
-  out.header("content-type", "application/json");
-  out.body(body.pieces());
-  return swy::Next::send();
+  const auto refused = refused_body(body.refusal(), body.losses(), out);
+  if (refused) return *refused;
+  identify();
+  return send("/v2/chat", body.pieces(), out);
 }
 
 swy::Next Operation::start_rerank(swy::Out& out) {
-  RerankBody body;
+  swy::RerankBody body;
   write_rerank(request_, body);
-  if (body.refusal) return swy::refuse(out, *body.refusal);
-  body.losses.emit(out);
-  out.begin("POST", "/v2/rerank", SWY_FRAME_WHOLE);
-  out.auth("bearer");
-  out.header("accept", "application/json");
-  out.header("content-type", "application/json");
-  out.body(body.writer.pieces());
-  return swy::Next::send();
+  const auto refused = refused_body(body.refusal, body.losses, out);
+  return refused ? *refused : send("/v2/rerank", body.writer.pieces(), out);
 }
 
 swy::Next Operation::send_batch(swy::Out& out) {
-  out.begin("POST", "/v2/embed", SWY_FRAME_WHOLE);
+  swy::Gather body;
+  body.add(embeddings_->next_body());
+  return send("/v2/embed", body, out);
+}
+
+swy::Next Operation::send(std::string_view path, const swy::Gather& body, swy::Out& out) const {
+  swy::begin_post(out, path, streaming_);
   out.auth("bearer");
-  out.header("accept", "application/json");
-  out.header("content-type", "application/json");
-  out.body(embeddings_->next_body());
+  out.body(body);
   return swy::Next::send();
 }
 
 // ---- answers ----
 
-swy::Next Operation::on_data(std::string_view data, swy::Out& out) {
+swy::Next Operation::on_data(const swy::Event& event, swy::Out& out) {
+  const std::string_view data = event.data();
   if (status_ >= 300) return swy::refuse(out, read_refusal(status_, retry_after_ms_, data));
   if (streaming_) return on_event(data, out);
   if (chat_) return on_message(data, out);
-  return request_.task() == "rerank" ? on_rerank(data, out) : on_embeddings(data, out);
+  if (request_.task() != "rerank") return on_embeddings(data, out);
+  return end_rerank(rerank_answer(request_, data), rerank_usage(data), out);
 }
 
-swy::Next Operation::on_embeddings(std::string_view body, swy::Out& out) {
-  if (!embeddings_ || !embeddings_->take(body)) {
-    return bad_answer("the answer has not one embedding for each text");
-  }
-  if (!embeddings_->complete()) return send_batch(out);
-  out.usage(embeddings_->usage());
-  out.whole(embeddings_->answer(), 0);
-  return swy::Next::done();
-}
-
-swy::Next Operation::on_rerank(std::string_view body, swy::Out& out) {
-  const std::string answer = rerank_answer(request_, body);
-  if (answer.empty()) return bad_answer("the answer has no results of a rerank");
-  const std::string usage = rerank_usage(body);
-  if (!usage.empty()) out.usage(usage);
-  out.whole(answer, 0);
-  return swy::Next::done();
+swy::Next Operation::on_end(swy::Out& out) {
+  if (status_ >= 300) return swy::refuse(out, read_refusal(status_, retry_after_ms_, {}));
+  return bad_answer(streaming_ ? "the stream ended before message-end"
+                               : "the upstream's answer is empty");
 }
 
 swy::Next Operation::on_message(std::string_view body, swy::Out& out) {
@@ -180,7 +118,7 @@ swy::Next Operation::on_message(std::string_view body, swy::Out& out) {
     return bad_answer("the answer is no answer of Cohere's chat");
   }
   const std::string_view id = json::inside(json::find(body, "id"));
-  if (!id.empty()) answer_.identify(id, escaped(request_.model()));
+  if (!id.empty()) identify(id);
   answer_.open(out, 0);
   answer_.thought(out, 0, json::inside(json::find(message, "tool_plan")));
   json::Cursor blocks(json::find(message, "content"));
@@ -230,7 +168,7 @@ swy::Next Operation::on_event(std::string_view data, swy::Out& out) {
   const std::string_view message = json::find(delta, "message");
   if (type == "message-start") {
     const std::string_view id = json::inside(json::find(data, "id"));
-    if (!id.empty()) answer_.identify(id, escaped(request_.model()));
+    if (!id.empty()) identify(id);
     answer_.open(out, 0);
   } else if (type == "content-delta" || type == "content-start") {
     on_content(json::find(message, "content"), out);

@@ -46,30 +46,22 @@ std::string_view url_of(std::string_view media) {
 }  // namespace
 
 ChatBody::ChatBody(const swy::Request& request, bool multimodal)
-    : request_(request), multimodal_(multimodal), json_(writer_.json()) {
-  std::string wrong;
-  if (!swy::read_messages(request.value("messages"), messages_, losses_, wrong)) {
-    swy::refuse_request(refusal_, SWY_CLS_BAD_REQUEST, "messages", std::move(wrong));
-    return;
-  }
+    : ChatBodyBase(request), multimodal_(multimodal) {
   check_choices();
   if (request.value("modalities").find("\"audio\"") != std::string_view::npos) {
-    refuse("modalities", "modalities: text alone is answered here");
+    refuse(SWY_CLS_NOT_OFFERED, "modalities", "modalities: text alone is answered here");
   }
-  swy::refuse_old_tools(request, refusal_);
-  swy::refuse_impossible_choice(request, refusal_);
+  refuse_tools();
   if (!refusal_) write();
-}
-
-void ChatBody::refuse(std::string_view param, std::string message) {
-  swy::refuse_request(refusal_, SWY_CLS_NOT_OFFERED, std::string(param), std::move(message));
 }
 
 void ChatBody::check_choices() {
   const auto n = json::to_integer(request_.value("n"));
   if (!n || *n <= 1) return;
-  if (*n > kChoicesMax) refuse("n", "n: at most 4 answers");
-  if (!swy::is_nothing(request_.value("tools"))) refuse("n", "n: one answer where there are tools");
+  if (*n > kChoicesMax) refuse(SWY_CLS_NOT_OFFERED, "n", "n: at most 4 answers");
+  if (!swy::is_nothing(request_.value("tools"))) {
+    refuse(SWY_CLS_NOT_OFFERED, "n", "n: one answer where there are tools");
+  }
 }
 
 void ChatBody::write() {
@@ -78,9 +70,7 @@ void ChatBody::write() {
   write_messages();
   json_.close_object().key("parameters").open_object();
   json_.key("result_format").text("message").key("incremental_output").boolean(true);
-  write_as(json::is_null(request_.value("max_completion_tokens")) ? "max_tokens"
-                                                                  : "max_completion_tokens",
-           "max_tokens");
+  write_tokens_max("max_tokens");
   for (const std::string_view name : kSame) write_as(name, name);
   write_tools();
   write_choice();
@@ -89,22 +79,7 @@ void ChatBody::write() {
   write_search();
   for (const std::string_view name : kOwn) write_as(name, name);
   json_.close_object().close_object();
-  note_unknown();
-}
-
-void ChatBody::note_unknown() {
-  for (std::size_t i = 0; i < request_.member_count(); ++i) {
-    const swy_member& member = request_.member(i);
-    const std::string_view name = swy::view(member.name);
-    if (!is_read(name) && !swy::is_nothing(request_.value(member))) losses_.add(name);
-  }
-}
-
-void ChatBody::write_as(std::string_view name, std::string_view upstream_name) {
-  const std::string_view value = request_.value(name);
-  if (json::is_null(value)) return;
-  json_.key(upstream_name);
-  writer_.value(value);
+  lose_unknown(is_read);
 }
 
 // ---- messages ----
@@ -132,27 +107,12 @@ void ChatBody::write_messages() {
 void ChatBody::write_message(const Message& message) {
   const Place list{nullptr, "messages"};
   const Place here{&list, {}, message.index};
-  losses_.add_unless_null(here, "name", message.name);
-  losses_.add_unless_null(here, "cache_control", message.cache_control);
-  json_.open_object().key("role");
-  switch (message.role) {
-    case swy::ChatRole::kSystem:
-      json_.text("system");
-      break;
-    case swy::ChatRole::kAssistant:
-      json_.text("assistant");
-      losses_.add_unless_null(here, "reasoning_content", message.reasoning_content);
-      losses_.add_unless_null(here, "reasoning_details", message.reasoning_details);
-      losses_.add_unless_null(here, "refusal", message.refusal);
-      write_calls(message, here);
-      break;
-    case swy::ChatRole::kTool:
-      json_.text("tool").key("tool_call_id");
-      writer_.string_of(json::inside(message.tool_call_id));
-      if (json::is_true(message.is_error)) losses_.add(here, "is_error");
-      break;
-    default:
-      json_.text("user");
+  open_message(message, here);
+  if (message.role == swy::ChatRole::kAssistant) {
+    losses_.add_unless_null(here, "reasoning_content", message.reasoning_content);
+    losses_.add_unless_null(here, "reasoning_details", message.reasoning_details);
+    losses_.add_unless_null(here, "refusal", message.refusal);
+    write_calls(message, here);
   }
   write_content(message, here);
   json_.close_object();
@@ -164,27 +124,8 @@ void ChatBody::write_calls(const Message& message, const Place& here) {
   const Place list{&here, "tool_calls"};
   json_.key("tool_calls").open_array();
   for (std::int64_t i = 0; calls.element(); ++i) {
-    const std::string_view call = calls.value();
-    const std::string_view function = json::find(call, "function");
-    const std::string_view name = json::find(function, "name");
-    const std::string_view arguments = json::find(function, "arguments");
-    losses_.add_unless_null(Place{&list, {}, i}, "extra_content",
-                            json::find(call, "extra_content"));
-    if (json::type_of(name) != 's') {
-      refuse("messages", "tool_calls[].function.name: DashScope knows functions only");
-    }
-    json_.open_object().key("id");
-    writer_.string_of(json::inside(json::find(call, "id")));
-    json_.key("type").text("function").key("index").integer(i);
-    json_.key("function").open_object().key("name");
-    writer_.string_of(json::inside(name));
-    json_.key("arguments");
-    if (json::type_of(arguments) == 'o') {
-      json_.text(arguments);
-    } else {
-      writer_.string_of(json::inside(arguments));
-    }
-    json_.close_object().close_object();
+    open_call(calls.value(), Place{&list, {}, i}, "DashScope");
+    json_.key("index").integer(i).close_object();
   }
   json_.close_array();
 }
@@ -212,12 +153,13 @@ void ChatBody::write_content(const Message& message, const Place& here) {
     swy::ChatPart read;
     if (!swy::read_part(part, read, place, losses_)) return losses_.add(place);
     if (!read.cache.empty()) losses_.add(place, "cache_control");
-    if (read.type == "text" || read.type == "refusal") {
-      joined += json::inside(read.type == "text" ? read.text : read.refusal);
+    if (const auto words = words_of(read)) {
+      joined += *words;
     } else {
-      refuse("messages", "messages[].content[].type: the model " + std::string(request_.model()) +
-                             " takes text, not " + std::string(read.type.substr(0, 40)) +
-                             "; name it in settings.multimodal where it does");
+      refuse(SWY_CLS_NOT_OFFERED, "messages",
+             "messages[].content[].type: the model " + std::string(request_.model()) +
+                 " takes text, not " + std::string(read.type.substr(0, 40)) +
+                 "; name it in settings.multimodal where it does");
     }
   });
   if (multimodal_) {
@@ -231,9 +173,9 @@ void ChatBody::write_part(std::string_view part, const Place& place) {
   swy::ChatPart read;
   if (!swy::read_part(part, read, place, losses_)) return losses_.add(place);
   if (!read.cache.empty()) losses_.add(place, "cache_control");
-  if (read.type == "text" || read.type == "refusal") {
+  if (const auto words = words_of(read)) {
     json_.open_object().key("text");
-    writer_.string_of(json::inside(read.type == "text" ? read.text : read.refusal));
+    writer_.string_of(*words);
     json_.close_object();
   } else if (read.type == "image_url" && json::type_of(url_of(read.image)) == 's') {
     losses_.add_unless_null(Place{&place, "image_url"}, "detail", json::find(read.image, "detail"));
@@ -253,7 +195,7 @@ void ChatBody::write_part(std::string_view part, const Place& place) {
     }
     json_.close_object();
   } else {
-    refuse("messages",
+    refuse(SWY_CLS_NOT_OFFERED, "messages",
            "messages[].content[].type: DashScope takes text, image_url, video_url and "
            "input_audio, not " +
                std::string(read.type.substr(0, 40)));
@@ -269,29 +211,15 @@ void ChatBody::write_media(std::string_view name, std::string_view url) {
 // ---- tools ----
 
 void ChatBody::write_tools() {
-  const std::string_view tools = request_.value("tools");
-  json::Cursor cursor(tools);
-  if (!cursor.array() || tools == "[]") return losses_.add_unless_null(Place{}, "tools", tools);
-  const Place list{nullptr, "tools"};
+  if (!has_tools()) return;
   json_.key("tools").open_array();
-  for (std::int64_t i = 0; cursor.element(); ++i) {
-    const Place here{&list, {}, i}, inner{&here, "function"};
-    const std::string_view tool = cursor.value();
-    if (json::inside(json::find(tool, "type")) != "function") {
-      losses_.add(here);
-      continue;
-    }
-    const swy::ChatFunction function = swy::read_function(tool, inner, losses_);
-    losses_.add_unless_null(here, "cache_control", json::find(tool, "cache_control"));
-    if (function.strict) losses_.add(inner, "strict");
+  each_function([this](const swy::ChatFunction& function, const Place& place) {
+    if (function.strict) losses_.add(place, "strict");
     json_.open_object().key("type").text("function").key("function");
     swy::open_function(writer_, function);
-    if (json::type_of(function.parameters) == 'o') {
-      json_.key("parameters");
-      writer_.value(function.parameters);
-    }
+    if (json::type_of(function.parameters) == 'o') write_parameters(function);
     json_.close_object().close_object();
-  }
+  });
   json_.close_array();
   // Where nothing is said DashScope calls one at a time, and OpenAI's clients expect several.
   const bool one = request_.value("parallel_tool_calls") == "false";
@@ -305,9 +233,7 @@ void ChatBody::write_choice() {
   if (choice.mode == Mode::kAny || !choice.allowed.empty()) losses_.add("tool_choice");
   json_.key("tool_choice");
   if (choice.mode == Mode::kTool) {
-    json_.open_object().key("type").text("function").key("function").open_object().key("name");
-    writer_.string_of(json::inside(choice.name));
-    json_.close_object().close_object();
+    write_named_choice(choice.name);
   } else {
     json_.text(choice.mode == Mode::kNone ? "none" : "auto");
   }

@@ -52,10 +52,8 @@ std::string packed(std::string_view vector) {
 }  // namespace
 
 Embeddings::Embeddings(const swy::Request& request)
-    : request_(request), texts_(request, kBatchMax, "DashScope") {
-  swy::lose_unknown(request,
-                    {"model", "input", "dimensions", "encoding_format", "input_type", "instruct"},
-                    losses_);
+    : EmbeddingTask(request, kBatchMax, "DashScope",
+                    {"model", "input", "dimensions", "encoding_format", "input_type", "instruct"}) {
 }
 
 const std::string& Embeddings::next_body() {
@@ -93,7 +91,7 @@ bool Embeddings::take(std::string_view answer) {
   return texts_.add(in_order, tokens_of(answer));
 }
 
-void write_rerank(const swy::Request& request, RerankBody& body) {
+void write_rerank(const swy::Request& request, swy::RerankBody& body) {
   json::Writer& writer = body.writer.json();
   writer.open_object().key("model").text(request.model()).key("input").open_object();
   const std::string_view query = request.value("query");

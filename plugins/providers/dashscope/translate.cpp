@@ -1,10 +1,9 @@
 #include "providers/dashscope/translate.hpp"
 
 #include <algorithm>
-#include <switchyard/json.hpp>
-#include <switchyard/json_schema.hpp>
 
 #include "providers/dashscope/chat.hpp"
+#include "providers/dashscope/lists.hpp"
 
 namespace dashscope {
 
@@ -16,12 +15,6 @@ constexpr std::string_view kText = "/services/aigc/text-generation/generation";
 constexpr std::string_view kMultimodal = "/services/aigc/multimodal-generation/generation";
 constexpr std::string_view kEmbeddings = "/services/embeddings/text-embedding/text-embedding";
 constexpr std::string_view kRerank = "/services/rerank/text-rerank/text-rerank";
-
-std::string escaped(std::string_view text) {
-  std::string out;
-  json::append_escaped(out, text);
-  return out;
-}
 
 struct CodeClass {
   std::string_view code;
@@ -87,77 +80,42 @@ swy::Refusal read_refusal(unsigned status, std::uint32_t retry_after_ms, std::st
 }
 
 Operation::Operation(const Settings& settings, const swy::Request& request, std::int64_t created)
-    : settings_(&settings),
-      request_(request),
-      chat_(request.task() == "chat"),
-      answer_(request, created, "dashscope") {}
-
-swy::Next Operation::step(const swy::Event& event, swy::Out& out) {
-  switch (event.kind()) {
-    case SWY_EV_START:
-      return start(out);
-    case SWY_EV_HEAD:
-      status_ = event.status();
-      retry_after_ms_ = swy::retry_after_ms(event);
-      return swy::Next::feed();
-    case SWY_EV_DATA:
-      return on_data(event, out);
-    case SWY_EV_END:
-      return on_end(out);
-    case SWY_EV_IOERR:
-      return swy::Next::fail(
-          {static_cast<std::int32_t>(event.status()), std::string(event.data())});
-    case SWY_EV_CANCEL:
-      return swy::Next::done();
-    default:
-      return swy::Next::unknown_event();
-  }
-}
-
-swy::Next Operation::bad_answer(std::string what) const {
-  return swy::Next::fail({SWY_CLS_BAD_ANSWER, std::move(what), status_});
-}
+    : TaskOperation(request, created, "dashscope"), settings_(&settings) {}
 
 // ---- requests ----
 
 swy::Next Operation::start(swy::Out& out) {
   if (chat_) return start_chat(out);
-  if (request_.task() == "rerank") {
-    RerankBody body;
-    write_rerank(request_, body);
-    if (body.refusal) return swy::refuse(out, *body.refusal);
-    body.losses.emit(out);
-    return send(kRerank, body.writer.pieces(), false, out);
-  }
-  if (request_.task() == "embeddings") {
-    embeddings_.emplace(request_);
-    if (embeddings_->refusal()) return swy::refuse(out, *embeddings_->refusal());
-    embeddings_->losses().emit(out);
-    return send_batch(out);
-  }
-  return swy::Next::fail(
-      {SWY_CLS_NOT_OFFERED, "dashscope does not offer " + std::string(request_.task())});
+  if (request_.task() == "rerank") return start_rerank(out);
+  if (request_.task() != "embeddings") return not_offered("dashscope");
+  const auto refused = open_embeddings(std::make_unique<Embeddings>(request_), out);
+  return refused ? *refused : send_batch(out);
 }
 
 // Whole answers are gathered from a stream too: some models think only in one.
 swy::Next Operation::start_chat(swy::Out& out) {
   const bool multimodal = settings_->is_multimodal(request_.model());
   const ChatBody body(request_, multimodal);
-  if (body.refusal()) return swy::refuse(out, *body.refusal());
-  body.losses().emit(out);
+  const auto refused = refused_body(body.refusal(), body.losses(), out);
+  if (refused) return *refused;
   schema_ = body.schema();
   if (!schema_.empty()) answer_.keep_text();
-  answer_.identify("chatcmpl-" + escaped(request_.id()), escaped(request_.model()));
+  identify();
   return send(multimodal ? kMultimodal : kText, body.pieces(), true, out);
+}
+
+swy::Next Operation::start_rerank(swy::Out& out) {
+  swy::RerankBody body;
+  write_rerank(request_, body);
+  const auto refused = refused_body(body.refusal, body.losses, out);
+  return refused ? *refused : send(kRerank, body.writer.pieces(), false, out);
 }
 
 swy::Next Operation::send(std::string_view path, const swy::Gather& body, bool streams,
                           swy::Out& out) {
-  out.begin("POST", path, streams ? SWY_FRAME_SSE : SWY_FRAME_WHOLE);
+  swy::begin_post(out, path, streams);
   out.auth("bearer");
-  out.header("accept", streams ? "text/event-stream" : "application/json");
   if (streams) out.header("x-dashscope-sse", "enable");
-  out.header("content-type", "application/json");
   out.body(body);
   return swy::Next::send();
 }
@@ -177,26 +135,8 @@ swy::Next Operation::on_data(const swy::Event& event, swy::Out& out) {
     return swy::refuse(out, read_refusal(200, retry_after_ms_, data));
   }
   if (chat_) return on_frame(data, out);
-  return request_.task() == "rerank" ? on_rerank(data, out) : on_embeddings(data, out);
-}
-
-swy::Next Operation::on_embeddings(std::string_view body, swy::Out& out) {
-  if (!embeddings_ || !embeddings_->take(body)) {
-    return bad_answer("the answer has not one embedding for each text");
-  }
-  if (!embeddings_->complete()) return send_batch(out);
-  out.usage(embeddings_->usage());
-  out.whole(embeddings_->answer(), 0);
-  return swy::Next::done();
-}
-
-swy::Next Operation::on_rerank(std::string_view body, swy::Out& out) {
-  const std::string answer = rerank_answer(request_, body);
-  if (answer.empty()) return bad_answer("the answer has no results of a rerank");
-  const std::string usage = list_usage(body);
-  if (!usage.empty()) out.usage(usage);
-  out.whole(answer, 0);
-  return swy::Next::done();
+  if (request_.task() != "rerank") return on_embeddings(data, out);
+  return end_rerank(rerank_answer(request_, data), list_usage(data), out);
 }
 
 swy::Next Operation::on_frame(std::string_view data, swy::Out& out) {
@@ -207,7 +147,7 @@ swy::Next Operation::on_frame(std::string_view data, swy::Out& out) {
   }
   const std::string_view id = json::inside(json::find(data, "request_id"));
   if (!id.empty() && !answer_.any()) {
-    answer_.identify("chatcmpl-" + std::string(id), escaped(request_.model()));
+    identify("chatcmpl-" + std::string(id));
   }
   note_usage(json::find(data, "usage"));
   const std::string_view sources = json::find_path(output, "search_info.search_results");
@@ -272,7 +212,7 @@ void Operation::on_call(unsigned number, std::string_view call, std::int64_t pla
 
 std::string Operation::call_id(std::string_view id, std::size_t number) const {
   if (!id.empty()) return std::string(id);
-  return "call_" + escaped(request_.id()) + "_" + std::to_string(number);
+  return "call_" + swy::escaped(request_.id()) + "_" + std::to_string(number);
 }
 
 void Operation::put_calls(swy::Out& out) {
@@ -316,11 +256,8 @@ swy::Next Operation::on_end(swy::Out& out) {
   if (!chat_) return bad_answer("the upstream's answer is empty");
   if (!answer_.all_finished()) return bad_answer("the stream ended without finish_reason");
   if (!schema_.empty() && answer_.finish_of(0) == "stop") {
-    const std::string said = json::unescape("\"" + std::string(answer_.text_of(0)) + "\"");
-    const std::string fault = swy::schema_fault(schema_, said);
-    if (!fault.empty()) {
-      return bad_answer("the answer does not fit the JSON schema that was asked for: " + fault);
-    }
+    const auto fault = misfit(schema_);
+    if (fault) return *fault;
   }
   put_calls(out);
   put_sources(out);

@@ -3,15 +3,11 @@
 #pragma once
 
 #include <cstdint>
-#include <optional>
 #include <string>
 #include <string_view>
-#include <switchyard/chat_answer.hpp>
-#include <switchyard/fault.hpp>
-#include <switchyard/provider.hpp>
+#include <switchyard/task_operation.hpp>
 #include <vector>
 
-#include "providers/dashscope/lists.hpp"
 #include "providers/dashscope/settings.hpp"
 
 namespace dashscope {
@@ -19,12 +15,10 @@ namespace dashscope {
 // What an error means; `status` 200 for one within an answer.
 swy::Refusal read_refusal(unsigned status, std::uint32_t retry_after_ms, std::string_view body);
 
-class Operation {
+class Operation : public swy::TaskOperation {
  public:
   // created: seconds since 1970, for a chat's answer. `settings` outlive it.
   Operation(const Settings& settings, const swy::Request& request, std::int64_t created);
-
-  swy::Next step(const swy::Event& event, swy::Out& out);
 
  private:
   // A call that is still told of, by its index upstream.
@@ -35,15 +29,14 @@ class Operation {
     std::string id, name, arguments;  // between quotes, of a whole answer
   };
 
-  swy::Next start(swy::Out& out);
+  swy::Next start(swy::Out& out) override;
   swy::Next start_chat(swy::Out& out);
+  swy::Next start_rerank(swy::Out& out);
   swy::Next send(std::string_view path, const swy::Gather& body, bool streams, swy::Out& out);
-  swy::Next send_batch(swy::Out& out);
-  swy::Next on_data(const swy::Event& event, swy::Out& out);
+  swy::Next send_batch(swy::Out& out) override;
+  swy::Next on_data(const swy::Event& event, swy::Out& out) override;
   swy::Next on_frame(std::string_view data, swy::Out& out);
-  swy::Next on_embeddings(std::string_view body, swy::Out& out);
-  swy::Next on_rerank(std::string_view body, swy::Out& out);
-  swy::Next on_end(swy::Out& out);
+  swy::Next on_end(swy::Out& out) override;
   void on_choice(unsigned number, std::string_view choice, swy::Out& out);
   void on_content(unsigned number, std::string_view content, swy::Out& out);
   void on_call(unsigned number, std::string_view call, std::int64_t place, swy::Out& out);
@@ -51,19 +44,12 @@ class Operation {
   void put_sources(swy::Out& out);
   void note_usage(std::string_view usage);
   std::string call_id(std::string_view id, std::size_t number) const;
-  swy::Next bad_answer(std::string what) const;
 
   const Settings* settings_;
-  swy::Request request_;
-  bool chat_;
-  unsigned status_ = 0;
-  std::uint32_t retry_after_ms_ = 0;
-  swy::ChatAnswer answer_;
   swy::ChatUsage usage_;
   std::vector<Call> calls_;
-  std::string sources_;                   // of a search: the list as it came
-  std::string_view schema_;               // that the answer is held against
-  std::optional<Embeddings> embeddings_;  // of that task
+  std::string sources_;      // of a search: the list as it came
+  std::string_view schema_;  // that the answer is held against
 };
 
 }  // namespace dashscope

@@ -24,22 +24,12 @@ bool is_read(std::string_view name) {
 
 }  // namespace
 
-ChatBody::ChatBody(const swy::Request& request) : request_(request), json_(writer_.json()) {
-  std::string wrong;
-  if (!swy::read_messages(request.value("messages"), messages_, losses_, wrong)) {
-    refuse(SWY_CLS_BAD_REQUEST, "messages", std::move(wrong));
-    return;
-  }
+ChatBody::ChatBody(const swy::Request& request) : ChatBodyBase(request) {
   const std::string_view n = request.value("n");
   if (!json::is_null(n) && n != "1") refuse(SWY_CLS_NOT_OFFERED, "n", "n: one answer is given");
-  swy::refuse_old_tools(request, refusal_);
-  swy::refuse_impossible_choice(request, refusal_);
-  read_turns();
+  refuse_tools();
+  if (!refusal_) read_turns();
   if (!refusal_) write();
-}
-
-void ChatBody::refuse(std::int32_t cls, std::string_view param, std::string message) {
-  swy::refuse_request(refusal_, cls, std::string(param), std::move(message));
 }
 
 void ChatBody::write() {
@@ -51,10 +41,8 @@ void ChatBody::write() {
   write_functions();
   write_temperature();
   write_as("top_p", "top_p");
-  write_stop();
-  write_as(json::is_null(request_.value("max_completion_tokens")) ? "max_tokens"
-                                                                  : "max_completion_tokens",
-           "max_output_tokens");
+  write_stops("stop", kStopsMax);
+  write_tokens_max("max_output_tokens");
   write_as("user", "user_id");
   for (const std::string_view name : kOwn) write_as(name, name);
   json_.close_object();
@@ -62,11 +50,7 @@ void ChatBody::write() {
 }
 
 void ChatBody::note_unknown() {
-  for (std::size_t i = 0; i < request_.member_count(); ++i) {
-    const swy_member& member = request_.member(i);
-    const std::string_view name = swy::view(member.name);
-    if (!is_read(name) && !swy::is_nothing(request_.value(member))) losses_.add(name);
-  }
+  lose_unknown(is_read);
   // Nothing here thinks, and calls come one at a time.
   const swy::ChatReasoning asked = swy::read_reasoning(request_, losses_);
   const bool thinks = (!asked.effort.empty() && asked.effort != "none") || asked.budget >= 0;
@@ -172,8 +156,8 @@ std::string ChatBody::text_of(std::string_view content, const Place& place) {
     swy::ChatPart read;
     if (!swy::read_part(part, read, here, losses_)) return losses_.add(here);
     if (!read.cache.empty()) losses_.add(here, "cache_control");
-    if (read.type == "text" || read.type == "refusal") {
-      text += json::inside(read.type == "text" ? read.text : read.refusal);
+    if (const auto words = words_of(read)) {
+      text += *words;
     } else {
       refuse(SWY_CLS_NOT_OFFERED, "messages",
              "messages[].content[].type: text alone is taken, not " +
@@ -209,39 +193,22 @@ void ChatBody::write_turns() {
 // ---- settings ----
 
 void ChatBody::write_functions() {
-  const std::string_view tools = request_.value("tools");
   const swy::ChatChoice choice = swy::read_choice(request_, losses_);
   using Mode = swy::ChatChoice::Mode;
-  json::Cursor cursor(tools);
-  if (!cursor.array() || tools == "[]") return losses_.add_unless_null(Place{}, "tools", tools);
-  if (choice.mode == Mode::kNone) return;
-  const Place list{nullptr, "tools"};
+  if (!has_tools() || choice.mode == Mode::kNone) return;
   json_.key("functions").open_array();
-  for (std::int64_t i = 0; cursor.element(); ++i) {
-    const Place here{&list, {}, i}, inner{&here, "function"};
-    const std::string_view tool = cursor.value();
-    if (json::inside(json::find(tool, "type")) != "function") {
-      losses_.add(here);
-      continue;
-    }
-    const swy::ChatFunction function = swy::read_function(tool, inner, losses_);
-    losses_.add_unless_null(here, "cache_control", json::find(tool, "cache_control"));
-    if (function.strict) losses_.add(inner, "strict");
+  each_function([this](const swy::ChatFunction& function, const Place& place) {
+    if (function.strict) losses_.add(place, "strict");
     swy::open_function(writer_, function);
     if (function.description.empty()) json_.key("description").raw(function.name);
-    json_.key("parameters");
-    if (json::type_of(function.parameters) == 'o') {
-      writer_.value(function.parameters);
-    } else {
-      json_.raw(R"({"type":"object","properties":{}})");
-    }
+    write_parameters(function);
     json_.close_object();
-  }
+  });
   json_.close_array();
   if (choice.mode == Mode::kAny || !choice.allowed.empty()) losses_.add("tool_choice");
   if (choice.mode != Mode::kTool) return;
-  json_.key("tool_choice").open_object().key("type").text("function").key("function");
-  json_.open_object().key("name").raw(choice.name).close_object().close_object();
+  json_.key("tool_choice");
+  write_named_choice(choice.name);
 }
 
 void ChatBody::write_format() {
@@ -258,27 +225,6 @@ void ChatBody::write_format() {
   json_.key("response_format").text("json_object");
 }
 
-void ChatBody::write_stop() {
-  const std::string_view stop = request_.value("stop");
-  if (json::type_of(stop) == 's') {
-    json_.key("stop").open_array().raw(stop).close_array();
-    return;
-  }
-  json::Cursor cursor(stop);
-  if (!cursor.array() || stop == "[]") return;
-  const Place list{nullptr, "stop"};
-  json_.key("stop").open_array();
-  for (std::size_t i = 0; cursor.element(); ++i) {
-    const std::string_view each = cursor.value();
-    if (i < kStopsMax) {
-      json_.raw(each);
-    } else {
-      losses_.add(Place{&list, {}, static_cast<std::int64_t>(i)});
-    }
-  }
-  json_.close_array();
-}
-
 // Above 0, at most 1.
 void ChatBody::write_temperature() {
   const std::string_view value = request_.value("temperature");
@@ -289,13 +235,6 @@ void ChatBody::write_temperature() {
   }
   if (number != 0) losses_.add("temperature");
   json_.key("temperature").raw(number <= 0 ? "0.01" : "1");
-}
-
-void ChatBody::write_as(std::string_view name, std::string_view upstream_name) {
-  const std::string_view value = request_.value(name);
-  if (json::is_null(value)) return;
-  json_.key(upstream_name);
-  writer_.value(value);
 }
 
 }  // namespace wenxinworkshop

@@ -5,9 +5,7 @@ namespace wenxinworkshop {
 namespace json = swy::json;
 
 Embeddings::Embeddings(const swy::Request& request)
-    : request_(request), texts_(request, kBatchMax, "Baidu") {
-  swy::lose_unknown(request, {"model", "input", "encoding_format", "user"}, losses_);
-}
+    : EmbeddingTask(request, kBatchMax, "Baidu", {"model", "input", "encoding_format", "user"}) {}
 
 const std::string& Embeddings::next_body() {
   body_.clear();

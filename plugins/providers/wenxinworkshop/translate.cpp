@@ -1,9 +1,7 @@
 #include "providers/wenxinworkshop/translate.hpp"
 
-#include <switchyard/json.hpp>
-#include <switchyard/json_schema.hpp>
-
 #include "providers/wenxinworkshop/chat.hpp"
+#include "providers/wenxinworkshop/embeddings.hpp"
 
 namespace wenxinworkshop {
 
@@ -13,12 +11,6 @@ namespace {
 
 constexpr std::string_view kWorkshop = "/rpc/2.0/ai_custom/v1/wenxinworkshop/";
 constexpr std::string_view kToken = "access";
-
-std::string escaped(std::string_view text) {
-  std::string out;
-  json::append_escaped(out, text);
-  return out;
-}
 
 bool is_plain(char c) {
   return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' ||
@@ -112,55 +104,23 @@ swy::Refusal read_refusal(unsigned status, std::uint32_t retry_after_ms, std::st
 }
 
 Operation::Operation(const Settings& settings, const swy::Request& request, std::int64_t created)
-    : settings_(&settings),
-      request_(request),
-      chat_(request.task() == "chat"),
-      streaming_(chat_ && request.stream()),
-      answer_(request, created, "wenxinworkshop") {}
-
-swy::Next Operation::step(const swy::Event& event, swy::Out& out) {
-  switch (event.kind()) {
-    case SWY_EV_START:
-      return start(out);
-    case SWY_EV_HEAD:
-      status_ = event.status();
-      retry_after_ms_ = swy::retry_after_ms(event);
-      return swy::Next::feed();
-    case SWY_EV_DATA:
-      return exchanging_ ? refused_token() : on_data(event.data(), out);
-    case SWY_EV_END:
-      return on_end(out);
-    case SWY_EV_IOERR:
-      return swy::Next::fail(
-          {static_cast<std::int32_t>(event.status()), std::string(event.data())});
-    case SWY_EV_CANCEL:
-      return swy::Next::done();
-    default:
-      return swy::Next::unknown_event();
-  }
-}
-
-swy::Next Operation::bad_answer(std::string what) const {
-  return swy::Next::fail({SWY_CLS_BAD_ANSWER, std::move(what), status_});
-}
+    : TaskOperation(request, created, "wenxinworkshop"), settings_(&settings) {}
 
 // ---- requests ----
 
 swy::Next Operation::start(swy::Out& out) {
+  std::optional<swy::Next> refused;
   if (chat_) {
     const ChatBody body(request_);
-    if (body.refusal()) return swy::refuse(out, *body.refusal());
-    body.losses().emit(out);
+    refused = refused_body(body.refusal(), body.losses(), out);
     schema_ = body.schema();
     if (!schema_.empty()) answer_.keep_text();
   } else if (request_.task() == "embeddings") {
-    embeddings_.emplace(request_);
-    if (embeddings_->refusal()) return swy::refuse(out, *embeddings_->refusal());
-    embeddings_->losses().emit(out);
+    refused = open_embeddings(std::make_unique<Embeddings>(request_), out);
   } else {
-    return swy::Next::fail(
-        {SWY_CLS_NOT_OFFERED, "wenxinworkshop does not offer " + std::string(request_.task())});
+    return not_offered("wenxinworkshop");
   }
+  if (refused) return *refused;
   return out.has_token(kToken) ? start_task(out) : ask_for_token(out);
 }
 
@@ -192,7 +152,7 @@ swy::Next Operation::start_task(swy::Out& out) { return chat_ ? start_chat(out) 
 
 swy::Next Operation::start_chat(swy::Out& out) {
   const ChatBody body(request_);
-  answer_.identify("chatcmpl-" + escaped(request_.id()), escaped(request_.model()));
+  identify();
   return send("chat/", body.pieces(), streaming_, out);
 }
 
@@ -206,17 +166,17 @@ swy::Next Operation::send(std::string_view kind, const swy::Gather& body, bool s
                           swy::Out& out) {
   std::string path(kWorkshop);
   path.append(kind).append(percent_encoded(settings_->path_of(request_.model())));
-  out.begin("POST", path, streams ? SWY_FRAME_SSE : SWY_FRAME_WHOLE);
+  swy::begin_post(out, path, streams);
   out.auth("query", "access_token", kToken);
-  out.header("accept", streams ? "text/event-stream" : "application/json");
-  out.header("content-type", "application/json");
   out.body(body);
   return swy::Next::send();
 }
 
 // ---- answers ----
 
-swy::Next Operation::on_data(std::string_view data, swy::Out& out) {
+swy::Next Operation::on_data(const swy::Event& event, swy::Out& out) {
+  if (exchanging_) return refused_token();
+  const std::string_view data = event.data();
   if (status_ >= 300 || !json::is_null(json::find(data, "error_code"))) return refused(data, out);
   return chat_ ? on_chat(data, out) : on_embeddings(data, out);
 }
@@ -231,16 +191,6 @@ swy::Next Operation::refused(std::string_view body, swy::Out& out) {
   return swy::refuse(out, read_refusal(status_, retry_after_ms_, body));
 }
 
-swy::Next Operation::on_embeddings(std::string_view body, swy::Out& out) {
-  if (!embeddings_ || !embeddings_->take(body)) {
-    return bad_answer("the answer has not one embedding for each text");
-  }
-  if (!embeddings_->complete()) return send_batch(out);
-  out.usage(embeddings_->usage());
-  out.whole(embeddings_->answer(), 0);
-  return swy::Next::done();
-}
-
 // A frame of a stream is of the form of a whole answer.
 swy::Next Operation::on_chat(std::string_view frame, swy::Out& out) {
   const std::string_view call = json::find(frame, "function_call");
@@ -248,7 +198,7 @@ swy::Next Operation::on_chat(std::string_view frame, swy::Out& out) {
     return bad_answer("the answer is no answer of this API");
   }
   const std::string_view id = json::inside(json::find(frame, "id"));
-  if (!id.empty() && !answer_.any()) answer_.identify(id, escaped(request_.model()));
+  if (!id.empty() && !answer_.any()) identify(id);
   answer_.open(out, 0);
   answer_.text(out, 0, json::inside(json::find(frame, "result")));
   if (json::type_of(call) == 'o') {
@@ -269,11 +219,8 @@ swy::Next Operation::finish(std::string_view frame, swy::Out& out) {
   std::string_view reason = finish_of(frame);
   if (reason == "stop" && answer_.calls(0) > 0) reason = "tool_calls";
   if (!schema_.empty() && reason == "stop") {
-    const std::string said = json::unescape("\"" + std::string(answer_.text_of(0)) + "\"");
-    const std::string fault = swy::schema_fault(schema_, said);
-    if (!fault.empty()) {
-      return bad_answer("the answer does not fit the JSON schema that was asked for: " + fault);
-    }
+    const auto fault = misfit(schema_);
+    if (fault) return *fault;
   }
   answer_.finish(out, 0, reason, json::inside(json::find(frame, "finish_reason")));
   answer_.end(out, usage_);

@@ -86,6 +86,47 @@ class EmbeddingTexts {
   std::int64_t tokens_ = 0;
 };
 
+// The embeddings of one request, batch by batch, in an upstream's form: derive, and say how a batch
+// is asked for and answered.
+class EmbeddingTask {
+ public:
+  virtual ~EmbeddingTask() = default;
+  EmbeddingTask(const EmbeddingTask&) = delete;
+  EmbeddingTask& operator=(const EmbeddingTask&) = delete;
+
+  const std::optional<Refusal>& refusal() const { return texts_.refusal(); }
+  const Losses& losses() const { return losses_; }
+  // The body of the next batch, good until the next call.
+  virtual const std::string& next_body() = 0;
+  // Takes a batch's answer; false where it is none of one.
+  virtual bool take(std::string_view answer) = 0;
+  bool complete() const { return texts_.complete(); }
+  std::string answer() const { return texts_.answer(); }
+  std::string usage() const { return texts_.usage(); }
+
+ protected:
+  // At most `batch_max` texts a time; members that are not `known` are lost.
+  EmbeddingTask(const Request& request, std::size_t batch_max, std::string_view vendor,
+                std::initializer_list<std::string_view> known)
+      : request_(request), texts_(request, batch_max, vendor) {
+    lose_unknown(request, known, losses_);
+  }
+
+  const Request request_;
+  EmbeddingTexts texts_;
+  std::string body_;
+
+ private:
+  Losses losses_;
+};
+
+// The body of a rerank, and what can't be said in it.
+struct RerankBody {
+  BodyWriter writer;
+  Losses losses;
+  std::optional<Refusal> refusal;
+};
+
 // Writes the documents of a rerank request as strings. False, with a refusal, where they are none.
 inline bool write_documents(const Request& request, BodyWriter& writer,
                             std::optional<Refusal>& refusal) {

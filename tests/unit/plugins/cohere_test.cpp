@@ -1,6 +1,7 @@
 #include <switchyard/testing.hpp>
 
 #include "providers/cohere/chat.hpp"
+#include "providers/cohere/lists.hpp"
 #include "providers/cohere/translate.hpp"
 
 using namespace swy::testing;

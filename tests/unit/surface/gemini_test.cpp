@@ -112,6 +112,25 @@ TEST_CASE("surface: a Gemini request is canonical in every member, in both spell
             .body == expected);
 }
 
+TEST_CASE("surface: sound within a Gemini request is sound, and other data a file") {
+  const auto part = [](const std::string& mime) {
+    const std::string said = messages_of(R"([{"parts":[{"inlineData":{"mimeType":")" + mime +
+                                         R"(","data":"UklG-_=="}}]}])");
+    return std::string(json::find_path(said, "0.content.0"));
+  };
+  for (const char* mime : {"audio/wav", "audio/x-wav"}) {
+    CHECK(part(mime) ==
+          R"({"type":"input_audio","input_audio":{"data":"UklG+/==","format":"wav"}})");
+  }
+  for (const char* mime : {"audio/mp3", "audio/mpeg"}) {
+    CHECK(json::find_path(part(mime), "input_audio.format") == "\"mp3\"");
+  }
+  // No other form of sound has a name in OpenAI's.
+  CHECK(
+      part("audio/ogg") ==
+      R"({"type":"file","file":{"file_data":"data:audio/ogg;base64,UklG+/==","filename":"file"}})");
+}
+
 TEST_CASE("surface: calls and results of Gemini's turns find each other without ids") {
   CHECK(
       messages_of(R"([{"role":"user","parts":[{"text":"T?"}]},
@@ -260,6 +279,29 @@ TEST_CASE("surface: whole Gemini answers, with several candidates and pictures")
   for (const char* wrong : {"", "[]", "{", R"({"choices":[]})"}) {
     CHECK_FALSE(answer.whole(wrong, out));
   }
+}
+
+TEST_CASE("surface: a Gemini client is told how likely each token was") {
+  const std::string tokens =
+      R"([{"token":"Å","bytes":[195],"logprob":-0.25,"top_logprobs":[{"token":"Å","logprob":-0.25},)"
+      R"({"token":"A","logprob":-2}]},{"token":"b","logprob":-1e-3,"top_logprobs":[]},{"x":1}])";
+  const std::string expected =
+      R"({"topCandidates":[{"candidates":[{"token":"Å","logProbability":-0.25},)"
+      R"({"token":"A","logProbability":-2}]},{"candidates":[]}],)"
+      R"("chosenCandidates":[{"token":"Å","logProbability":-0.25},{"token":"b","logProbability":-1e-3}]})";
+  const std::string with = R"(,"logprobs":{"content":)" + tokens + "}}]}";
+  const std::string head = R"({"id":"x","model":"m","choices":[{"index":0,)";
+  const auto said = pieces({head + R"("delta":{"content":"Åb"})" + with, chunk("{}", "stop")});
+  REQUIRE(said.size() == 2);
+  CHECK(json::find_path(said[0], "candidates.0.logprobsResult") == expected);
+  CHECK(json::find_path(said[1], "candidates.0.logprobsResult").empty());
+  const auto behind = pieces({chunk(R"({"content":"Åb"})"), head + R"("delta":{})" + with});
+  CHECK(json::find_path(behind[1], "candidates.0.logprobsResult") == expected);
+
+  GeminiAnswer answer(GeminiAnswer::Stream::kEvents, false);
+  std::string out;
+  REQUIRE(answer.whole(head + R"("message":{"content":"Åb"},"finish_reason":"stop")" + with, out));
+  CHECK(json::find_path(out, "candidates.0.logprobsResult") == expected);
 }
 
 TEST_CASE("surface: Google's error object") {

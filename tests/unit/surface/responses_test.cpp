@@ -99,6 +99,7 @@ TEST_CASE("surface: input items become messages, the assistant's in one turn") {
     {"role":"developer","content":"d"},
     {"type":"message","role":"user","content":[{"type":"input_text","text":"See"},
       {"type":"input_image","image_url":"data:image/png;base64,AAAA","detail":"low"},
+      {"type":"input_audio","input_audio":{"data":"UklG","format":"wav"}},
       {"type":"input_file","file_data":"data:application/pdf;base64,BB","filename":"f.pdf"}]},
     {"type":"message","id":"msg_1","role":"assistant","content":[{"type":"output_text","text":"Two "},
       {"type":"output_text","text":"calls."}]},
@@ -108,12 +109,29 @@ TEST_CASE("surface: input items become messages, the assistant's in one turn") {
     {"type":"custom_tool_call_output","call_id":"b","output":[{"type":"input_text","text":"2"}]}])") ==
       R"([{"role":"developer","content":"d"},{"role":"user","content":[{"type":"text","text":"See"},)"
       R"({"type":"image_url","image_url":{"url":"data:image/png;base64,AAAA","detail":"low"}},)"
+      R"({"type":"input_audio","input_audio":{"data":"UklG","format":"wav"}},)"
       R"({"type":"file","file":{"file_data":"data:application/pdf;base64,BB","filename":"f.pdf"}}]},)"
       R"({"role":"assistant","content":"Two calls.","tool_calls":[)"
       R"({"id":"a","type":"function","function":{"name":"f","arguments":"{}"}},)"
       R"({"id":"b","type":"custom","custom":{"name":"c","input":"x"}}]},)"
       R"({"role":"tool","tool_call_id":"a","content":"1"},)"
       R"({"role":"tool","tool_call_id":"b","content":[{"type":"text","text":"2"}]}])");
+}
+
+TEST_CASE("surface: a Responses client is told how likely each token was, when it is told") {
+  const std::string token = R"({"token":"Hi","logprob":-0.5,"bytes":[],"top_logprobs":[]})";
+  const std::string with =
+      R"({"id":"chatcmpl-1","model":"m","choices":[{"index":0,"delta":{},"logprobs":{"content":[)" +
+      token + "]}}]}";
+  ResponsesAnswer answer("");
+  std::string out;
+  for (const std::string& each : {chunk(R"({"content":"Hi"})"), with, chunk("{}", "stop")}) {
+    answer.delta(each, out);
+  }
+  answer.end({}, out);
+  const std::string last = events_of(out).back().data;
+  CHECK(json::find_path(last, "response.output.0.content.0.text") == "\"Hi\"");
+  CHECK(json::find_path(last, "response.output.0.content.0.logprobs") == "[" + token + "]");
 }
 
 TEST_CASE("surface: a Responses request that can't be is refused with the parameter's name") {
