@@ -175,7 +175,7 @@ class Matrix(unittest.TestCase):
     def test_every_cell(self):
         self.assertEqual({name for _, names in GROUPS for name in names}, set(MATRIX["providers"]))
         for provider, row in MATRIX["providers"].items():
-            named = [*row.get("dropped", []), *row.get("refused", []), *row.get("rejected", []), *row.get("calls", []), *row.get("forms", {})]
+            named = [member for kind in ("dropped", "refused", "rejected", "calls", "forms") for member in row.get(kind, [])]
             self.assertEqual((sorted(set(named)), set(named) - set(MATRIX["members"])), (sorted(named), set()), provider)
             for member in MATRIX["members"]:
                 with self.subTest(provider, member=member):

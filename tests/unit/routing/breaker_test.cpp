@@ -82,6 +82,13 @@ TEST_CASE("breaker: what is older than its window does not count", "[unit][routi
   subject.now += 9 * kSecond;
   subject.call(false);
   CHECK(subject.breaker.state(subject.now) == State::kOpen);
+
+  // Nor does it where nothing came since that would have taken its place.
+  Subject quiet;
+  for (int i = 0; i < 19; ++i) quiet.call(false);
+  quiet.now += 15 * kSecond;
+  for (int i = 0; i < 19; ++i) quiet.call(false);
+  CHECK(quiet.breaker.state(quiet.now) == State::kClosed);
 }
 
 TEST_CASE("breaker: calls that go well and are slow open it where it is told what slow is",

@@ -188,6 +188,22 @@ TEST_CASE("routing: what a choice puts in flight is there when the next one is m
   CHECK(spread(50, 0).share("p/small") == Approx(0.5).margin(0.01));
 }
 
+TEST_CASE("routing: in flight is a request at who serves it", "[unit][routing]") {
+  Replay replay;
+  for (std::uint64_t i = 1; i <= 100; ++i) {
+    replay.count(
+        "ok",
+        {.begun_ns = i * kMs, .duration_us = 50'000, .served_by = candidate_id("p", "small")});
+  }
+  replay.add("ok", decided({{"big", 1, 50'000, 1'000'000, 0}, {"small", 1, 50'000, 0, 49}}),
+             100 * kMs);
+  const World world(R"({"big":"load","small":"load"})");
+  // "big" fails at once and is idle: each request asks it first.
+  const Outlook after = replay.run(*world.pipeline, {}).after;
+  CHECK(after.share("p/small") == 1);
+  CHECK(after.calls == 200);
+}
+
 TEST_CASE("routing: what others have in flight is there whatever is chosen", "[unit][routing]") {
   // Of 50 in flight 35 and 15, to make 20 more of others' as many.
   CHECK(spread(50, 20).share("p/small") == Approx(0.3).margin(0.03));
