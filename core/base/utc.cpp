@@ -52,4 +52,19 @@ std::optional<std::uint64_t> parse_utc(std::string_view text) {
   return static_cast<std::uint64_t>(unix_s);
 }
 
+std::optional<std::uint64_t> parse_utc_ns(std::string_view text) {
+  constexpr std::size_t kWhole = sizeof "0000-00-00T00:00:00" - 1, kDigits = 9;
+  const auto unix_s = parse_utc(std::string(text.substr(0, kWhole)) + 'Z');
+  if (!unix_s || text.size() <= kWhole || text.back() != 'Z') return std::nullopt;
+  std::string fraction(text.substr(kWhole, text.size() - kWhole - 1));
+  if (fraction.empty()) return *unix_s * 1'000'000'000;
+  if (fraction.front() != '.' || fraction.size() < 2 || fraction.size() > kDigits + 1) {
+    return std::nullopt;
+  }
+  fraction.append(kDigits + 1 - fraction.size(), '0');
+  const auto ns = digits(fraction, 1, kDigits);
+  if (!ns) return std::nullopt;
+  return *unix_s * 1'000'000'000 + *ns;
+}
+
 }  // namespace switchyard

@@ -12,6 +12,7 @@
 
 #include "core/base/clock.hpp"
 #include "core/base/nano.hpp"
+#include "core/base/utc.hpp"
 #include "core/catalog/price_list.hpp"
 #include "core/cli/arguments.hpp"
 #include "core/cli/command.hpp"
@@ -54,15 +55,17 @@ std::string name_of(const std::string& asked, const std::string& feature) {
 }
 
 // Only what was asked for by an alias has strategies; its plan says by which.
-void take(Reading& reading, const std::string& asked, const std::string& status,
-          const std::string& plan) {
+void take(Reading& reading, const store::RecordRow& row) {
   ++reading.requests;
-  routing::Replay& replay = reading.aliases[asked];
-  replay.count(kind_of(status));
-  if (plan.empty()) return;
-  auto decision = routing::Decision::parse(plan);
+  routing::Replay& replay = reading.aliases[name_of(row.model_asked, row.feature)];
+  const std::string kind = kind_of(row.final_status);
+  replay.count(kind, {.begun_ns = row.start_ns,
+                      .duration_us = row.duration_us,
+                      .served_by = routing::candidate_id(row.provider, row.model_used)});
+  if (row.plan.empty()) return;
+  auto decision = routing::Decision::parse(row.plan);
   if (decision) {
-    replay.add(kind_of(status), std::move(*decision));
+    replay.add(kind, std::move(*decision), row.start_ns);
   } else {
     ++reading.damaged;
   }
@@ -83,9 +86,19 @@ void take_json(Reading& reading, const config::Json& json) {
   }
   if (!all.IsObject()) return;
   const config::Json* const plan = config::member(all, "plan");
-  take(reading, name_of(text_member(all, "model_asked"), text_member(all, "feature")),
-       text_member(all, "final_status"),
-       plan != nullptr && plan->IsObject() ? config::to_json(*plan) : std::string());
+  const config::Json* const ms = config::member(all, "latency_ms");
+  store::RecordRow row;
+  row.start_ns = parse_utc_ns(text_member(all, "time")).value_or(0);
+  if (ms != nullptr && ms->IsNumber() && ms->GetDouble() >= 0 && ms->GetDouble() < 1e12) {
+    row.duration_us = static_cast<std::uint64_t>(ms->GetDouble() * 1000);
+  }
+  row.model_asked = text_member(all, "model_asked");
+  row.model_used = text_member(all, "model_used");
+  row.provider = text_member(all, "provider");
+  row.feature = text_member(all, "feature");
+  row.final_status = text_member(all, "final_status");
+  if (plan != nullptr && plan->IsObject()) row.plan = config::to_json(*plan);
+  take(reading, row);
 }
 
 Result<void> read_json(const fs::path& file, Reading& reading) {
@@ -106,9 +119,7 @@ Result<void> read_json(const fs::path& file, Reading& reading) {
 }
 
 Result<void> read_day(const fs::path& file, Reading& reading) {
-  return store::each_plan(file, [&reading](const store::RecordRow& row) {
-    take(reading, name_of(row.model_asked, row.feature), row.final_status, row.plan);
-  });
+  return store::each_plan(file, [&reading](const store::RecordRow& row) { take(reading, row); });
 }
 
 Result<void> read_records(const fs::path& path, Reading& reading) {

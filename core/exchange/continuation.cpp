@@ -314,6 +314,7 @@ void Continuation::take_over(const ProviderSlot& slot, const routing::Target& ta
   facts->add("switchyard.continued_from", from_);
   facts->add("switchyard.continued_at", std::to_string(text_bytes_));
   record.facts = std::move(facts);
+  record.continued = observe::Continued::kBrought;
 }
 
 observe::Usage Continuation::sum(const observe::Usage& rest, Payment& payment) const {

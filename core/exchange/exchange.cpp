@@ -198,9 +198,10 @@ Task<> run(LoopContext& context, const Snapshot& snapshot, const Request& reques
                   race ? race->first_writer() : out, payment);
     const Observation first_seen(asked, target, chosen && target.on == routing::kOnAny, begun_ns);
     bool over = false;
-    net::Deadline total(context.loop, [&first, &over] {
+    net::Deadline total(context.loop, [&first, &race, &over] {
+      constexpr char kLonger[] = "the request took longer than its total time";
       over = true;
-      first.time_out("the request took longer than its total time");
+      race ? race->time_out(kLonger) : first.time_out(kLonger);
     });
     total.expires_after(total_time(snapshot, request, slot, answer_ns) -
                         std::chrono::milliseconds((begun_ns - answer_ns) / 1'000'000));
@@ -262,6 +263,7 @@ Task<> run(LoopContext& context, const Snapshot& snapshot, const Request& reques
       bool goes_on = continuation && !over && continuation->is_possible(last);
       if (goes_on) goes_on = co_await continuation->begin(cut, *made.target, record.usage);
       if (!goes_on) break;
+      record.continued = observe::Continued::kTried;
       payment.keep_begin(record.usage, class_name(last.cls), continuation->text_bytes());
       rest = continuation.get();
       continue;

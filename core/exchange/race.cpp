@@ -90,9 +90,7 @@ Race::Race(LoopContext& context, const Snapshot& snapshot, const Request& reques
       payment_(payment),
       timer_(context.loop.executor()),
       first_(*this, true),
-      second_(*this, false),
-      total_(context.loop,
-             [this] { attempt_->time_out("the request took longer than its total time"); }) {}
+      second_(*this, false) {}
 
 net::Task<Attempt::Outcome> Race::run(Made& made) {
   first_.made = made;
@@ -107,13 +105,18 @@ net::Task<Attempt::Outcome> Race::run(Made& made) {
   }
   timer_.expires_at(net::Timer::time_point::max());
   while (first_.running || second_.running) co_await timer_.async_wait(net::kAwait);
-  total_.disarm();
   if (thrown_) std::rethrow_exception(thrown_);
 
   Side& stands = dismissed_ == &first_ ? second_ : first_;
   if (&stands == &second_) take_over_record();
   made = stands.made;
   co_return stands.outcome;
+}
+
+void Race::time_out(const char* what) {
+  for (Side* const side : {&first_, &second_}) {
+    if (side->running) side->made.attempt->time_out(what);
+  }
 }
 
 void Race::start(Side& side) {
@@ -166,8 +169,6 @@ void Race::hedge() {
                    second_.writer, payment_);
   observation_.emplace(beside_, target, routing::has_choice(*request_.route), now_ns);
   second_.made = {&target, step->credential, &*attempt_, &*observation_};
-  total_.expires_after(
-      total_time(snapshot_, request_, snapshot_.providers[target.provider], now_ns));
   writer_.on_gone([this] { client_left(); });
   start(second_);
 }

@@ -43,6 +43,8 @@ class Race {
   // Runs the first attempt, and a second one where it has to. Afterwards one of them stands, as
   // if it had been the only one: `made` is that one. All that is to be kept of the other is kept.
   net::Task<Attempt::Outcome> run(Made& made);
+  // The request's time is over, whichever of them runs.
+  void time_out(const char* what);
 
  private:
   // One attempt's way to the client.
@@ -119,7 +121,6 @@ class Race {
   observe::Record beside_record_;
   std::optional<Attempt> attempt_;
   std::optional<Observation> observation_;
-  net::Deadline total_;
 };
 
 }  // namespace switchyard::exchange

@@ -6,6 +6,7 @@
 #include <cstdio>
 #include <functional>
 #include <map>
+#include <span>
 
 namespace switchyard::observe {
 namespace {
@@ -200,12 +201,25 @@ LoopMetrics::Series& LoopMetrics::new_series(const KeyView& key) {
   return *series_.emplace(std::move(owned), std::make_unique<Series>()).first->second;
 }
 
+namespace {
+
+constexpr const char* kContinued[] = {"completed", "cut", "client_left", "nobody"};
+
+std::size_t how_continued(const Record& record) {
+  if (record.continued == Continued::kTried) return 3;
+  if (record.final_status == FinalStatus::kClientLeft) return 2;
+  return record.final_status == FinalStatus::kOk ? 0 : 1;
+}
+
+}  // namespace
+
 void LoopMetrics::add(const Record& record) {
   Series& series = series_of(record);
   observe::add(series.requests, 1);
   if (record.usage.tok_in != 0) observe::add(series.tok_in, record.usage.tok_in);
   if (record.usage.tok_out != 0) observe::add(series.tok_out, record.usage.tok_out);
   if (record.usage.clamped) observe::add(usage_impossible, 1);
+  if (record.continued != Continued::kNo) observe::add(continued[how_continued(record)], 1);
   if (record.first_ns != 0) add_span(series.ttft, record.start_ns, record.first_ns);
   add_span(series.duration, record.start_ns, record.end_ns);
 
@@ -265,14 +279,22 @@ void Metrics::write_counters(MetricsPage& page) const {
          "Requests sent on a kept connection.", &L::upstream_reused);
   single("switchyard_upstream_connections_failed_total", "counter",
          "Connections to upstreams that could not be made.", &L::upstream_failed);
+  const auto each = [&](const char* label, std::span<const char* const> names, auto member) {
+    for (std::size_t i = 0; i < names.size(); ++i) {
+      std::uint64_t total = 0;
+      for (const auto& loop : loops_) {
+        total += (loop.get()->*member)[i].load(std::memory_order_relaxed);
+      }
+      page.sample(prometheus_labels({{label, names[i]}}), total);
+    }
+  };
   page.family("switchyard_requests_shed_total", "counter",
               "Requests turned away because the gateway had more to do than it can.");
   constexpr const char* kReasons[] = {"requests", "memory", "descriptors", "lag"};
-  for (std::size_t i = 0; i < std::size(kReasons); ++i) {
-    std::uint64_t total = 0;
-    for (const auto& loop : loops_) total += loop->shed[i].load(std::memory_order_relaxed);
-    page.sample(std::string("{reason=\"") + kReasons[i] + "\"}", total);
-  }
+  each("reason", kReasons, &L::shed);
+  page.family("switchyard_continuations_total", "counter",
+              "Streams that were cut and that another model was to go on with.");
+  each("outcome", kContinued, &L::continued);
   page.family("switchyard_upstream_connections", "gauge", "Connections to upstreams by state.");
   page.sample("{state=\"active\"}", sum(&L::upstream_active));
   page.sample("{state=\"idle\"}", sum(&L::upstream_idle));

@@ -52,6 +52,9 @@ class LoopMetrics {
   std::atomic<std::int64_t> upstream_idle{0}, upstream_active{0};
   // Requests turned away: for open requests, memory, descriptors, loop lag.
   std::array<std::atomic<std::uint64_t>, 4> shed{};
+  // Streams that were cut and that another model was to go on with: it said it all, it was cut as
+  // well, the client left, nobody brought any of it.
+  std::array<std::atomic<std::uint64_t>, 4> continued{};
 
  private:
   friend class Metrics;

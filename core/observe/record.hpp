@@ -42,6 +42,9 @@ struct Facts {
   std::vector<swy_kv> kv;
 };
 
+// Whether another model went on with a stream that was cut.
+enum class Continued : std::uint8_t { kNo, kTried, kBrought };
+
 struct Record {
   std::string id, key_id, account, feature;
   std::string trace, parent_span;  // of the client's traceparent, or empty
@@ -63,6 +66,7 @@ struct Record {
   std::uint64_t upstream_ns = 0;  // waited for upstream heads, all attempts
   Usage usage;
   FinalStatus final_status = FinalStatus::kOk;
+  Continued continued = Continued::kNo;
   // What the client owes and what the attempts cost, in billionths of the currency's unit. Not
   // known is nothing, which is not zero.
   std::optional<std::int64_t> charge_nano, cost_nano;

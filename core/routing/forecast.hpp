@@ -1,8 +1,10 @@
-// How recorded requests would have fared under other strategies: their choices are made again, and
-// what each comes to is expected of what was measured when it was made.
+// How recorded requests would have fared under other strategies: they come once more when they
+// came, their choices are made again, and what each comes to is expected of what was measured when
+// it was made. What a choice puts in flight is in flight when the next one is made.
 #pragma once
 
 #include <map>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -32,30 +34,36 @@ struct Forecast {
   Outlook before, after;
 };
 
+// A request as it was recorded. Without a time what is in flight is what was recorded.
+struct Recorded {
+  std::uint64_t begun_ns = 0;  // since 1970; 0: not known
+  std::uint64_t duration_us = 0;
+  std::uint64_t served_by = 0;        // candidate_id()
+  const std::string* kind = nullptr;  // the replay's own
+};
+
 // The recorded requests of one alias. Plans are kept of all that fail and of some that don't: each
-// kind is weighed by how many requests there were of it.
+// stands for as many requests of its kind as there are to a plan.
 class Replay {
  public:
   // A request, whether its plan was kept or not; `kind` is what decided whether it was.
-  void count(const std::string& kind) { ++kinds_[kind].requests; }
+  void count(const std::string& kind, const Recorded& request = {});
   // The plan of a request that was counted.
-  void add(const std::string& kind, Decision decision);
+  void add(const std::string& kind, Decision decision, std::uint64_t begun_ns = 0);
 
   std::size_t plans() const { return plans_.size(); }
   // Each choice as it was made, and as `pipeline` makes it.
   Forecast run(const Pipeline& pipeline, const Pricing& pricing) const;
 
  private:
-  struct Kind {
-    std::uint64_t requests = 0, plans = 0;
-    double weight() const { return static_cast<double>(requests) / static_cast<double>(plans); }
-  };
   struct Kept {
-    const Kind* kind;
+    std::uint64_t begun_ns;
+    const std::string* kind;
     Decision decision;
   };
 
-  std::map<std::string, Kind> kinds_;
+  std::set<std::string> kinds_;  // the others point to these
+  std::vector<Recorded> requests_;
   std::vector<Kept> plans_;
 };
 

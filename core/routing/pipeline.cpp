@@ -252,13 +252,6 @@ void take_measured(const swy_cand& from, swy_cand& to) {
   to = taken;
 }
 
-// A part of an attempt is one in as many of the choices: the seed says in which.
-void add_inflight(swy_cand& candidate, double more, std::uint64_t seed) {
-  const double chance = static_cast<double>((seed ^ candidate.id) >> 11) * 0x1p-53;
-  const double inflight = std::floor(candidate.inflight + more + chance);
-  candidate.inflight = static_cast<std::uint32_t>(std::clamp(inflight, 0.0, 1e9));
-}
-
 }  // namespace
 
 std::int64_t Pipeline::estimate(std::uint64_t id, const swy_rreq& request, const Pricing& pricing,
@@ -272,6 +265,7 @@ std::int64_t Pipeline::estimate(std::uint64_t id, const swy_rreq& request, const
 Again Pipeline::make_again(const Decision& decision, const Hindsight& hindsight,
                            const Pricing& pricing) const {
   Again again{decision.request(), {}, {}};
+  again.request.seed = hindsight.seed;
   const auto& recorded = decision.candidates();
   std::string_view currency = view(again.request.currency);
   for (const Candidate& candidate : candidates_) {
@@ -281,10 +275,8 @@ Again Pipeline::make_again(const Decision& decision, const Hindsight& hindsight,
     swy_cand& shown = again.candidates.emplace_back();
     candidate.fill(shown, again.request);
     if (before != recorded.end()) take_measured(*before, shown);
-    const auto more = hindsight.more_inflight.find(candidate.id);
-    if (more != hindsight.more_inflight.end()) {
-      add_inflight(shown, more->second, again.request.seed);
-    }
+    const auto inflight = hindsight.inflight.find(candidate.id);
+    if (inflight != hindsight.inflight.end()) shown.inflight = inflight->second;
     if (shown.est_cost_nano != kUnknownCost) continue;
     shown.est_cost_nano =
         candidate.cost_nano(pricing, again.request.tok_in_est, again.request.tok_out_est, currency);

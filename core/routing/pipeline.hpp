@@ -57,12 +57,14 @@ struct Decided {
 
 class Decision;
 
-// What all recorded choices together say of each of them, by swy_cand.id.
+// What a recorded choice goes by when it is made again, beside what was recorded of it. Candidates
+// are by swy_cand.id.
 struct Hindsight {
   // Those that some choice shows: one that lacks such a candidate was not allowed it.
   std::set<std::uint64_t> seen;
-  // How many more attempts would have been in flight, or fewer, had it been chosen otherwise.
-  std::map<std::uint64_t, double> more_inflight;
+  // What is in flight at each by the choices that were made again before.
+  std::map<std::uint64_t, std::uint32_t> inflight;
+  std::uint64_t seed = 0;  // of swy_rreq
 };
 
 // A recorded choice as another pipeline makes it. Its texts are views of both.

@@ -513,8 +513,10 @@ Result<void> each_plan_in_blocks(Database& day,
 }
 
 Result<void> each_plan_in_rows(Database& day, const std::function<void(const RecordRow&)>& visit) {
-  const auto statement =
-      day.prepare("SELECT model_asked, feature, final_status, plan FROM records ORDER BY seq");
+  const auto statement = day.prepare(
+      "SELECT model_asked, feature, final_status, plan, provider, model_used, start_ns, "
+      "duration_us "
+      "FROM records ORDER BY seq");
   RecordRow row;
   while (true) {
     const auto more = statement->step();
@@ -524,6 +526,10 @@ Result<void> each_plan_in_rows(Database& day, const std::function<void(const Rec
     row.feature = statement->text(1);
     row.final_status = statement->text(2);
     row.plan = statement->text(3);
+    row.provider = statement->text(4);
+    row.model_used = statement->text(5);
+    row.start_ns = static_cast<std::uint64_t>(statement->number(6));
+    row.duration_us = static_cast<std::uint64_t>(statement->number(7));
     visit(row);
   }
 }

@@ -62,8 +62,8 @@ Result<std::optional<RecordRow>> find_record(const std::filesystem::path& direct
                                              std::string_view id);
 
 // What a replay needs of each record of a day's file, in the order of writing. `visit` is given
-// rows with the name that was asked for, the feature, the final status, and the plan, which is
-// empty where it was not kept.
+// rows with the time and duration, the name that was asked for, the feature, who served, the final
+// status, and the plan, which is empty where it was not kept.
 Result<void> each_plan(const std::filesystem::path& file,
                        const std::function<void(const RecordRow&)>& visit);
 

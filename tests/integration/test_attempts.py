@@ -106,6 +106,45 @@ class Limits(unittest.TestCase):
                 thread.join()
             self.assertEqual(stage.chat("limited").status, 200)
 
+    def test_a_limit_that_adapts_follows_what_the_upstream_takes(self):
+        with Stage(up={"model_limits": {"narrow": {"adaptive": True}}, "breaker": {"enabled": False}},
+                   models={"two": ["up/narrow", "up/good"]}) as stage:
+            full, held = threading.Event(), threading.Event()
+
+            def narrow(exchange):
+                if full.is_set():
+                    return exchange.answer(503, error_body("Too many at once.", "overloaded_error"))
+                held.wait(20)
+                return exchange.answer(body=chat())
+            stage.upstream.add("narrow", narrow)
+            most = lambda: lane_of(stage, "up", "narrow")["limits"]["concurrency"]
+
+            def begin(count):
+                before = len(stage.upstream.requests)
+                threads = [threading.Thread(target=stage.chat, args=("up/narrow",)) for _ in range(count)]
+                for thread in threads:
+                    thread.start()
+                stage.upstream.wait_requests(before + count)
+                return threads
+
+            def end(threads):
+                held.set()
+                for thread in threads:
+                    thread.join()
+                held.clear()
+            seven = begin(7)
+            self.assertIsNone(most())
+            # Seven run, and the next one is refused: three quarters of seven from now on, and what is more goes elsewhere.
+            full.set()
+            self.assertEqual(stage.record(stage.chat("two"))["fallback_path"], "up/narrow:overloaded > up/good:ok")
+            self.assertEqual(most(), 5)
+            self.assertEqual(stage.record(stage.chat("two"))["fallback_path"], "up/narrow:at_limit > up/good:ok")
+            # Used to the full, and all goes well: about one more for each round.
+            full.clear()
+            end(seven)
+            end(begin(5))
+            self.assertEqual(most(), 6)
+
     def test_no_more_in_a_minute_than_configured(self):
         with Stage(up={"limits": {"rpm": 3}}) as stage:
             statuses = [stage.chat("up/good").status for _ in range(5)]

@@ -1,6 +1,7 @@
 """A stream that is cut behind its first content, and gone on with by another model where the operator wants that."""
 
 import json
+import re
 import sqlite3
 import threading
 import unittest
@@ -80,6 +81,8 @@ class Continuation(unittest.TestCase):
         }.items()}
         models["hedged"] = {"candidates": ["up/slow", CUT, "local/rest"], "continue": True,
                             "hedge": {"percent": 100, "after_min": "50ms"}}
+        models["hedged-late"] = {**models["hedged"], "candidates": ["up/slow", "up/hangs-late", "local/rest"]}
+        models["alone"] = {"candidates": [CUT, "local/status-500"], "continue": True}
         models["no"] = {"candidates": [CUT, "local/rest"]}
         cls.stage = Stage(providers={"local": own("vllm"), "deep": own("deepseek"), "kimi": own("moonshot"),
                                      "ali": own("qwen"), "mistral": own("mistral"), "claude": claude},
@@ -295,6 +298,60 @@ class Continuation(unittest.TestCase):
         self.assertTrue(gate.wait(10))
         connection.close()
         self.assertTrue(self.other.requests[0].left.wait(10))
+
+    def test_what_became_of_those_that_were_cut_is_counted(self):
+        outcomes = ("completed", "cut", "client_left", "nobody")
+
+        def counted():
+            text = client.call(self.stage.gateway.admin_url, "GET", "/metrics", key=self.admin.owner).text
+            found = dict(re.findall(r'switchyard_continuations_total\{outcome="(\w+)"\} (\d+)', text))
+            return [int(found[each]) for each in outcomes]
+
+        def has_left(exchange):
+            exchange.start_stream()
+            exchange.event(chunk({"content": " the"}))
+            exchange.wait()
+        before = counted()
+        self.ask("on")
+        self.ask("both")
+        self.ask("alone")  # the only one that could go on refuses
+        self.other.add("hangs", has_left)
+        connection, answer = live(self.stage, "hangs")
+        came = b""
+        for part in answer.parts():
+            came += part
+            if b'" the"' in came:
+                break
+        connection.close()
+        self.ask("incapable")  # nobody could be asked
+        wait_for(lambda: [now - then for now, then in zip(counted(), before)] == [1, 1, 1, 2], what="the counts")
+
+    def test_a_hedge_that_won_has_the_time_of_its_request(self):
+        slow = threading.Event()
+
+        def first(exchange):
+            if slow.is_set():
+                return exchange.wait()
+            exchange.start_stream()
+            for event in (chunk_of({"content": "quick"}), chunk_of({}, "stop"), "[DONE]"):
+                exchange.event(event)
+            exchange.last_chunk()
+            return True
+
+        def hangs(exchange):
+            exchange.start_stream()
+            exchange.event(chunk_of({"content": "Hello from"}))
+            exchange.wait()
+        self.stage.upstream.add("slow", first)
+        self.stage.upstream.add("hangs-late", hangs)
+        for _ in range(20):
+            self.ask("hedged-late")
+        slow.set()
+        # The time is over for both attempts at once: nobody is asked to go on for what is left of a millisecond.
+        for _ in range(8):
+            answer = self.stage.chat("hedged-late", stream=True, headers={"x-switchyard-timeout": "400"})
+            self.is_cut(answer, "upstream_timeout")
+            self.assertEqual(self.stage.record(answer)["fallback_path"], "up/slow:outrun > up/hangs-late:timeout")
 
     # -- other dialects
 

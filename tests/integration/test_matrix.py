@@ -51,7 +51,8 @@ GROUPS = [("OpenAI, its hosts, and other vendors' APIs", ["openai", "azure", "az
                                                               "ollama"])]
 PICTURE = "iVBORw0KGgo="  # a.png
 QUESTION = [{"role": "user", "content": "Say it as JSON."}]
-MARKS = {"same": "=", "form": "form", "weaker": "weaker", "dropped": "–", "calls": "calls", "refused": "no"}
+MARKS = {"same": "=", "form": "form", "weaker": "weaker", "dropped": "–", "calls": "calls", "refused": "no",
+         "rejected": "×"}
 HEAD = """# What each provider takes
 
 Made by `tests/integration/test_matrix.py --write` from what it saw: each cell is a request that went through the gateway
@@ -59,7 +60,7 @@ to an upstream that refuses what its vendor would refuse. `tests/matrix.json` ho
 
 `=` arrives as it was sent · `form` arrives in that API's own form · `weaker` arrives as less than was asked for, and the
 client is told · `–` left out, and the client is told · `calls` got by as many calls · `no` refused, so that another
-target may serve.
+target may serve · `×` sent on, and that API refuses it.
 """
 
 
@@ -84,7 +85,9 @@ class Cell:
         self.sent = placed(MATRIX["members"][member]["send"])
         pointer = MATRIX["members"][member].get("at", "/" + member)
         self.kind, self.body, self.lost = "same", {}, []
-        if member in row.get("refused", []):
+        if member in row.get("rejected", []):
+            self.kind = "rejected"
+        elif member in row.get("refused", []):
             self.kind = "refused"
         elif member in row.get("calls", []):
             self.kind, self.body = "calls", {pointer[1:].replace("/", "."): None}
@@ -162,7 +165,7 @@ class Matrix(unittest.TestCase):
             return ("refused", []) if answer.status == 400 and '"not_offered"' in answer.text else (None, [said])
         if any(request.header("authorization") or request.header("x-amz-date") for request in self.pictures.requests):
             return None, ["a credential went to the pictures"]
-        if answer.status != 200:
+        if answer.status != (400 if cell.kind == "rejected" else 200):
             return None, [f"{answer.status} {answer.text} {getattr(upstream, 'refused', '')}"]
         faults = [fault for request in upstream.requests for fault in cell.faults(json.loads(request.body))]
         calls = cell.sent["n"] if cell.kind == "calls" else 1
@@ -176,7 +179,7 @@ class Matrix(unittest.TestCase):
     def test_every_cell(self):
         self.assertEqual({name for _, names in GROUPS for name in names}, set(MATRIX["providers"]))
         for provider, row in MATRIX["providers"].items():
-            named = [*row.get("dropped", []), *row.get("refused", []), *row.get("calls", []), *row.get("forms", {})]
+            named = [member for kind in ("dropped", "refused", "rejected", "calls", "forms") for member in row.get(kind, [])]
             self.assertEqual((sorted(set(named)), set(named) - set(MATRIX["members"])), (sorted(named), set()), provider)
             for member in MATRIX["members"]:
                 with self.subTest(provider, member=member):

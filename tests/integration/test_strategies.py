@@ -64,6 +64,8 @@ class Strategies(unittest.TestCase):
                            {"target": "east/m", "tags": {"open": "yes", "bench": "5"}},
                            {"target": "west/m", "tags": {"open": "yes", "bench": "7"}}],
                           ("capability", {"require": {"open": True}, "rank_by": "bench"})),
+            "tongues": alias([{"target": "up/m", "tags": {"languages": "en, de"}},
+                              {"target": "east/m", "tags": {"languages": "zh, ja"}}], ("capability", {})),
             "throws": alias(three, ("faulty", {"how": "throw"})),
             "forgets": alias(three, ("priority", {}), ("faulty", {"how": "forget"})),
             "plain": three,
@@ -159,6 +161,14 @@ class Strategies(unittest.TestCase):
         self.assertEqual(shares, {"west": 3})
         self.assertEqual(record["route_reason"],
                          "alias able: capability 7: bench (of 3, 1 excluded)")
+
+    def test_an_answer_is_asked_of_who_speaks_the_language_of_the_question(self):
+        for asked, provider_asked in (("请用三句话介绍一下北京的历史。", "east"), ("Tell me of Beijing.", "up")):
+            with self.subTest(asked):
+                # The user's last words count, not what an operator put before them.
+                messages = [{"role": "system", "content": "Be brief. 简短。"}, {"role": "user", "content": asked}]
+                shares, record = self.ask("tongues", messages=messages)
+                self.assertEqual(shares, {provider_asked: 1}, record["route_reason"])
 
     def test_the_second_strategy_decides_among_equals(self):
         shares, record = self.ask("tiers", 40)

@@ -120,6 +120,7 @@ struct World::Asked {
   std::optional<std::uint64_t> first_called_ns;
   std::optional<routing::Fault> last;
   std::uint64_t tokens = 0;  // that the answer will have
+  std::size_t record = 0;    // its place, where plans are kept
 };
 
 bool World::Event::operator<(const Event& other) const {
@@ -243,6 +244,8 @@ void World::arrive() {
   asked->route = table_->resolve(kAlias);
   asked->route.pipeline->plan(facts, asked->route, pricing());
   if (scenario_.keeps_plans) {
+    asked->record = seen_.records.size();
+    seen_.records.push_back({.begun_ns = now_ns_});
     const routing::Decided& decided = *asked->route.decided;
     seen_.plans.push_back(routing::decision_json(kAlias, asked->route.pipeline->strategies(),
                                                  decided.request, decided.candidates,
@@ -390,6 +393,11 @@ void World::end(const std::shared_ptr<Asked>& asked) {
   }
   const Provider& provider = scenario_.providers[target.provider];
   ++second().served[target.provider];
+  if (scenario_.keeps_plans) {
+    routing::Recorded& record = seen_.records[asked->record];
+    record.duration_us = (now_ns_ - record.begun_ns) / 1000;
+    record.served_by = routing::candidate_id(provider.id, "m");
+  }
   seen_.ttft_us += outcome.ttft_us;
   seen_.first_us.push_back(
       static_cast<std::uint32_t>((asked->called_ns - *asked->first_called_ns) / 1000) +

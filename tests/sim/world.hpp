@@ -67,6 +67,7 @@ struct Seen {
   std::int64_t outrun_nano = 0;         // what attempts cost that another one was quicker than
   std::int64_t cost_nano = 0;
   std::vector<std::string> plans;
+  std::vector<routing::Recorded> records;  // of each plan's request
 
   // Over [from, to) seconds.
   std::uint64_t requests(std::uint64_t from, std::uint64_t to) const;

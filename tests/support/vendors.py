@@ -6,6 +6,7 @@ does not know, or one in the wrong place, is answered with the vendor's own 400.
 """
 
 import json
+import re
 
 ANTHROPIC_MEMBERS = {"model", "max_tokens", "stream", "system", "messages", "tools", "tool_choice",
                      "thinking", "output_config", "temperature", "top_p", "top_k",
@@ -82,6 +83,11 @@ def check_anthropic(request):
                          "eager_input_streaming"}, "tools")
             need(tool["input_schema"].get("type") == "object", "tools.input_schema.type")
     need("tool_choice" not in body or body.get("tools"), "tool_choice without tools")
+    if before == "assistant":
+        need(not re.match("claude-(opus|sonnet|haiku)-(5|4-[6-9])", body["model"]),
+             "This model does not support assistant message prefill.")
+        need(not content or content[-1]["type"] != "text" or content[-1]["text"] == content[-1]["text"].rstrip(),
+             "final assistant content cannot end with trailing whitespace")
     if body["model"].startswith("claude-opus-5"):
         for name in ("temperature", "top_p", "top_k"):
             need(name not in body, f"{name}: not supported by this model")

@@ -95,11 +95,26 @@ bool is_mapped(std::string_view name) {
 
 // Those that have none.
 bool is_lost(std::string_view name) {
-  return is_any(
-      name, {"seed", "frequency_penalty", "presence_penalty", "logit_bias", "logprobs",
-             "top_logprobs", "prediction", "store", "user", "safety_identifier", "prompt_cache_key",
-             "prompt_cache_options", "prompt_cache_retention", "audio", "verbosity",
-             "web_search_options", "parallel_tool_calls", "functions", "function_call"});
+  return is_any(name, {"seed",
+                       "frequency_penalty",
+                       "presence_penalty",
+                       "logit_bias",
+                       "logprobs",
+                       "top_logprobs",
+                       "prediction",
+                       "store",
+                       "user",
+                       "safety_identifier",
+                       "prompt_cache_key",
+                       "prompt_cache_options",
+                       "prompt_cache_retention",
+                       "audio",
+                       "verbosity",
+                       "web_search_options",
+                       "parallel_tool_calls",
+                       "functions",
+                       "function_call",
+                       "continue_final_message"});
 }
 
 // True where such a member asks for nothing that Converse would not do by itself.

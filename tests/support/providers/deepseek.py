@@ -12,6 +12,7 @@ class DeepSeek(Family):
     vision, schemas = False, False
     parts = {"text"}
     reasoning_required = True
+    mark, goes_on_with = "prefix", {"thinking": {"type": "disabled"}}
     named_choice = False
     lost = ["/seed", "/user", "/metadata"]
     finishes = {**Family.finishes, "content_filter": "content_filter"}
@@ -24,6 +25,10 @@ class DeepSeek(Family):
         "busy": (503, error("busy"), "upstream_overloaded"),
         "key": (401, error("Authentication Fails"), "upstream_auth"),
     }
+
+    def path_of(self, request):
+        goes_on = self.mark in request.json()["messages"][-1]
+        return "/beta/chat/completions" if goes_on else self.path
 
     def check(self, body):
         super().check(body)

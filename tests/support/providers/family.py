@@ -65,6 +65,8 @@ class Family(Vendor):
     failures = {}                # NAME: (status, body, the gateway's code)
     finishes = {"stop": "stop", "length": "length", "tool_calls": "tool_calls"}
     prefix = "/v1"
+    mark = None                  # of a last message of the assistant's that the answer goes on with
+    goes_on_with = {}            # what the body has to say beside that
 
     def __init__(self):
         self.bodies = []
@@ -122,7 +124,10 @@ class Family(Vendor):
         calls = []
         for index, message in enumerate(messages):
             where = f"messages[{index}]"
-            known(message, self.message_members, where)
+            last = index == len(messages) - 1
+            known(message, self.message_members | ({self.mark} if self.mark and last else set()), where)
+            if self.mark in message:
+                self.check_mark(message, body, where)
             roles = ("system", "user", "assistant", "tool", *(("developer",) if self.developer else ()))
             need(message["role"] in roles, f"{where}.role: {message['role']}")
             need("content" in message or message.get("tool_calls"), f"{where}.content is missing")
@@ -142,6 +147,13 @@ class Family(Vendor):
                 known(part, self.part_members[kind], f"{where}: a part")
                 need(kind != "image_url" or self.public_pictures or part[kind]["url"].startswith("data:"),
                      f"{where}: a public picture")
+
+    def check_mark(self, message, body, where):
+        need(message["role"] == "assistant" and message[self.mark] is True, f"{where}.{self.mark}")
+        need(isinstance(message.get("content"), str) and message["content"], f"{where}.content: nothing to go on with")
+        need(not message.get("tool_calls") and "tools" not in body, f"{where}: goes on with text alone")
+        for name, value in self.goes_on_with.items():
+            need(body.get(name) == value, f"{name}: {body.get(name)}, where an answer is gone on with")
 
     # -- answers
 

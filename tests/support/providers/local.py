@@ -1,6 +1,6 @@
 """Servers of one's own: vLLM, llama.cpp, Ollama."""
 
-from providers.family import MEMBERS, MESSAGE, STREAM_USAGE, Family, error
+from providers.family import MEMBERS, MESSAGE, STREAM_USAGE, Family, error, need
 
 TAKEN = MEMBERS | STREAM_USAGE | {"reasoning_effort", "stop", "seed", "metadata", "store", "presence_penalty",
                                   "frequency_penalty",
@@ -8,7 +8,7 @@ TAKEN = MEMBERS | STREAM_USAGE | {"reasoning_effort", "stop", "seed", "metadata"
 
 
 class Vllm(Family):
-    members = TAKEN | {"n", "logit_bias", "logprobs", "top_k"}
+    members = TAKEN | {"n", "logit_bias", "logprobs", "top_k", "continue_final_message", "add_generation_prompt"}
     message_members = MESSAGE | {"name", "reasoning", "reasoning_content"}
     parts = Family.parts | {"input_audio"}
     efforts = {"none", "low", "medium", "high", "xhigh"}
@@ -24,12 +24,19 @@ class Vllm(Family):
         "model": (404, error("no such model", type="NotFoundError", code=404), "model_not_found"),
     }
 
+    def check(self, body):
+        super().check(body)
+        if body.get("continue_final_message"):
+            need(body.get("add_generation_prompt") is False,
+                 "Cannot set both `continue_final_message` and `add_generation_prompt` to True.")
+            need(body["messages"][-1]["role"] == "assistant", "continue_final_message: the last message is not the assistant's")
+
     def whole(self, body, said):  # a named or forced choice may end with stop
         return super().whole(body, {**said, "finish": "stop" if said["calls"] else said["finish"]})
 
 
 class LlamaCpp(Vllm):
-    members = Vllm.members | {"user"}
+    members = (Vllm.members | {"user"}) - {"continue_final_message", "add_generation_prompt"}
     reasoning = "reasoning_content"
     lost = []
     failures = {

@@ -10,7 +10,7 @@ class Mistral(Family):
     members = MEMBERS | {"random_seed", "stop", "n", "presence_penalty", "frequency_penalty", "metadata",
                          "parallel_tool_calls", "reasoning_effort", "prompt_cache_key", "prediction", "safe_prompt",
                          "service_tier"}
-    message_members = MESSAGE | {"name", "prefix"}
+    message_members = MESSAGE | {"name"}
     function_members = Family.function_members | {"strict"}
     parts = Family.parts | {"input_audio", "document_url"}
     part_members = {**Family.part_members, "document_url": {"type", "document_url", "document_name"}}

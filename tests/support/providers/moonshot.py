@@ -10,6 +10,7 @@ class Moonshot(Family):
     message_members = MESSAGE | {"reasoning_content"}
     efforts = {"low", "high", "max"}
     reasoning_required = True
+    mark = "partial"
     public_pictures, named_choice = False, False
     lost = ["/temperature", "/seed", "/user", "/metadata"]
     lost_choice, lost_schema = False, False
@@ -26,6 +27,8 @@ class Moonshot(Family):
 
     def check_messages(self, messages, body):
         super().check_messages(messages, body)
+        need(self.mark not in messages[-1] or body.get("response_format", {}).get("type") != "json_object",
+             "partial: not with JSON mode")
         for message in messages:
             for part in message["content"] if isinstance(message["content"], list) else []:
                 need(part["type"] == "text" or part["image_url"]["url"].startswith("data:"), "public pictures")

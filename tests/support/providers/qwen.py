@@ -15,6 +15,7 @@ class Qwen(Family):
     tool_members = Family.tool_members | {"cache_control"}
     tool_choices = {"auto", "none"}
     schemas = False
+    mark, goes_on_with = "partial", {"enable_thinking": False}
     lost = ["/user", "/metadata"]
     failures = {
         "key": (401, error(code="InvalidApiKey"), "upstream_auth"),

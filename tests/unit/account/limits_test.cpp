@@ -195,6 +195,25 @@ TEST_CASE("limits: an answer longer than was foreseen counts from when it ended"
   CHECK(large->refusal().why == LimitRefusal::Why::kTooLarge);
 }
 
+TEST_CASE("limits: what ends long after its minute gives nothing back of another's",
+          "[unit][limits]") {
+  const Scratch scratch;
+  const Bench bench(scratch);
+  config::RateLimits limits;
+  limits.tpm = 1'000;
+  // Wherever its tokens were noted there may be others' now.
+  for (std::uint64_t bucket = LimitWindow::kBuckets + 1; bucket <= 2 * LimitWindow::kBuckets;
+       ++bucket) {
+    const LimitSubject key = subject("key:" + std::to_string(bucket), limits);
+    const auto slow = request(*bench.limits, {key}, 900);
+    REQUIRE(attempt(*slow, kStart) == Outcome::kAdmitted);
+    const std::uint64_t later = kStart + bucket * LimitWindow::kBucketNs;
+    REQUIRE(passes(*bench.limits, key, later, 1'000));
+    slow->end(0, later);
+    REQUIRE_FALSE(passes(*bench.limits, key, later, 1));
+  }
+}
+
 TEST_CASE("limits: a refusal says when there will be room, and there is", "[unit][limits]") {
   const Scratch scratch;
   const Bench bench(scratch);
@@ -342,6 +361,20 @@ TEST_CASE("limits: days and months are counted by their calendar, and begin anew
   CHECK(many->refusal().why == LimitRefusal::Why::kMonth);
   CHECK(many->refusal().tokens);
   CHECK(passes(*bench.limits, key, kStart, 20));
+}
+
+TEST_CASE("limits: what began yesterday gives nothing back of today's", "[unit][limits]") {
+  const Scratch scratch;
+  const Bench bench(scratch);
+  config::RateLimits limits;
+  limits.tokens_per_day = 100;
+  LimitSubject key = subject("key:a", limits);
+  const auto slow = request(*bench.limits, {key}, 90);
+  REQUIRE(attempt(*slow, kStart) == Outcome::kAdmitted);
+  key.day = {172'800, 259'200};
+  CHECK(passes(*bench.limits, key, kStart, 100));
+  slow->end(0, kStart);
+  CHECK_FALSE(passes(*bench.limits, key, kStart, 1));
 }
 
 TEST_CASE("limits: counts outlive the process, and the file", "[unit][limits]") {

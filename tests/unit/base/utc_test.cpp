@@ -21,3 +21,15 @@ TEST_CASE("base: UTC texts and seconds are each other's", "[unit][base]") {
   CHECK(parse_utc("2106-02-07T06:28:16Z") == 4'294'967'296);
   CHECK(utc_text(UINT64_MAX) == "9999-12-31T23:59:59Z");
 }
+
+TEST_CASE("base: UTC texts with parts of a second are read to the nanosecond", "[unit][base]") {
+  CHECK(parse_utc_ns("2000-02-29T00:00:00Z") == 951'782'400'000'000'000);
+  CHECK(parse_utc_ns("2000-02-29T00:00:00.25Z") == 951'782'400'250'000'000);
+  CHECK(parse_utc_ns("2000-02-29T00:00:00.000000001Z") == 951'782'400'000'000'001);
+  for (const char* text :
+       {"", "2000-02-29T00:00:00", "2000-02-29T00:00:00.Z", "2000-02-29T00:00:00.-1Z",
+        "2000-02-29T00:00:00.0000000001Z", "2000-02-29T00:00:00.1", "2000-02-29T00:00:00,1Z"}) {
+    CAPTURE(text);
+    CHECK_FALSE(parse_utc_ns(text));
+  }
+}

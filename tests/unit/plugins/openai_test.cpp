@@ -566,6 +566,17 @@ TEST_CASE("openai: limits are learned from headers", "[unit][openai]") {
               {"x-ratelimit-reset-tokens", "6m0s"}});
   REQUIRE(ran.recorder.last(SWY_EMIT_LIMITS) ==
           R"({"rpm":60,"remaining_requests":59,"remaining_tokens":149984,"reset_ms":360000})");
+  // The later of both, whichever comes first, in each unit.
+  const auto reset = [](const char* requests, const char* tokens) {
+    Ran said;
+    run_answer(said, {}, 200, R"({"choices":[]})",
+               {{"x-ratelimit-reset-tokens", tokens}, {"x-ratelimit-reset-requests", requests}});
+    return said.recorder.last(SWY_EMIT_LIMITS);
+  };
+  CHECK(reset("1s", "6m0s") == R"({"reset_ms":360000})");
+  CHECK(reset("1h2m", "120ms") == R"({"reset_ms":3720000})");
+  CHECK(reset("7.66s", "59") == R"({"reset_ms":59000})");
+  CHECK(reset("1d", "soon") == R"({"reset_ms":86400000})");
   Ran none;
   run_answer(none, {}, 200, R"({"choices":[]})", {{"content-type", "application/json"}});
   REQUIRE(none.recorder.all(SWY_EMIT_LIMITS).empty());

@@ -65,15 +65,11 @@ TEST_CASE("breaker: a few calls are not enough to open it, whatever became of th
 TEST_CASE("breaker: it opens at its share of failed calls, not below", "[unit][routing]") {
   for (const bool one_more : {false, true}) {
     Subject subject;
-    for (int i = 0; i < 76; ++i) subject.call(true);
+    for (int i = 0; i < (one_more ? 76 : 75); ++i) subject.call(true);
     for (int i = 0; i < 24; ++i) subject.call(false);
     CHECK(subject.breaker.state(subject.now) == State::kClosed);
-    if (one_more) subject.call(true);
-    // 25 of 100, or 25 of 101.
-    if (one_more) continue;
-    subject.call(false);
-    subject.call(false);
-    CHECK(subject.breaker.state(subject.now) == State::kOpen);
+    subject.call(false);  // 25 of 100, or of 101
+    CHECK(subject.breaker.state(subject.now) == (one_more ? State::kClosed : State::kOpen));
   }
 }
 
@@ -86,6 +82,13 @@ TEST_CASE("breaker: what is older than its window does not count", "[unit][routi
   subject.now += 9 * kSecond;
   subject.call(false);
   CHECK(subject.breaker.state(subject.now) == State::kOpen);
+
+  // Nor does it where nothing came since that would have taken its place.
+  Subject quiet;
+  for (int i = 0; i < 19; ++i) quiet.call(false);
+  quiet.now += 15 * kSecond;
+  for (int i = 0; i < 19; ++i) quiet.call(false);
+  CHECK(quiet.breaker.state(quiet.now) == State::kClosed);
 }
 
 TEST_CASE("breaker: calls that go well and are slow open it where it is told what slow is",
@@ -102,6 +105,39 @@ TEST_CASE("breaker: calls that go well and are slow open it where it is told wha
   CHECK(strict.breaker.state(strict.now) == State::kClosed);
   strict.call(true, 200'000);  // 11 of 21
   CHECK(strict.breaker.state(strict.now) == State::kOpen);
+
+  Subject half(policy);
+  for (int i = 0; i < 10; ++i) half.call(true, 50'000);
+  for (int i = 0; i < 10; ++i) half.call(true, 200'000);
+  CHECK(half.breaker.state(half.now) == State::kOpen);
+}
+
+TEST_CASE("breaker: a probe that is slow is no good one", "[unit][routing]") {
+  config::BreakerPolicy policy;
+  policy.slow = std::chrono::milliseconds(100);
+  Subject subject(policy);
+  subject.break_it();
+  subject.now += subject.breaker.rests_ns(subject.now);
+  CHECK(subject.call(true, 200'000));
+  CHECK(subject.breaker.state(subject.now) == State::kOpen);
+  CHECK(subject.breaker.rests_ns(subject.now) == 10 * kSecond);
+}
+
+TEST_CASE("breaker: a probe tells of the time that it was sent in", "[unit][routing]") {
+  Subject subject;
+  subject.break_it();
+  subject.now += subject.breaker.rests_ns(subject.now);
+  const auto failing = subject.breaker.ask(subject.now, 0);
+  const auto late = subject.breaker.ask(subject.now, 0);
+  subject.breaker.end(failing, {true, 0, 0}, subject.now);
+  subject.now += subject.breaker.rests_ns(subject.now);
+  // Half open once more, with probes of its own: the one of before neither opens nor mends it.
+  std::vector<Breaker::Pass> probes;
+  for (int i = 0; i < 3; ++i) probes.push_back(subject.breaker.ask(subject.now, 0));
+  CHECK_FALSE(subject.breaker.end(late, {true, 0, 0}, subject.now));
+  subject.breaker.cancel(late);
+  CHECK_FALSE(subject.breaker.ask(subject.now, 0));
+  for (int i = 0; i < 3; ++i) CHECK(subject.breaker.end(probes[i], {}, subject.now) == (i == 2));
 }
 
 TEST_CASE("breaker: switched off it never opens", "[unit][routing]") {

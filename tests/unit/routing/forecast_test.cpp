@@ -25,7 +25,7 @@ struct World {
 struct Shown {
   const char* model;
   std::int64_t cost_nano;
-  std::uint32_t latency_us, err_ppm;
+  std::uint32_t latency_us, err_ppm, inflight = 0;
 };
 
 // A choice between these, in this order.
@@ -41,6 +41,7 @@ Decision decided(const std::vector<Shown>& shown) {
     candidate.est_cost_nano = each.cost_nano;
     candidate.latency_us = each.latency_us;
     candidate.err_ppm = each.err_ppm;
+    candidate.inflight = each.inflight;
     candidate.samples = each.latency_us > 0 ? 10 : 0;
     candidate.inflight_max = candidate.rpm_left = UINT32_MAX;
     candidate.tpm_left = UINT64_MAX;
@@ -155,6 +156,71 @@ TEST_CASE("routing: who was not allowed to a request is not in its replay", "[un
   const Outlook after = replay.run(*world.pipeline, {}).after;
   CHECK(after.share("p/small") == Approx(0.5));
   CHECK(after.share("p/big") == Approx(0.5));
+}
+
+namespace {
+
+constexpr std::uint64_t kMs = 1'000'000;
+
+// A thousand requests of 50 ms each, one a millisecond, all of which went to "big"; what a load
+// follower makes of them.
+Outlook spread(std::uint32_t big_inflight, std::uint32_t small_inflight, bool times_known = true) {
+  Replay replay;
+  const std::uint64_t from_ns = times_known ? 1'795'132'800'000 * kMs : 0;
+  for (std::uint64_t i = 0; i < 1'000; ++i) {
+    const std::uint64_t begun_ns = times_known ? from_ns + i * kMs : 0;
+    replay.count(
+        "ok", {.begun_ns = begun_ns, .duration_us = 50'000, .served_by = candidate_id("p", "big")});
+    if (i % 100 != 99) continue;
+    replay.add(
+        "ok",
+        decided({{"big", 1, 50'000, 0, big_inflight}, {"small", 1, 50'000, 0, small_inflight}}),
+        begun_ns);
+  }
+  const World world(R"({"big":"load","small":"load"})");
+  return replay.run(*world.pipeline, {}).after;
+}
+
+}  // namespace
+
+TEST_CASE("routing: what a choice puts in flight is there when the next one is made again",
+          "[unit][routing]") {
+  CHECK(spread(50, 0).share("p/small") == Approx(0.5).margin(0.01));
+}
+
+TEST_CASE("routing: in flight is a request at who serves it", "[unit][routing]") {
+  Replay replay;
+  for (std::uint64_t i = 1; i <= 100; ++i) {
+    replay.count(
+        "ok",
+        {.begun_ns = i * kMs, .duration_us = 50'000, .served_by = candidate_id("p", "small")});
+  }
+  replay.add("ok", decided({{"big", 1, 50'000, 1'000'000, 0}, {"small", 1, 50'000, 0, 49}}),
+             100 * kMs);
+  const World world(R"({"big":"load","small":"load"})");
+  // "big" fails at once and is idle: each request asks it first.
+  const Outlook after = replay.run(*world.pipeline, {}).after;
+  CHECK(after.share("p/small") == 1);
+  CHECK(after.calls == 200);
+}
+
+TEST_CASE("routing: what others have in flight is there whatever is chosen", "[unit][routing]") {
+  // Of 50 in flight 35 and 15, to make 20 more of others' as many.
+  CHECK(spread(50, 20).share("p/small") == Approx(0.3).margin(0.03));
+  CHECK(spread(70, 0).share("p/small") == Approx(0.7).margin(0.03));
+}
+
+TEST_CASE("routing: without times what is in flight is what was recorded", "[unit][routing]") {
+  CHECK(spread(50, 0, false).share("p/small") == 1);
+  CHECK(spread(50, 51, false).share("p/small") == 0);
+}
+
+TEST_CASE("routing: those that share a plan have chances of their own", "[unit][routing]") {
+  Replay replay;
+  for (int i = 0; i < 1'000; ++i) replay.count("ok");
+  replay.add("ok", decided({{"big", 1, 1, 0}, {"small", 1, 1, 0}}));
+  const World world(R"({"big":"chance","small":"chance"})");
+  CHECK(replay.run(*world.pipeline, {}).after.share("p/small") == Approx(0.5).margin(0.05));
 }
 
 }  // namespace switchyard::routing

@@ -78,6 +78,24 @@ TEST_CASE("gate: a call that was never made counts for nothing", "[unit][routing
   CHECK(gate.requests_left(kStart) == 1);
 }
 
+TEST_CASE("gate: as many at once as allowed, and what is refused counts for no limit",
+          "[unit][routing]") {
+  Gate two(limits(0, 0, 2));
+  REQUIRE(two.enter(0, kStart));
+  REQUIRE(two.enter(0, kStart));
+  CHECK_FALSE(two.enter(0, kStart));
+  CHECK(two.inflight() == 2);
+  two.leave();
+  CHECK(two.enter(0, kStart));
+
+  Gate tokens(limits(10, 100));
+  REQUIRE(tokens.enter(60, kStart));
+  CHECK_FALSE(tokens.enter(60, kStart));
+  CHECK(tokens.requests_left(kStart) == 9);
+  CHECK(tokens.enter(40, kStart));  // to the last one
+  CHECK(tokens.tokens_left(kStart) == 0);
+}
+
 TEST_CASE("gate: never more at once than allowed, on many threads", "[unit][routing]") {
   Gate gate(limits(500, 0, 3));
   std::atomic<int> running{0}, most{0}, gone{0};

@@ -10,8 +10,8 @@
 
 namespace switchyard::routing {
 
-// Scores by the models' names: {"big":3,"small":1,"none":"exclude"}; a name that is not there is
-// left out, which is a fault.
+// Scores by the models' names: {"big":3,"small":1,"none":"exclude"}; "load" is the less in flight
+// the better. A name that is not there is left out, which is a fault.
 struct ByName {
   std::string config;
   mutable std::atomic<int> observed{0}, learned{0};
@@ -27,6 +27,8 @@ struct ByName {
       if (value.empty()) continue;
       if (value == R"("exclude")") {
         scores.exclude(i, "out");
+      } else if (value == R"("load")") {
+        scores.set(i, -std::int64_t{candidates[i].inflight}, "load");
       } else if (value == R"("chance")") {
         scores.set(i, static_cast<std::int64_t>(request.chance(candidates[i].id) >> 2), "chance");
       } else {

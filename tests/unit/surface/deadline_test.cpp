@@ -20,6 +20,7 @@ TEST_CASE("surface: a client's own deadline is for the whole answer", "[unit][su
   CHECK(read("x-other", "1")->after_ms == 0);
   CHECK(read("x-switchyard-timeout", "1500")->after_ms == 1500);
   CHECK_FALSE(read("x-switchyard-timeout", "1500")->until_content);
+  CHECK(read("x-switchyard-timeout", "86400000")->after_ms == 86'400'000);  // a day
   for (const char* wrong : {"0", "-1", "1.5", "soon", " 5", "86400001", "99999999999999999999"}) {
     CAPTURE(wrong);
     REQUIRE_FALSE(read("x-switchyard-timeout", wrong));
