@@ -211,6 +211,54 @@ class Orders(unittest.TestCase):
         self.assertNotIn(code, self.admin.get("/codes").text)
         self.assertNotIn(code, self.gateway.log())
 
+    def test_codes_are_made_once_for_a_name(self):
+        account = self.account()
+        wanted = {"name": "once", "amount": "3", "currency": "USD", "count": 3}
+        answers = []
+        calls = [threading.Thread(target=lambda: answers.append(
+            self.admin.post("/codes", wanted, headers={"Idempotency-Key": "codes-1"}))) for _ in range(8)]
+        for call in calls:
+            call.start()
+        for call in calls:
+            call.join()
+        self.assertEqual({answer.status for answer in answers} - {409}, {201})
+        for answer in answers:
+            if answer.status == 409:
+                self.assertEqual(answer.error["code"], "idempotency_in_progress")
+        again = self.admin.post("/codes", wanted, headers={"Idempotency-Key": "codes-1"})
+        self.assertEqual((again.status, again.header("idempotent-replayed")), (201, "true"))
+        self.assertEqual({answer.text for answer in answers if answer.status == 201}, {again.text})
+        batches = [row for row in self.admin.get("/codes?limit=100").json()["data"] if row["name"] == "once"]
+        self.assertEqual([(row["id"], row["count"]) for row in batches], [(again.json()["id"], 3)])
+        other = self.admin.post("/codes", {**wanted, "amount": "300"}, headers={"Idempotency-Key": "codes-1"})
+        self.assertEqual((other.status, other.error["code"]), (422, "idempotency_key_reused"))
+        # What was given twice is worth what it was: redeeming, too, may lose its answer.
+        redemption = {"account": account, "code": again.json()["codes"][0]}
+        first, second = (self.admin.post("/redemptions", redemption, headers={"Idempotency-Key": "redeem-1"})
+                         for _ in range(2))
+        self.assertEqual((first.status, second.text), (201, first.text))
+        self.assertEqual(self.balance(account), "3")
+
+    def test_a_secret_that_is_shown_again_is_nowhere_in_clear(self):
+        account = self.account()
+        made = self.admin.post("/keys", {"name": "rotated", "account": account})
+        self.assertEqual(made.status, 201, made.text)
+        made = made.json()
+        for path, body, member in (("/codes", {"name": "n", "amount": "1", "currency": "USD"}, "codes"),
+                                   ("/keys", {"name": "k", "account": account}, "key"),
+                                   (f"/keys/{made['id']}/rotate", {"grace": "60s"}, "key"),
+                                   ("/tokens", {"name": "t", "role": "viewer"}, "token")):
+            with self.subTest(path):
+                named = {"Idempotency-Key": "secret of " + path}
+                first, second = (self.admin.post(path, body, headers=named) for _ in range(2))
+                self.assertIn(first.status, (200, 201), first.text)
+                self.assertEqual(second.text, first.text)
+                shown = first.json()[member]
+                secret = (shown[0] if isinstance(shown, list) else shown).encode()
+                for file in self.gateway.state.rglob("*"):
+                    if file.is_file():
+                        self.assertNotIn(secret, file.read_bytes(), file)
+
     def test_the_holder_of_a_key_redeems_codes(self):
         account = self.account()
         key = self.admin.post("/keys", {"name": "buyer", "account": account}).json()["key"]
