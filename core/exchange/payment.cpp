@@ -127,19 +127,19 @@ catalog::PriceContext Payment::price_context(std::uint64_t prompt_tokens,
 }
 
 // The begin of an answer that is gone on with is a part of the prompt.
-std::uint64_t Payment::prompt_most() const {
-  return prompt_bound_ + (begin_ ? begin_->text_bytes / 2 : 0);
+PromptBound Payment::prompt_most() const {
+  return {prompt_bound_.tokens + (begin_ ? begin_->text_bytes / 2 : 0), prompt_bound_.sound};
 }
 
 catalog::Quantities Payment::most(std::uint64_t tokens_out) const {
   catalog::Quantities most = upper_bounds(request_, prompt_most(), tokens_out);
-  for (const Meter each : {Meter::kInput, Meter::kCall}) at(most, each) *= calls_;
+  for (const Meter each : {Meter::kInput, Meter::kAudioIn, Meter::kCall}) at(most, each) *= calls_;
   return most;
 }
 
 std::optional<Nano> Payment::worst_case(const routing::Target& target,
                                         std::uint64_t tokens_out) const {
-  return bound_of(target, most(tokens_out), prompt_most());
+  return bound_of(target, most(tokens_out), prompt_most().tokens);
 }
 
 std::optional<Nano> Payment::bound_of(const routing::Target& target,
@@ -172,9 +172,9 @@ std::optional<AttemptFault> Payment::reserve(const routing::Target& target, std:
 
 AttemptFault Payment::unpriced(const routing::Target& target) const {
   std::string missing;
-  for (const Meter each : request_.prices->book->unpriced(request_.route->name, sold(target),
-                                                          most(tokens_max(request_)),
-                                                          price_context(prompt_most(), nullptr))) {
+  for (const Meter each : request_.prices->book->unpriced(
+           request_.route->name, sold(target), most(tokens_max(request_)),
+           price_context(prompt_most().tokens, nullptr))) {
     missing += missing.empty() ? " for " : ", ";
     missing += to_string(each);
   }

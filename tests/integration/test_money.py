@@ -423,6 +423,56 @@ class Pictures(unittest.TestCase):
         self.assertLess(Decimal(receipt["charge"]), Decimal("0.002"))
         self.assertGreater(Decimal(receipt["charge"]), Decimal("0.001"))
 
+    def test_a_document_is_not_held_for_as_text_in_any_dialect(self):
+        usage = {"prompt_tokens": 3000, "completion_tokens": 10, "total_tokens": 3010}
+        self.shop.stage.upstream.add("reader", lambda exchange: exchange.answer(body=chat(usage=usage)))
+        self.shop.must(201, self.shop.admin.post("/prices", {
+            "name": "read", "book": "sale", "currency": "USD",
+            "prices": [{"model": "up/reader", "price": {"input": "1", "output": "1"}}]}))
+        data = "A" * 1_500_000
+        url = "data:application/pdf;base64," + data
+        asked = {
+            "/v1/chat/completions": {"model": "up/reader", "max_tokens": 10, "messages": [{"role": "user", "content": [
+                {"type": "file", "file": {"filename": "a.pdf", "file_data": url}}]}]},
+            "/v1/responses": {"model": "up/reader", "max_output_tokens": 16, "input": [{"role": "user", "content": [
+                {"type": "input_file", "filename": "a.pdf", "file_data": url}]}]},
+            "/v1/messages": {"model": "up/reader", "max_tokens": 10, "messages": [{"role": "user", "content": [
+                {"type": "document", "source": {"type": "base64", "media_type": "application/pdf", "data": data}}]}]},
+            "/v1beta/models/up%2Freader:generateContent": {
+                "generationConfig": {"maxOutputTokens": 10}, "contents": [{"role": "user", "parts": [
+                    {"inlineData": {"mimeType": "application/pdf", "data": data}}]}]}}
+        for path, body in asked.items():
+            with self.subTest(path):
+                account, key = self.shop.customer("0.3")  # as text it would be 0.75
+                answer = client.call(self.shop.stage.url, "POST", path, body, key)
+                self.assertEqual(answer.status, 200, answer.text)
+                self.shop.settled()
+                (receipt,) = self.shop.receipts(account)
+                self.assertEqual((receipt["charge"], receipt["estimated"]), ("0.00301", False))
+                self.assertEqual(self.shop.balance(account), Decimal("0.29699"))
+
+    def test_sound_in_a_prompt_is_not_for_nothing(self):
+        usage = {"prompt_tokens": 300, "completion_tokens": 10, "total_tokens": 310,
+                 "prompt_tokens_details": {"audio_tokens": 280}}
+        self.shop.stage.upstream.add("ear", lambda exchange: exchange.answer(body=chat(usage=usage)))
+        body = {"model": "up/ear", "max_tokens": 10, "messages": [{"role": "user", "content": [
+            {"type": "input_audio", "input_audio": {"data": "A" * 300_000, "format": "mp3"}}]}]}
+        for price, status, charge in (({"input": "1", "output": "1"}, 402, None),
+                                      ({"input": "1", "output": "1", "audio_in": "40"}, 200, "0.01123")):
+            self.shop.must(201, self.shop.admin.post("/prices", {
+                "name": "heard", "book": "sale", "currency": "USD",
+                "prices": [{"model": "up/ear", "price": price}]}))
+            account, key = self.shop.customer("0.15")  # as text at the price of sound it would be 6
+            answer = client.call(self.shop.stage.url, "POST", "/v1/chat/completions", body, key)
+            self.assertEqual(answer.status, status, answer.text)
+            if status == 402:
+                self.assertEqual(answer.error["code"], "model_unpriced")
+                self.assertIn("no price for audio_in", answer.error["message"])
+                continue
+            self.shop.settled()
+            (receipt,) = self.shop.receipts(account)
+            self.assertEqual(receipt["charge"], charge)
+
     def test_what_a_list_lacks_is_named(self):
         _, key = self.shop.customer("100")
         answer, _ = websocket.connect(self.shop.stage.url, "/v1/realtime?model=up%2Fmute", key)
