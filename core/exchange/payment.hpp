@@ -84,6 +84,9 @@ class Payment {
   void add_cost(const routing::Target& target, const observe::Usage& usage, bool used,
                 const char* outcome);
   std::optional<catalog::Rated> guessed_cost(const routing::Target& target) const;
+  std::optional<catalog::Rated> rate_sale(const routing::Target& target,
+                                          const catalog::Quantities& quantities,
+                                          const catalog::PriceContext& context) const;
   std::optional<Nano> charge_of(const routing::Target& target, const observe::Usage& usage,
                                 const catalog::Quantities& quantities,
                                 account::Settlement& settlement);

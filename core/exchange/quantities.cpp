@@ -185,7 +185,6 @@ struct Media {
     about += std::min(kind.about.of(1, size), estimate_tokens(size));
     most += most_here;
     if (&kind == &kSound) sound += most_here;
-    if (&kind == &kFilm) sound += most_here / 9;
   }
 };
 
@@ -326,6 +325,8 @@ observe::Usage asked_usage(const Request& request, observe::Usage usage) {
 }
 
 Quantities billed(const Request& request, const observe::Usage& usage) {
+  // Each picture failed in its place: nobody pays for that, by whatever it is sold.
+  if (usage.none_made && request.task.starts_with("images.")) return {};
   Quantities quantities = quantities_of(usage);
   Quantities asked{};
   add_request(request, asked);

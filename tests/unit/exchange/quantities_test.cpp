@@ -117,7 +117,7 @@ TEST_CASE("exchange: pages, sound and films in the prompt are no text", "[unit][
        15'800, 15'800},
       {R"({"type":"audio_url","audio_url":{"url":"data:audio/ogg;base64,)" + data + R"("}})", 2'300,
        15'800, 15'800},
-      {file("video/mp4"), 3'000, 9'300, 1'100},
+      {file("video/mp4"), 3'000, 9'300, 0},
       // Text that is written in another way.
       {file("text/csv"), kBytes / 4 + 100, kBytes / 2 + 100, 0},
       {R"({"type":"text","text":"\"file_data\":\"data:application/pdf;base64,)" + data + R"("})",
