@@ -4,6 +4,7 @@ import datetime
 import hashlib
 import hmac
 import json
+import re
 import subprocess
 import threading
 import time
@@ -390,6 +391,45 @@ class Told(unittest.TestCase):
                          ("balance", account, "0.5"))
         wait_for(lambda: admin.get("/alerts").json()["data"][0]["delivered"], what="delivered")
 
+
+    def test_keys_of_providers_that_expire_are_told_once_a_threshold(self):
+        today = datetime.datetime.now(datetime.timezone.utc).date()
+
+        def key(name, days):
+            return {"name": name, "key": "${UPSTREAM_KEY}", "expires": str(today + datetime.timedelta(days))}
+        keys = [key("gone", -2), key("soon", 4), key("fortnight", 11), key("later", 40)]
+        with Receiver() as receiver:
+            provider = {"dialect": "openai", "base_url": receiver.url, "models": ["m"], "credentials": keys}
+            config = {**CONFIG, "providers": {**CONFIG["providers"], "up": provider},
+                      "destinations": {"pager": {"url": receiver.url}},
+                      "alerts": {"destination": "pager", "signing_secret": "${STRIPE_SECRET}"}}
+            with Gateway(config, env={"STRIPE_SECRET": SECRET, "UPSTREAM_KEY": "sk-upstream"}) as gateway:
+                admin = Admin(gateway)
+
+                def told(count):
+                    wait_for(lambda: len(receiver.posts) >= count, what=f"{count} alerts")
+                    for header, body in receiver.posts:
+                        self.assertEqual(header, signature(body, at=int(header.split(",")[0].removeprefix("t="))))
+                        self.assertNotIn("sk-upstream", body)
+                    alerts = [json.loads(body) for _, body in receiver.posts]
+                    self.assertEqual({(alert["kind"], alert["provider"]) for alert in alerts}, {("credential", "up")})
+                    return sorted((alert["credential"], alert["expires"]) for alert in alerts)
+
+                def midnight(days):
+                    day = today + datetime.timedelta(days)
+                    return int(datetime.datetime(day.year, day.month, day.day, tzinfo=datetime.timezone.utc).timestamp())
+                first = [("fortnight", midnight(11)), ("gone", midnight(-2)), ("soon", midnight(4))]
+                self.assertEqual(told(3), first)
+                logged = re.findall(r"alert kind=credential .*", gateway.log())
+                self.assertEqual(len(logged), 3, logged)
+                self.assertEqual(gateway.log().count("sk-upstream"), 0)
+                # The clock has come nearer to one: it is told of again, the others are not.
+                keys[2] = key("fortnight", 6)
+                gateway.write_config(config)
+                self.assertEqual(admin.post("/reload").status, 200)
+                self.assertEqual(told(4), sorted([*first, ("fortnight", midnight(6))]))
+                wait_for(lambda: [row["delivered"] is not None for row in admin.get("/alerts").json()["data"]] ==
+                         [True] * 4, what="all delivered")
 
     def test_money_that_runs_out_at_a_provider_is_told(self):
         with Receiver() as receiver:
