@@ -142,7 +142,7 @@ std::vector<Route> budget_routes(account::Budgets& budgets, UnixNow now) {
   const std::string one = all + "/{id}";
   return {
       {"GET", all, kToken, call(&BudgetApi::list), Role::kViewer},
-      {"POST", all, kToken, call(&BudgetApi::create), Role::kOperator},
+      made_once({"POST", all, kToken, call(&BudgetApi::create), Role::kOperator}),
       {"GET", one, kToken, call(&BudgetApi::show), Role::kViewer},
       {"PATCH", one, kToken, call(&BudgetApi::change), Role::kOperator},
       {"GET", "/admin/v1/alerts", kToken, call(&BudgetApi::alerts), Role::kViewer},

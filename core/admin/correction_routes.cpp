@@ -30,13 +30,11 @@ Answer correct(account::Purse& purse, const account::FindHolder& find, const Req
 }  // namespace
 
 std::vector<Route> correction_routes(account::Purse& purse, account::FindHolder find) {
-  Route route{"POST", "/admin/v1/ledger/corrections", Access::kToken,
-              [&purse, find = std::move(find)](const Request& request) {
-                return correct(purse, find, request);
-              },
-              Role::kOperator};
-  route.idempotent_by_key = true;
-  return {route};
+  return {made_once({"POST", "/admin/v1/ledger/corrections", Access::kToken,
+                     [&purse, find = std::move(find)](const Request& request) {
+                       return correct(purse, find, request);
+                     },
+                     Role::kOperator})};
 }
 
 }  // namespace switchyard::admin

@@ -18,8 +18,8 @@ namespace switchyard::admin {
 
 class Desk {
  public:
-  Desk(std::unique_ptr<store::Database> database, const account::Pepper& pepper)
-      : database_(std::move(database)), pepper_(pepper) {}
+  Desk(std::unique_ptr<store::Database> database, const Secret& pepper)
+      : database_(std::move(database)), pepper_(pepper), replays_(*database_, pepper) {}
   Desk(const Desk&) = delete;
   Desk& operator=(const Desk&) = delete;
 
@@ -37,7 +37,7 @@ class Desk {
   account::Pepper pepper_;
   store::Tokens tokens_{*database_};
   store::AuditLog audit_{*database_};
-  store::Replays replays_{*database_};
+  store::Replays replays_;
 };
 
 }  // namespace switchyard::admin

@@ -251,10 +251,6 @@ std::vector<Route> order_routes(account::Orders& orders, account::Invoices& invo
     return [api, answer](const Request& request) { return ((*api).*answer)(request); };
   };
   constexpr auto kToken = Access::kToken;
-  const auto once = [](Route route) {
-    route.idempotent_by_key = true;
-    return route;
-  };
   const auto hidden = [](Route route) {
     route.private_body = true;  // a code is money to whoever reads it
     return route;
@@ -265,17 +261,18 @@ std::vector<Route> order_routes(account::Orders& orders, account::Invoices& invo
   const std::string invoice = "/admin/v1/invoices";
   return {
       {"GET", all, kToken, call(&OrderApi::list), Role::kViewer},
-      once({"POST", all, kToken, call(&OrderApi::create), Role::kOperator}),
+      made_once({"POST", all, kToken, call(&OrderApi::create), Role::kOperator}),
       {"GET", one, kToken, call(&OrderApi::show), Role::kViewer},
-      once({"POST", one + "/pay", kToken, call(&OrderApi::pay), Role::kOperator}),
-      {"POST", one + "/cancel", kToken, call(&OrderApi::cancel), Role::kOperator},
-      once({"POST", one + "/refund", kToken, call(&OrderApi::refund), Role::kOperator}),
+      made_once({"POST", one + "/pay", kToken, call(&OrderApi::pay), Role::kOperator}),
+      made_once({"POST", one + "/cancel", kToken, call(&OrderApi::cancel), Role::kOperator}),
+      made_once({"POST", one + "/refund", kToken, call(&OrderApi::refund), Role::kOperator}),
       {"GET", codes, kToken, call(&OrderApi::batches), Role::kViewer},
-      {"POST", codes, kToken, call(&OrderApi::create_codes), Role::kOperator},
+      made_once({"POST", codes, kToken, call(&OrderApi::create_codes), Role::kOperator}),
       {"POST", codes + "/{id}/disable", kToken, call(&OrderApi::disable_batch), Role::kOperator},
-      hidden({"POST", "/admin/v1/redemptions", kToken, call(&OrderApi::redeem), Role::kOperator}),
+      made_once(hidden(
+          {"POST", "/admin/v1/redemptions", kToken, call(&OrderApi::redeem), Role::kOperator})),
       {"GET", invoice, kToken, call(&OrderApi::invoices), Role::kViewer},
-      once({"POST", invoice, kToken, call(&OrderApi::issue), Role::kOperator}),
+      made_once({"POST", invoice, kToken, call(&OrderApi::issue), Role::kOperator}),
       {"GET", invoice + "/preview", kToken, call(&OrderApi::preview), Role::kViewer},
       {"GET", invoice + "/{number}", kToken, call(&OrderApi::invoice), Role::kViewer},
   };

@@ -178,23 +178,21 @@ std::vector<Route> plan_routes(account::Plans& plans, UnixNow now) {
     return [api, answer](const Request& request) { return ((*api).*answer)(request); };
   };
   constexpr auto kToken = Access::kToken;
-  const auto once = [](Route route) {
-    route.idempotent_by_key = true;
-    return route;
-  };
   const std::string plan = "/admin/v1/plans/{id}";
   const std::string subscription = "/admin/v1/subscriptions/{id}";
   return {
       {"GET", "/admin/v1/plans", kToken, call(&PlanApi::list), Role::kViewer},
-      {"POST", "/admin/v1/plans", kToken, call(&PlanApi::create), Role::kOperator},
+      made_once({"POST", "/admin/v1/plans", kToken, call(&PlanApi::create), Role::kOperator}),
       {"GET", plan, kToken, call(&PlanApi::show), Role::kViewer},
       {"PATCH", plan, kToken, call(&PlanApi::change), Role::kOperator},
       {"GET", "/admin/v1/subscriptions", kToken, call(&PlanApi::subscriptions), Role::kViewer},
-      once({"POST", "/admin/v1/subscriptions", kToken, call(&PlanApi::subscribe), Role::kOperator}),
+      made_once(
+          {"POST", "/admin/v1/subscriptions", kToken, call(&PlanApi::subscribe), Role::kOperator}),
       {"GET", subscription, kToken, call(&PlanApi::subscription), Role::kViewer},
-      once({"POST", subscription + "/change", kToken, call(&PlanApi::change_subscription),
-            Role::kOperator}),
-      once({"POST", subscription + "/cancel", kToken, call(&PlanApi::cancel), Role::kOperator}),
+      made_once({"POST", subscription + "/change", kToken, call(&PlanApi::change_subscription),
+                 Role::kOperator}),
+      made_once(
+          {"POST", subscription + "/cancel", kToken, call(&PlanApi::cancel), Role::kOperator}),
   };
 }
 

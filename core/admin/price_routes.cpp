@@ -202,7 +202,7 @@ std::vector<Route> price_routes(store::Database& database) {
       {"GET", "/admin/v1/prices", Access::kToken, [api](const Request&) { return api->list(); },
        Role::kViewer},
       {"POST", "/admin/v1/prices", Access::kToken, with(&PriceApi::import), Role::kOwner, false,
-       false, false, catalog::kPriceListBytesMax},
+       true, false, catalog::kPriceListBytesMax},
       {"GET", "/admin/v1/prices/{name}", Access::kToken, with(&PriceApi::show), Role::kViewer},
       {"GET", "/admin/v1/prices/{name}/history", Access::kToken, with(&PriceApi::history),
        Role::kViewer},

@@ -71,13 +71,17 @@ struct Route {
   Role role = Role::kOwner;  // the least that may
   // A caller who is scoped to an account may ask too: the answer keeps to what is the caller's.
   bool for_accounts = false;
-  // Changes money: with an Idempotency-Key it is done once (idempotency.hpp). No secret is in its
-  // answer, for that is kept.
+  // Makes something or moves money: with an Idempotency-Key it is done once (idempotency.hpp).
   bool idempotent_by_key = false;
   bool private_body = false;       // the audit log keeps its body's digest alone
   std::size_t body_bytes_max = 0;  // 0: Server::kBodyBytesMax
   bool audited_read = false;       // a GET route whose askers are written down as well
 };
+
+inline Route made_once(Route route) {
+  route.idempotent_by_key = true;
+  return route;
+}
 
 // Who has this token; nothing: nobody. The error says why that can't be told. [server threads]
 using FindCaller = std::function<Result<std::optional<Caller>>(std::string_view token)>;

@@ -139,6 +139,7 @@ std::vector<Route> token_routes(store::Tokens& tokens, const account::Pepper& pe
                [routes](const Request& request) { return routes.create(request); }};
   Route disable{"POST", "/admin/v1/tokens/{id}/disable", Access::kToken,
                 [routes](const Request& request) { return routes.disable(request); }};
+  create.idempotent_by_key = true;
   for (Route* route : {&list, &create, &disable}) route->for_accounts = true;
   return {list, create, disable};
 }

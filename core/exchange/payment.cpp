@@ -1,5 +1,7 @@
 #include "core/exchange/payment.hpp"
 
+#include <spdlog/spdlog.h>
+
 #include "core/account/limits.hpp"
 #include "core/base/clock.hpp"
 #include "core/exchange/quantities.hpp"
@@ -127,19 +129,19 @@ catalog::PriceContext Payment::price_context(std::uint64_t prompt_tokens,
 }
 
 // The begin of an answer that is gone on with is a part of the prompt.
-std::uint64_t Payment::prompt_most() const {
-  return prompt_bound_ + (begin_ ? begin_->text_bytes / 2 : 0);
+PromptBound Payment::prompt_most() const {
+  return {prompt_bound_.tokens + (begin_ ? begin_->text_bytes / 2 : 0), prompt_bound_.sound};
 }
 
 catalog::Quantities Payment::most(std::uint64_t tokens_out) const {
   catalog::Quantities most = upper_bounds(request_, prompt_most(), tokens_out);
-  for (const Meter each : {Meter::kInput, Meter::kCall}) at(most, each) *= calls_;
+  for (const Meter each : {Meter::kInput, Meter::kAudioIn, Meter::kCall}) at(most, each) *= calls_;
   return most;
 }
 
 std::optional<Nano> Payment::worst_case(const routing::Target& target,
                                         std::uint64_t tokens_out) const {
-  return bound_of(target, most(tokens_out), prompt_most());
+  return bound_of(target, most(tokens_out), prompt_most().tokens);
 }
 
 std::optional<Nano> Payment::bound_of(const routing::Target& target,
@@ -172,9 +174,9 @@ std::optional<AttemptFault> Payment::reserve(const routing::Target& target, std:
 
 AttemptFault Payment::unpriced(const routing::Target& target) const {
   std::string missing;
-  for (const Meter each : request_.prices->book->unpriced(request_.route->name, sold(target),
-                                                          most(tokens_max(request_)),
-                                                          price_context(prompt_most(), nullptr))) {
+  for (const Meter each : request_.prices->book->unpriced(
+           request_.route->name, sold(target), most(tokens_max(request_)),
+           price_context(prompt_most().tokens, nullptr))) {
     missing += missing.empty() ? " for " : ", ";
     missing += to_string(each);
   }
@@ -283,12 +285,31 @@ std::optional<std::uint32_t> Payment::cost_percent(const routing::Target& target
   return static_cast<std::uint32_t>(std::clamp(percent, 100.0, 1e9));
 }
 
+// Nothing: a meter has no price. Of whom money is spent, what has one is charged all the same: else
+// a tool whose price the list lacks would make everything beside it free.
+std::optional<catalog::Rated> Payment::rate_sale(const routing::Target& target,
+                                                 const catalog::Quantities& quantities,
+                                                 const catalog::PriceContext& context) const {
+  const catalog::PriceBook& book = *request_.prices->book;
+  const std::string& asked = request_.route->name;
+  const auto rate = [&](const catalog::Quantities& used) {
+    return book.rate_sale(asked, sold(target), request_.account->markup_ppm, used, context);
+  };
+  auto rated = rate(quantities);
+  if (rated || !metered()) return rated;
+  catalog::Quantities priced = quantities;
+  for (const Meter each : book.unpriced(asked, sold(target), quantities, context)) {
+    spdlog::error("usage_unpriced request={} model={} meter={} quantity={}", request_.record->id,
+                  asked, to_string(each), at(quantities, each));
+    at(priced, each) = 0;
+  }
+  return rate(priced);
+}
+
 std::optional<Nano> Payment::charge_of(const routing::Target& target, const observe::Usage& usage,
                                        const catalog::Quantities& quantities,
                                        account::Settlement& settlement) {
-  auto rated = request_.prices->book->rate_sale(request_.route->name, sold(target),
-                                                request_.account->markup_ppm, quantities,
-                                                price_context(prompt_tokens(quantities), &usage));
+  auto rated = rate_sale(target, quantities, price_context(prompt_tokens(quantities), &usage));
   if (!rated) return std::nullopt;
   price_version_ = std::move(rated->version);
   settlement.price_version = price_version_;

@@ -12,6 +12,7 @@
 #include "core/catalog/price_list.hpp"
 #include "core/exchange/exchange.hpp"
 #include "core/exchange/failure.hpp"
+#include "core/exchange/quantities.hpp"
 
 namespace switchyard::exchange {
 
@@ -77,13 +78,15 @@ class Payment {
   std::span<const observe::Usage> parts_of(const observe::Usage& usage) const {
     return parts_.empty() ? std::span(&usage, 1) : std::span<const observe::Usage>(parts_);
   }
-  // The bound of a prompt.
-  std::uint64_t prompt_most() const;
+  PromptBound prompt_most() const;
   void add_part(const routing::Target& target, const observe::Usage& part, const char* ended,
                 account::Settlement& settlement, catalog::Quantities& quantities);
   void add_cost(const routing::Target& target, const observe::Usage& usage, bool used,
                 const char* outcome);
   std::optional<catalog::Rated> guessed_cost(const routing::Target& target) const;
+  std::optional<catalog::Rated> rate_sale(const routing::Target& target,
+                                          const catalog::Quantities& quantities,
+                                          const catalog::PriceContext& context) const;
   std::optional<Nano> charge_of(const routing::Target& target, const observe::Usage& usage,
                                 const catalog::Quantities& quantities,
                                 account::Settlement& settlement);
@@ -104,7 +107,7 @@ class Payment {
   const Request& request_;
   const account::Account* payer_ = nullptr;  // null: there is no ledger
   const routing::Target* target_ = nullptr;
-  std::uint64_t prompt_bound_ = 0;          // of the request alone
+  PromptBound prompt_bound_;                // of the request alone
   std::uint64_t tokens_held_ = UINT64_MAX;  // of each call
   // The account's, then those of hard budgets.
   std::array<account::CellRef, account::LoopLedger::kCellsMax> cells_;

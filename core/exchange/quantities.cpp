@@ -1,6 +1,7 @@
 #include "core/exchange/quantities.hpp"
 
 #include <charconv>
+#include <switchyard/json.hpp>
 
 #include "core/exchange/usage.hpp"
 
@@ -134,43 +135,119 @@ std::size_t after_space(std::string_view json, std::size_t at) {
   return std::min(json.find_first_not_of(" \t\r\n", at), json.size());
 }
 
-struct Pictures {
-  std::uint64_t count = 0, bytes = 0;
+// What a prompt holds as data and not as text comes to, in tokens: so many for one, and one more
+// for so many bytes as they stand in the body, which is four thirds of the file.
+struct Weight {
+  std::uint64_t each, bytes_per_token;
+  std::uint64_t of(std::uint64_t count, std::uint64_t bytes) const {
+    return count * each + (bytes_per_token == 0 ? 0 : bytes / bytes_per_token);
+  }
 };
 
-// "url":"data:image..." within the messages. In a text its quotes would be escaped, and elsewhere,
-// as in a tool's schema, it would be read as text.
-Pictures pictures_in(const Request& request) {
-  constexpr std::string_view kName = R"("url")", kData = R"("data:image)";
-  const std::string_view messages = member(request, "messages", 'a');
-  Pictures found;
+struct Kind {
+  Weight about, most;
+};
+
+// Pictures have a most, whatever their size. No size tells how many pages or seconds another file
+// has: these are an ordinary one and a dense one, and what is denser still is a shortfall. Sources,
+// as of November 2026:
+// - pages: 1,500 to 3,000 tokens of text and a picture each (Anthropic, PDF support); 258 (Gemini,
+//   document processing). About 2,000 in 64 KB; at most 5,000 in 32 KB, and one page at least.
+// - sound: 32 tokens a second (Gemini, audio), 10 (OpenAI, gpt-4o-audio). MP3 at 128 kbit/s is
+//   21 KB of base64 a second; speech at 18 kbit/s is 3 KB.
+// - film: 258 tokens a second, and its sound (Gemini, video). At 1 Mbit/s it is 167 KB a second; at
+//   300 kbit/s 50 KB.
+constexpr Kind kPicture{{kPictureTokens, 0}, {kPictureReadMax, 0}};
+constexpr Kind kDocument{{2000, 32}, {5000, 6}};
+constexpr Kind kSound{{32, 680}, {32, 96}};
+constexpr Kind kFilm{{290, 570}, {290, 170}};
+
+const Kind* kind_of(std::string_view data) {
+  constexpr std::pair<std::string_view, const Kind*> kBegins[] = {
+      {"data:image/", &kPicture}, {"data:application/pdf", &kDocument},
+      {"data:audio/", &kSound},   {"data:video/", &kFilm},
+      {"JVBERi", &kDocument},  // "%PDF-" without a media type
+  };
+  for (const auto& [begin, kind] : kBegins) {
+    if (data.starts_with(begin)) return kind;
+  }
+  return nullptr;
+}
+
+// What a prompt holds as data. Tokens are never more than as if it were text.
+struct Media {
+  std::uint64_t bytes = 0, about = 0, most = 0;
+  std::uint64_t sound = 0;  // of the most, what may be sold as sound
+
+  void add(const Kind& kind, std::uint64_t size) {
+    const std::uint64_t most_here = std::min(kind.most.of(1, size), size / 2);
+    bytes += size;
+    about += std::min(kind.about.of(1, size), estimate_tokens(size));
+    most += most_here;
+    if (&kind == &kSound) sound += most_here;
+  }
+};
+
+// Where the value of the member whose name ends at `at` begins; nothing where it is no member.
+std::optional<std::size_t> value_of(std::string_view json, std::size_t at) {
+  at = after_space(json, at);
+  if (!json.substr(at).starts_with(':')) return std::nullopt;
+  return after_space(json, at + 1);
+}
+
+std::string_view text_at(std::string_view json, std::size_t at) {
+  if (!json.substr(at).starts_with('"')) return {};
+  return json.substr(at + 1, json.find('"', at + 1) - at - 1);
+}
+
+// Files by their addresses, which are data: "url" of a picture, "file_data" of a file.
+void add_named(std::string_view messages, std::string_view quoted_name, Media& media) {
+  for (std::size_t at = messages.find(quoted_name); at != std::string_view::npos;
+       at = messages.find(quoted_name, at)) {
+    at += quoted_name.size();
+    const auto value = value_of(messages, at);
+    if (!value) continue;
+    const std::string_view data = text_at(messages, *value);
+    if (const Kind* const kind = kind_of(data)) media.add(*kind, data.size());
+    at = *value + data.size();
+  }
+}
+
+// "input_audio":{"data":"...","format":"wav"}
+void add_sound(std::string_view messages, Media& media) {
+  constexpr std::string_view kName = R"("input_audio")";
   for (std::size_t at = messages.find(kName); at != std::string_view::npos;
        at = messages.find(kName, at)) {
-    at = after_space(messages, at + kName.size());
-    if (!messages.substr(at).starts_with(':')) continue;
-    at = after_space(messages, at + 1);
-    if (!messages.substr(at).starts_with(kData)) continue;
-    const std::size_t end = std::min(messages.find('"', at + 1), messages.size());
-    ++found.count;
-    found.bytes += end - at;
-    at = end;
+    at += kName.size();
+    const auto value = value_of(messages, at);
+    if (!value) continue;
+    const std::string_view data = swy::json::find(messages.substr(*value), "data");
+    if (swy::json::type_of(data) == 's') media.add(kSound, data.size());
   }
-  return found;
+}
+
+// Within the messages alone: elsewhere, as in a tool's schema, it would be read as text; and in a
+// text its quotes would be escaped.
+Media media_in(const Request& request) {
+  const std::string_view messages = member(request, "messages", 'a');
+  Media media;
+  add_named(messages, R"("url")", media);
+  add_named(messages, R"("file_data")", media);
+  add_sound(messages, media);
+  return media;
 }
 
 }  // namespace
 
 std::uint64_t estimated_prompt(const Request& request) {
-  const Pictures pictures = pictures_in(request);
-  return estimate_tokens(request.body.size() - pictures.bytes) +
-         std::min(pictures.count * kPictureTokens, estimate_tokens(pictures.bytes));
+  const Media media = media_in(request);
+  return estimate_tokens(request.body.size() - media.bytes) + media.about;
 }
 
 // Tokens of a text are fewer than half its bytes; what is denser is a shortfall, not a refusal.
-std::uint64_t prompt_bound(const Request& request) {
-  const Pictures pictures = pictures_in(request);
-  return (request.body.size() - pictures.bytes) / 2 + 16 +
-         std::min(pictures.count * kPictureReadMax, pictures.bytes / 2);
+PromptBound prompt_bound(const Request& request) {
+  const Media media = media_in(request);
+  return {(request.body.size() - media.bytes) / 2 + 16 + media.most, media.sound};
 }
 
 std::string_view text_member(const Request& request, std::string_view name) {
@@ -211,11 +288,16 @@ TokensAsked tokens_asked(const Request& request) {
   return asked;
 }
 
-Quantities upper_bounds(const Request& request, std::uint64_t prompt_tokens,
+Quantities upper_bounds(const Request& request, const PromptBound& prompt,
                         std::uint64_t answer_tokens) {
   Quantities most{};
-  at(most, Meter::kInput) = prompt_tokens;
-  if (makes_text(request.task)) at(most, Meter::kOutput) = of_all_answers(request, answer_tokens);
+  at(most, Meter::kInput) = prompt.tokens;
+  at(most, Meter::kAudioIn) = prompt.sound;
+  if (makes_text(request.task)) {
+    const std::uint64_t answers = of_all_answers(request, answer_tokens);
+    at(most, Meter::kOutput) = answers;
+    if (!member(request, "audio", 'o').empty()) at(most, Meter::kAudioOut) = answers;
+  }
   add_request(request, most);
   if (request.session != nullptr) add_session_slice(most);
   // Where speech and pictures are sold by their tokens.
@@ -243,6 +325,8 @@ observe::Usage asked_usage(const Request& request, observe::Usage usage) {
 }
 
 Quantities billed(const Request& request, const observe::Usage& usage) {
+  // Each picture failed in its place: nobody pays for that, by whatever it is sold.
+  if (usage.none_made && request.task.starts_with("images.")) return {};
   Quantities quantities = quantities_of(usage);
   Quantities asked{};
   add_request(request, asked);

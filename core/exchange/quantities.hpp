@@ -6,8 +6,15 @@
 
 namespace switchyard::exchange {
 
-// What the request may use of each meter, for a prompt and an answer of at most so many tokens.
-catalog::Quantities upper_bounds(const Request& request, std::uint64_t prompt_tokens,
+// The most that a prompt comes to. Its sound is among the tokens, and beside them: some upstreams
+// sell it at a price of its own, others as text.
+struct PromptBound {
+  std::uint64_t tokens = 0, sound = 0;
+};
+PromptBound prompt_bound(const Request& request);
+
+// What the request may use of each meter, for an answer of at most so many tokens.
+catalog::Quantities upper_bounds(const Request& request, const PromptBound& prompt,
                                  std::uint64_t answer_tokens);
 
 // What a session that came so far may use until its hold is looked at again.
@@ -41,10 +48,9 @@ struct TokensAsked {
 };
 TokensAsked tokens_asked(const Request& request);
 
-// Tokens of the prompt: about, where nobody counted them, and at most. Pictures that it holds as
-// data are no text: what one is to a model has little to do with its size.
+// Tokens of the prompt, where nobody counted them. Pictures, pages, sound and films that it holds
+// as data are no text: what one is to a model has little to do with its size.
 std::uint64_t estimated_prompt(const Request& request);
-std::uint64_t prompt_bound(const Request& request);
 
 // The request's own limit of an answer; 0 where it sets none.
 std::uint64_t tokens_max(const Request& request);

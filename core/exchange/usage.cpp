@@ -106,6 +106,7 @@ bool read_usage(std::string_view json, observe::Usage& usage) {
                                                {"audio_tokens", usage.tok_audio_out},
                                                {"image_tokens", usage.tok_image_out}});
   const bool images = report.count("images", usage.images);
+  if (images) usage.none_made = usage.images == 0;
   const bool seconds = report.seconds("seconds", usage.seconds);
   const bool characters = report.count("characters", usage.characters);
   const bool searches = report.count("searches", usage.searches);

@@ -30,6 +30,7 @@ struct Usage {
   std::uint64_t images = 0, seconds = 0, characters = 0, searches = 0;
   std::uint64_t told_in = 0, told_out = 0;  // as the upstream said, at most 2^53
   bool clamped = false;                     // `told` could not be true
+  bool none_made = false;                   // the upstream says that no picture came of it
   std::string told;                         // the report; empty where it is billed as it came
   std::string service_tier;                 // that the upstream says it served by; empty: not said
 };

@@ -625,6 +625,10 @@ inline constexpr std::array kMigrations{
       CREATE TRIGGER receipt_names_remain BEFORE DELETE ON receipt_names
         BEGIN SELECT RAISE(ABORT, 'the books are append only'); END;
     )sql",
+    // The answers to calls made once, sealed; `body` has those that were kept before.
+    R"sql(
+      ALTER TABLE replays ADD COLUMN sealed BLOB;
+    )sql",
 };
 
 }  // namespace switchyard::store

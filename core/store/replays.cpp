@@ -1,11 +1,24 @@
 #include "core/store/replays.hpp"
 
+#include "core/base/seal.hpp"
+
 namespace switchyard::store {
+namespace {
+
+Result<Sealer> sealer_of(const Secret& secret) {
+  return Sealer::make(secret, "switchyard answers to calls made once");
+}
+
+std::string about(const std::string& caller_id, const std::string& key) {
+  return caller_id + " " + key;
+}
+
+}  // namespace
 
 Result<std::optional<ReplayRow>> Replays::find(const std::string& caller_id,
                                                const std::string& key) {
   const auto select = database_.prepare(
-      "SELECT fingerprint, begun_unix_s, status, type, body FROM replays "
+      "SELECT fingerprint, begun_unix_s, status, type, sealed, body FROM replays "
       "WHERE caller_id = ? AND key = ?");
   const auto found = select->bind(caller_id).bind(key).step();
   if (!found) return found.error();
@@ -14,7 +27,17 @@ Result<std::optional<ReplayRow>> Replays::find(const std::string& caller_id,
   row.fingerprint = select->text(0);
   row.begun_unix_s = static_cast<std::uint64_t>(select->number(1));
   if (const auto status = select->maybe_number(2)) {
-    row.answer = StoredAnswer{static_cast<int>(*status), select->text(3), select->text(4)};
+    const auto sealer = sealer_of(secret_);
+    if (!sealer) return sealer.error();
+    const std::string sealed = select->blob(4);
+    // Before answers were sealed none had a secret in it.
+    std::optional<std::string> body =
+        sealed.empty() ? select->text(5) : sealer->open(sealed, about(caller_id, key));
+    if (!body) {
+      return database_.error(
+          "a kept answer can't be opened: it is damaged, or was kept under another pepper");
+    }
+    row.answer = StoredAnswer{static_cast<int>(*status), select->text(3), std::move(*body)};
   }
   return std::optional(std::move(row));
 }
@@ -40,10 +63,14 @@ Result<std::optional<ReplayRow>> Replays::begin(const std::string& caller_id,
 
 Result<void> Replays::end(const std::string& caller_id, const std::string& key,
                           const StoredAnswer& answer) {
+  const auto sealer = sealer_of(secret_);
+  if (!sealer) return sealer.error();
+  const auto sealed = sealer->seal(answer.body, about(caller_id, key));
+  if (!sealed) return sealed.error();
   const auto held = database_.lock();
   const auto update = database_.prepare(
-      "UPDATE replays SET status = ?, type = ?, body = ? WHERE caller_id = ? AND key = ?");
-  update->bind(answer.status).bind(answer.type).bind(answer.body);
+      "UPDATE replays SET status = ?, type = ?, sealed = ? WHERE caller_id = ? AND key = ?");
+  update->bind(answer.status).bind(answer.type).bind_blob(*sealed);
   return update->bind(caller_id).bind(key).run();
 }
 

@@ -1,10 +1,12 @@
-// Calls that were made under an idempotency key, and what was answered.
+// Calls that were made under an idempotency key, and what was answered. Answers are sealed: some
+// are the only place where a secret is shown.
 #pragma once
 
 #include <cstdint>
 #include <optional>
 #include <string>
 
+#include "core/base/secret.hpp"
 #include "core/store/database.hpp"
 
 namespace switchyard::store {
@@ -23,7 +25,8 @@ struct ReplayRow {
 // [any thread; may block]
 class Replays {
  public:
-  explicit Replays(Database& database) : database_(database) {}
+  // `secret` is this host's own: without it nobody reads what was answered.
+  Replays(Database& database, Secret secret) : database_(database), secret_(std::move(secret)) {}
 
   // Nothing: the call is the caller's to make, and is under way from here on. Else who was first.
   // Rows begun before `forget_before_unix_s` are gone.
@@ -38,6 +41,7 @@ class Replays {
  private:
   Result<std::optional<ReplayRow>> find(const std::string& caller_id, const std::string& key);
   Database& database_;
+  Secret secret_;
 };
 
 }  // namespace switchyard::store

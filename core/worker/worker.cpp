@@ -684,8 +684,7 @@ void Worker::start_admin() {
     spdlog::error("admin_not_started reason={}", observe::quote(database.error().message));
     return;
   }
-  desk_ =
-      std::make_unique<admin::Desk>(std::move(*database), account::Pepper(Secret(state_.pepper)));
+  desk_ = std::make_unique<admin::Desk>(std::move(*database), Secret(state_.pepper));
   std::vector<admin::Route> routes = admin::make_routes(*admin_state_);
   const auto add = [&routes](std::vector<admin::Route> part) {
     std::move(part.begin(), part.end(), std::back_inserter(routes));

@@ -42,6 +42,16 @@ def random_usage(exchange):
     return True
 
 
+def whole_or_stream(exchange, usage):
+    if not exchange.request.streams:
+        return exchange.answer(body=chat(usage=usage))
+    exchange.start_stream()
+    for piece in (chunk_of({"content": "word "}), chunk_of({}, "stop"), usage_chunk(usage), "[DONE]"):
+        exchange.event(piece)
+    exchange.last_chunk()
+    return True
+
+
 def greedy(exchange):
     """Reports more than anybody could have foreseen."""
     usage = {"prompt_tokens": 100_000, "completion_tokens": 100_000, "total_tokens": 200_000}
@@ -80,7 +90,9 @@ class Shop:
         self.dear = Upstream()
         claude = {**provider(self.dear.url), "plugin": "anthropic"}
         del claude["dialect"]
-        self.stage = Stage(providers={"dear": provider(self.dear.url), "claude": {**claude, **PATIENT}},
+        native = {**provider(self.dear.url), "settings": {"responses": True}}
+        self.stage = Stage(providers={"dear": provider(self.dear.url), "claude": {**claude, **PATIENT},
+                                      "native": native},
                            models={"either": ["up/random", "dear/random"]}, up=PATIENT, **config)
         for upstream in (self.stage.upstream, self.dear):
             for name, function in (("random", random_usage), ("greedy", greedy), ("endless", endless),
@@ -309,6 +321,22 @@ class Money(unittest.TestCase):
         self.assertEqual(self.shop.balance(account), 1)
         self.shop.proven(self)
 
+    def test_an_account_pays_what_it_costs_times_its_markup(self):
+        usage = {"prompt_tokens": 100, "completion_tokens": 50, "total_tokens": 150}
+        self.shop.stage.upstream.add("resold", lambda exchange: exchange.answer(body=chat(usage=usage)))
+        self.shop.must(201, self.shop.admin.post("/prices", {
+            "name": "bought", "book": "purchase", "currency": "USD",
+            "prices": [{"model": "resold", "provider": "up", "price": {"input": "10", "output": "40"}}]}))
+        # 100 * 10 = 1,000;  50 * 40 = 2,000;  together 3,000 millionths.
+        for markup, charge in ((0, "0.003"), (250_000, "0.00375"), (-100_000, "0.0027")):
+            account, key = self.shop.customer("1", markup_ppm=markup)
+            self.assertEqual(ask(self.url, key, "up/resold", max_tokens=50).status, 200)
+            self.shop.settled()
+            (receipt,) = self.shop.receipts(account)
+            self.assertEqual(receipt["charge"], charge, receipt)
+            self.assertEqual(self.shop.balance(account), 1 - Decimal(charge))
+        self.shop.proven(self)
+
     def test_a_hard_budget_refuses_and_a_soft_one_does_not(self):
         account, key = self.shop.customer("1")
         for name, hard in (("soft", False), ("hard", True)):
@@ -400,6 +428,75 @@ class Pictures(unittest.TestCase):
         self.assertEqual(charge, 10 * Decimal("0.001") + 10 * Decimal("0.002") + 90 * Decimal("0.009"))
         self.assertEqual((quantities[OUTPUT], quantities[15]), (10, 90))
 
+    def test_those_that_failed_in_their_place_are_not_paid_for(self):
+        refused = {"error": {"code": "OutputImageSensitiveContentDetected", "message": "No."}}
+        whole = {"created": 1, "data": [refused, refused], "usage": {
+            "generated_images": 0, "input_tokens": 10, "output_tokens": 0, "total_tokens": 10}}
+
+        def fails(exchange):
+            if not exchange.request.streams:
+                return exchange.answer(body=whole)
+            exchange.start_stream()
+            for number in range(2):
+                exchange.event({"type": "image_generation.partial_failed", "image_index": number, **refused})
+            exchange.event({"type": "image_generation.completed", "usage": whole["usage"]})
+            exchange.last_chunk()
+            return True
+        self.shop.stage.upstream.add("fails", fails)
+        for price in ({"image": "0.04"}, {"input": "10", "output": "20", "image_out": "90"},
+                      {"image": "0", "call": "0.05"}):
+            self.shop.must(201, self.shop.admin.post("/prices", {
+                "name": "failing", "book": "sale", "currency": "USD", "prices": [{"model": "up/fails", "price": price}]}))
+            for stream in (False, True):
+                with self.subTest(price=price, stream=stream):
+                    charge, _ = self.charge("/v1/images/generations", {
+                        "model": "up/fails", "prompt": "A cat.", "n": 2, "stream": stream})
+                    self.assertEqual(charge, 0)
+        answer = client.call(self.shop.stage.url, "POST", "/v1/images/generations",
+                             {"model": "up/fails", "prompt": "A cat."}, self.shop.customer("1")[1])
+        self.assertEqual(answer.json()["data"], [refused, refused])
+
+    def test_those_that_a_tool_of_the_responses_made(self):
+        response = {"id": "resp_up", "object": "response", "created_at": 1, "status": "completed", "model": "draws",
+                    "error": None, "output": [{"id": "ig_1", "type": "image_generation_call", "status": "completed",
+                                               "result": "QQ=="}],
+                    "usage": {"input_tokens": 100, "output_tokens": 20, "total_tokens": 120,
+                              "input_tokens_details": {"cached_tokens": 0},
+                              "output_tokens_details": {"reasoning_tokens": 5}},
+                    "tool_usage": {"image_gen": {
+                        "input_tokens": 60, "input_tokens_details": {"image_tokens": 50, "text_tokens": 10},
+                        "output_tokens": 200, "output_tokens_details": {"image_tokens": 200, "text_tokens": 0},
+                        "total_tokens": 260}}}
+
+        def draws(exchange):
+            if not exchange.request.streams:
+                return exchange.answer(body=response)
+            exchange.start_stream()
+            event = {"type": "response.completed", "sequence_number": 1, "response": response}
+            exchange.chunk(f"event: response.completed\ndata: {json.dumps(event)}\n\n")
+            exchange.last_chunk()
+            return True
+        self.shop.dear.add("draws", draws)
+        self.shop.must(201, self.shop.admin.post("/prices", {
+            "name": "drawing", "book": "sale", "currency": "USD", "prices": [
+                {"model": "native/draws", "price": {"input": "10", "output": "20", "image_in": "80",
+                                                    "image_out": "300"}}]}))
+        for stream in (False, True):
+            charge, quantities = self.charge("/v1/responses", {
+                "model": "native/draws", "input": "A cat.", "tools": [{"type": "image_generation"}], "stream": stream})
+            self.assertEqual((quantities[OUTPUT], quantities[15]), (15, 200))
+            self.assertEqual(charge, Decimal("0.0011") + Decimal("0.0004") + Decimal("0.004") + Decimal("0.06"))
+
+    def test_what_a_list_lacks_does_not_make_the_rest_free(self):
+        usage = {"prompt_tokens": 10, "completion_tokens": 10, "total_tokens": 20, "searches": 3}
+        self.shop.stage.upstream.add("finder", lambda exchange: exchange.answer(body=chat(usage=usage)))
+        self.shop.must(201, self.shop.admin.post("/prices", {
+            "name": "found", "book": "sale", "currency": "USD", "prices": [{"model": "up/finder", "price": BY_TOKEN}]}))
+        charge, _ = self.charge("/v1/chat/completions", {
+            "model": "up/finder", "messages": client.MESSAGES, "max_tokens": 20})
+        self.assertEqual(charge, Decimal("0.03"))
+        self.assertRegex(self.shop.stage.gateway.log(), r"usage_unpriced .*model=\S*finder meter=search quantity=3")
+
     def test_one_that_is_sent_is_not_paid_for_as_text(self):
         def endless_pause(exchange):
             exchange.start_stream()
@@ -423,11 +520,87 @@ class Pictures(unittest.TestCase):
         self.assertLess(Decimal(receipt["charge"]), Decimal("0.002"))
         self.assertGreater(Decimal(receipt["charge"]), Decimal("0.001"))
 
+    def test_a_document_is_not_held_for_as_text_in_any_dialect(self):
+        usage = {"prompt_tokens": 3000, "completion_tokens": 10, "total_tokens": 3010}
+        self.shop.stage.upstream.add("reader", lambda exchange: exchange.answer(body=chat(usage=usage)))
+        self.shop.must(201, self.shop.admin.post("/prices", {
+            "name": "read", "book": "sale", "currency": "USD",
+            "prices": [{"model": "up/reader", "price": {"input": "1", "output": "1"}}]}))
+        data = "A" * 1_500_000
+        url = "data:application/pdf;base64," + data
+        asked = {
+            "/v1/chat/completions": {"model": "up/reader", "max_tokens": 10, "messages": [{"role": "user", "content": [
+                {"type": "file", "file": {"filename": "a.pdf", "file_data": url}}]}]},
+            "/v1/responses": {"model": "up/reader", "max_output_tokens": 16, "input": [{"role": "user", "content": [
+                {"type": "input_file", "filename": "a.pdf", "file_data": url}]}]},
+            "/v1/messages": {"model": "up/reader", "max_tokens": 10, "messages": [{"role": "user", "content": [
+                {"type": "document", "source": {"type": "base64", "media_type": "application/pdf", "data": data}}]}]},
+            "/v1beta/models/up%2Freader:generateContent": {
+                "generationConfig": {"maxOutputTokens": 10}, "contents": [{"role": "user", "parts": [
+                    {"inlineData": {"mimeType": "application/pdf", "data": data}}]}]}}
+        for path, body in asked.items():
+            with self.subTest(path):
+                account, key = self.shop.customer("0.3")  # as text it would be 0.75
+                answer = client.call(self.shop.stage.url, "POST", path, body, key)
+                self.assertEqual(answer.status, 200, answer.text)
+                self.shop.settled()
+                (receipt,) = self.shop.receipts(account)
+                self.assertEqual((receipt["charge"], receipt["estimated"]), ("0.00301", False))
+                self.assertEqual(self.shop.balance(account), Decimal("0.29699"))
+
+    def test_sound_in_a_prompt_is_not_for_nothing(self):
+        usage = {"prompt_tokens": 300, "completion_tokens": 10, "total_tokens": 310,
+                 "prompt_tokens_details": {"audio_tokens": 280}}
+        self.shop.stage.upstream.add("ear", lambda exchange: exchange.answer(body=chat(usage=usage)))
+        body = {"model": "up/ear", "max_tokens": 10, "messages": [{"role": "user", "content": [
+            {"type": "input_audio", "input_audio": {"data": "A" * 300_000, "format": "mp3"}}]}]}
+        for price, status, charge in (({"input": "1", "output": "1"}, 402, None),
+                                      ({"input": "1", "output": "1", "audio_in": "40"}, 200, "0.01123")):
+            self.shop.must(201, self.shop.admin.post("/prices", {
+                "name": "heard", "book": "sale", "currency": "USD",
+                "prices": [{"model": "up/ear", "price": price}]}))
+            account, key = self.shop.customer("0.15")  # as text at the price of sound it would be 6
+            answer = client.call(self.shop.stage.url, "POST", "/v1/chat/completions", body, key)
+            self.assertEqual(answer.status, status, answer.text)
+            if status == 402:
+                self.assertEqual(answer.error["code"], "model_unpriced")
+                self.assertIn("no price for audio_in", answer.error["message"])
+                continue
+            self.shop.settled()
+            (receipt,) = self.shop.receipts(account)
+            self.assertEqual(receipt["charge"], charge)
+
     def test_what_a_list_lacks_is_named(self):
         _, key = self.shop.customer("100")
         answer, _ = websocket.connect(self.shop.stage.url, "/v1/realtime?model=up%2Fmute", key)
         self.assertEqual((answer.status, answer.error["code"]), (402, "model_unpriced"), answer.text)
         self.assertIn("has no price for audio_in, audio_out,", answer.error["message"])
+
+
+class Durable(unittest.TestCase):
+    def test_what_was_answered_is_booked_whenever_the_worker_is_killed(self):
+        """With durability disk no last byte leaves before its settlement is on the disk."""
+        with Shop(ledger={"durability": "disk"}) as shop:
+            account, key = shop.customer("1")
+            for stream in (False, True):
+                usage = {"prompt_tokens": 20, "completion_tokens": 10, "total_tokens": 30}
+                shop.stage.upstream.add("random", lambda exchange: whole_or_stream(exchange, usage))
+                answer = ask(shop.stage.url, key, "up/random", stream, max_tokens=20)
+                for pid in shop.stage.gateway.workers():
+                    os.kill(pid, signal.SIGKILL)
+                self.assertEqual((answer.status, answer.clean), (200, True), answer.text)
+                # The listening socket outlives workers: this is answered by the next one.
+                self.assertEqual(client.call(shop.stage.url, "GET", "/v1/models", None, key).status, 200)
+
+            def booked():
+                try:
+                    return len(shop.receipts(account)) == 2
+                except OSError:
+                    return False  # the next worker's admin API is not there yet
+            wait_for(booked, 20, "both receipts")
+            shop.settled()
+            self.assertEqual(shop.balance(account), 1 - 2 * (20 * Decimal("0.001") + 10 * Decimal("0.002")))
+            shop.proven(self)
 
 
 class Reconciliation(unittest.TestCase):

@@ -4,6 +4,7 @@ import datetime
 import hashlib
 import hmac
 import json
+import re
 import subprocess
 import threading
 import time
@@ -211,6 +212,54 @@ class Orders(unittest.TestCase):
         self.assertNotIn(code, self.admin.get("/codes").text)
         self.assertNotIn(code, self.gateway.log())
 
+    def test_codes_are_made_once_for_a_name(self):
+        account = self.account()
+        wanted = {"name": "once", "amount": "3", "currency": "USD", "count": 3}
+        answers = []
+        calls = [threading.Thread(target=lambda: answers.append(
+            self.admin.post("/codes", wanted, headers={"Idempotency-Key": "codes-1"}))) for _ in range(8)]
+        for call in calls:
+            call.start()
+        for call in calls:
+            call.join()
+        self.assertEqual({answer.status for answer in answers} - {409}, {201})
+        for answer in answers:
+            if answer.status == 409:
+                self.assertEqual(answer.error["code"], "idempotency_in_progress")
+        again = self.admin.post("/codes", wanted, headers={"Idempotency-Key": "codes-1"})
+        self.assertEqual((again.status, again.header("idempotent-replayed")), (201, "true"))
+        self.assertEqual({answer.text for answer in answers if answer.status == 201}, {again.text})
+        batches = [row for row in self.admin.get("/codes?limit=100").json()["data"] if row["name"] == "once"]
+        self.assertEqual([(row["id"], row["count"]) for row in batches], [(again.json()["id"], 3)])
+        other = self.admin.post("/codes", {**wanted, "amount": "300"}, headers={"Idempotency-Key": "codes-1"})
+        self.assertEqual((other.status, other.error["code"]), (422, "idempotency_key_reused"))
+        # What was given twice is worth what it was: redeeming, too, may lose its answer.
+        redemption = {"account": account, "code": again.json()["codes"][0]}
+        first, second = (self.admin.post("/redemptions", redemption, headers={"Idempotency-Key": "redeem-1"})
+                         for _ in range(2))
+        self.assertEqual((first.status, second.text), (201, first.text))
+        self.assertEqual(self.balance(account), "3")
+
+    def test_a_secret_that_is_shown_again_is_nowhere_in_clear(self):
+        account = self.account()
+        made = self.admin.post("/keys", {"name": "rotated", "account": account})
+        self.assertEqual(made.status, 201, made.text)
+        made = made.json()
+        for path, body, member in (("/codes", {"name": "n", "amount": "1", "currency": "USD"}, "codes"),
+                                   ("/keys", {"name": "k", "account": account}, "key"),
+                                   (f"/keys/{made['id']}/rotate", {"grace": "60s"}, "key"),
+                                   ("/tokens", {"name": "t", "role": "viewer"}, "token")):
+            with self.subTest(path):
+                named = {"Idempotency-Key": "secret of " + path}
+                first, second = (self.admin.post(path, body, headers=named) for _ in range(2))
+                self.assertIn(first.status, (200, 201), first.text)
+                self.assertEqual(second.text, first.text)
+                shown = first.json()[member]
+                secret = (shown[0] if isinstance(shown, list) else shown).encode()
+                for file in self.gateway.state.rglob("*"):
+                    if file.is_file():
+                        self.assertNotIn(secret, file.read_bytes(), file)
+
     def test_the_holder_of_a_key_redeems_codes(self):
         account = self.account()
         key = self.admin.post("/keys", {"name": "buyer", "account": account}).json()["key"]
@@ -342,6 +391,45 @@ class Told(unittest.TestCase):
                          ("balance", account, "0.5"))
         wait_for(lambda: admin.get("/alerts").json()["data"][0]["delivered"], what="delivered")
 
+
+    def test_keys_of_providers_that_expire_are_told_once_a_threshold(self):
+        today = datetime.datetime.now(datetime.timezone.utc).date()
+
+        def key(name, days):
+            return {"name": name, "key": "${UPSTREAM_KEY}", "expires": str(today + datetime.timedelta(days))}
+        keys = [key("gone", -2), key("soon", 4), key("fortnight", 11), key("later", 40)]
+        with Receiver() as receiver:
+            provider = {"dialect": "openai", "base_url": receiver.url, "models": ["m"], "credentials": keys}
+            config = {**CONFIG, "providers": {**CONFIG["providers"], "up": provider},
+                      "destinations": {"pager": {"url": receiver.url}},
+                      "alerts": {"destination": "pager", "signing_secret": "${STRIPE_SECRET}"}}
+            with Gateway(config, env={"STRIPE_SECRET": SECRET, "UPSTREAM_KEY": "sk-upstream"}) as gateway:
+                admin = Admin(gateway)
+
+                def told(count):
+                    wait_for(lambda: len(receiver.posts) >= count, what=f"{count} alerts")
+                    for header, body in receiver.posts:
+                        self.assertEqual(header, signature(body, at=int(header.split(",")[0].removeprefix("t="))))
+                        self.assertNotIn("sk-upstream", body)
+                    alerts = [json.loads(body) for _, body in receiver.posts]
+                    self.assertEqual({(alert["kind"], alert["provider"]) for alert in alerts}, {("credential", "up")})
+                    return sorted((alert["credential"], alert["expires"]) for alert in alerts)
+
+                def midnight(days):
+                    day = today + datetime.timedelta(days)
+                    return int(datetime.datetime(day.year, day.month, day.day, tzinfo=datetime.timezone.utc).timestamp())
+                first = [("fortnight", midnight(11)), ("gone", midnight(-2)), ("soon", midnight(4))]
+                self.assertEqual(told(3), first)
+                logged = re.findall(r"alert kind=credential .*", gateway.log())
+                self.assertEqual(len(logged), 3, logged)
+                self.assertEqual(gateway.log().count("sk-upstream"), 0)
+                # The clock has come nearer to one: it is told of again, the others are not.
+                keys[2] = key("fortnight", 6)
+                gateway.write_config(config)
+                self.assertEqual(admin.post("/reload").status, 200)
+                self.assertEqual(told(4), sorted([*first, ("fortnight", midnight(6))]))
+                wait_for(lambda: [row["delivered"] is not None for row in admin.get("/alerts").json()["data"]] ==
+                         [True] * 4, what="all delivered")
 
     def test_money_that_runs_out_at_a_provider_is_told(self):
         with Receiver() as receiver:

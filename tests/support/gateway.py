@@ -212,7 +212,15 @@ class Gateway:
         if report := SANITIZER_REPORT.search(log):
             raise AssertionError(log[report.start():][:20000])
 
-    def close(self):
+    def close(self, prove=True):
+        """Ends it; an AssertionError where its books are not as they have to be after whatever the test did."""
+        try:
+            if prove and self.alive():
+                self._prove_books()
+        finally:
+            self._end()
+
+    def _end(self):
         try:
             if os.environ.get("SWITCHYARD_SANITIZER") and self.alive():
                 self._end_orderly()
@@ -220,6 +228,20 @@ class Gateway:
         finally:
             if self._own_directory:
                 shutil.rmtree(self.directory, ignore_errors=True)
+
+    def _prove_books(self):
+        # What a worker that was killed right now still held is released by the next one.
+        end = time.monotonic() + 10
+        while faults := self._faults_in_books():
+            if time.monotonic() > end:
+                raise AssertionError("the books are not proven: " + "; ".join(faults))
+            time.sleep(0.1)
+
+    def _faults_in_books(self):
+        """None where there are no books that can be looked at."""
+        done = subprocess.run([self.binary, "ledger", "verify", "--state", str(self.state), "--json"],
+                              env=self.env, capture_output=True, text=True, timeout=60)
+        return json.loads(done.stdout)["violations"] if done.stdout.startswith("{") else None
 
     def _end_orderly(self):
         # Leaks are only reported by a worker that ends by itself.
@@ -235,7 +257,7 @@ class Gateway:
     def __exit__(self, kind, value, trace):
         if kind is not None:
             print(f"--- log of the gateway ---\n{self.log()}\n---", flush=True)
-        self.close()
+        self.close(prove=kind is None)
 
     # -- what it said
 

@@ -327,13 +327,16 @@ void MediaOperation::keep_tail(std::string_view data) {
 
 // Speech that comes as mere sound is told nothing of by its upstream; it is sold by the character.
 void MediaOperation::count_relayed(swy::Out& out) const {
-  std::string counted = canonical_usage(last_usage(tail_), tokens_made(request_.task()));
+  const std::string_view usage = last_usage(tail_);
+  std::string counted = canonical_usage(usage, tokens_made(request_.task()));
   const swy_member* const spoken =
       request_.task() == "audio.speech" ? request_.find("input") : nullptr;
   if (spoken != nullptr && spoken->type == 's') {
     const std::size_t count = json::count_characters(json::inside(request_.value(*spoken)));
     add_count(counted, "characters", static_cast<std::int64_t>(count));
   }
+  const auto made = json::to_integer(json::find(usage, "generated_images"));
+  if (made) add_count(counted, "images", *made);
   if (!counted.empty()) out.usage(counted);
 }
 

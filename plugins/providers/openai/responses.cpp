@@ -24,10 +24,20 @@ swy::Gather renamed(const swy::Request& request, std::string_view name) {
   return pieces;
 }
 
-// Usage as canonical JSON has it; empty where there is none.
+// More tokens than any tool uses; beyond it nothing is added up.
+constexpr std::int64_t kTokensMax = 1'000'000'000'000;
+
+std::optional<std::int64_t> count_of(std::string_view usage, std::string_view path) {
+  const auto count = json::to_integer(json::find_path(usage, path));
+  return count && *count >= 0 && *count <= kTokensMax ? count : std::nullopt;
+}
+
+// Usage as canonical JSON has it; empty where there is none. What the tool that draws used stands
+// beside the model's own tokens and is not among them.
 std::string usage_of(std::string_view response) {
   const std::string_view usage = json::find(response, "usage");
   if (json::type_of(usage) != 'o') return {};
+  const std::string_view drawn = json::find_path(response, "tool_usage.image_gen");
   std::string out;
   json::Writer writer(out);
   writer.open_object();
@@ -35,14 +45,25 @@ std::string usage_of(std::string_view response) {
     const std::string_view value = json::find_path(usage, path);
     if (json::type_of(value) == 'n') writer.key(name).raw(value);
   };
-  put("prompt_tokens", "input_tokens");
-  put("completion_tokens", "output_tokens");
-  put("total_tokens", "total_tokens");
+  const auto put_sum = [&](std::string_view name, std::string_view path) {
+    const auto own = count_of(usage, path), more = count_of(drawn, path);
+    if (!own || !more) return put(name, path);
+    writer.key(name).integer(*own + *more);
+  };
+  const auto put_pictures = [&](std::string_view path) {
+    const auto count = count_of(drawn, path);
+    if (count) writer.key("image_tokens").integer(*count);
+  };
+  put_sum("prompt_tokens", "input_tokens");
+  put_sum("completion_tokens", "output_tokens");
+  put_sum("total_tokens", "total_tokens");
   writer.key("prompt_tokens_details").open_object();
   put("cached_tokens", "input_tokens_details.cached_tokens");
   put("cache_write_tokens", "input_tokens_details.cache_write_tokens");
+  put_pictures("input_tokens_details.image_tokens");
   writer.close_object().key("completion_tokens_details").open_object();
   put("reasoning_tokens", "output_tokens_details.reasoning_tokens");
+  put_pictures("output_tokens_details.image_tokens");
   writer.close_object();
   const std::string_view tier = json::find(response, "service_tier");
   if (json::type_of(tier) == 's') writer.key("service_tier").raw(tier);

@@ -139,7 +139,8 @@ TEST_CASE("account: a budget that can't be is refused by its field", "[unit][bud
   CHECK(refused([](auto& budget) { budget.zone = "Mars/Olympus"; }) == "zone");
   CHECK(refused([](auto& budget) { budget.name.clear(); }) == "name");
   CHECK(refused([](auto& budget) { budget.currency = "US"; }) == "currency");
-  for (const char* const bad : {"{}", "[0]", "[1001]", "[\"5\"]", "[1.5]", "nonsense"}) {
+  for (const char* const bad : {"{}", "[0]", "[1001]", "[\"5\"]", "[1.5]", "nonsense",
+                                "[1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16,17]"}) {
     CHECK(refused([&](auto& budget) { budget.thresholds = bad; }) == "thresholds");
   }
 }
@@ -168,6 +169,7 @@ TEST_CASE("account: a new budget counts what its period had spent", "[unit][budg
   desk.receipt("k", "gpt-5", 2 * kUnit, day - 1);
   desk.receipt("k", "gpt-5", 3 * kUnit, day + 1);
   desk.receipt("k", "o3", 5 * kUnit, day + 1);
+  desk.receipt("k", "gpt-5", 70 * kUnit, day + 1, "EUR");
   REQUIRE(desk.budgets->book(day + 2));
   desk.receipt("k", "gpt-5", 4 * kUnit, day + 3);  // not booked yet
   auto budget = row("late");
@@ -202,6 +204,21 @@ TEST_CASE("account: each threshold is told once a period", "[unit][budgets]") {
   CHECK(look(day + 86'401).size() == 4);
 }
 
+TEST_CASE("account: a budget of nothing is used up by what is spent, not before",
+          "[unit][budgets]") {
+  Desk desk;
+  const std::int64_t day = utc_day(2026, 6, 2);
+  auto nothing = row("nothing");
+  nothing.amount = 0;
+  desk.create(nothing, day);
+  REQUIRE(desk.alerts->look_at_budgets(day));
+  CHECK(desk.told().empty());
+  desk.receipt("k", "m", 1, day);
+  REQUIRE(desk.budgets->book(day + 1));
+  REQUIRE(desk.alerts->look_at_budgets(day + 1));
+  CHECK(desk.told().size() == 3);
+}
+
 TEST_CASE("account: balances below the floor are told once a day", "[unit][budgets]") {
   Desk desk;
   const std::vector<AccountBalance> balances{
@@ -229,6 +246,9 @@ TEST_CASE("account: a provider key's end is told beforehand", "[unit][budgets]")
   CHECK(told(end - 86'400) == 3);
   CHECK(told(end) == 4);
   CHECK(told(end + 86'400) == 4);
+  // Of one that is first looked at late, the nearest threshold says it.
+  REQUIRE(desk.alerts->look_at_credentials({{"openai", "late", end}}, end - 5 * 86'400));
+  CHECK(desk.told().size() == 5);
 }
 
 TEST_CASE("account: an alert arrives once, signed, however often it is tried", "[unit][budgets]") {

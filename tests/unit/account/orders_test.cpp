@@ -189,6 +189,30 @@ TEST_CASE("account: an operator's word pays an order, once", "[unit][orders]") {
   CHECK(shop.orders->mark_paid("ord_none", "", kNow).error().status == 404);
 }
 
+TEST_CASE("account: an order that was closed stays closed", "[unit][orders]") {
+  Shop shop;
+  const auto of_kind = [&](const char* id, const std::string& order, PaymentEvent::Kind kind) {
+    auto event = paid(id, order);
+    event.kind = kind;
+    return take(shop, event);
+  };
+  const auto cancelled = create(shop, ask("r-1"));
+  REQUIRE(shop.orders->cancel(cancelled.id, kNow));
+  CHECK(shop.orders->cancel(cancelled.id, kNow)->state == "cancelled");
+  CHECK(shop.orders->mark_paid(cancelled.id, "bank", kNow).error().code == "not_open");
+  CHECK(look(shop, cancelled.id).payment.empty());
+  const auto failed = create(shop, ask("r-2"));
+  CHECK(of_kind("evt_1", failed.id, PaymentEvent::Kind::kFailed) == "failed");
+  CHECK(look(shop, failed.id).state == "failed");
+  CHECK(shop.orders->mark_paid(failed.id, "bank", kNow).error().code == "not_open");
+  CHECK(shop.purse.done.empty());
+  // What failed later, another attempt at paying it, undoes nothing.
+  const auto applied = create(shop, ask("r-3"));
+  CHECK(take(shop, paid("evt_2", applied.id)) == "paid");
+  CHECK(of_kind("evt_3", applied.id, PaymentEvent::Kind::kFailed) == "ignored");
+  CHECK(look(shop, applied.id).state == "applied");
+}
+
 TEST_CASE("account: refunds go back in parts, at most what was paid", "[unit][orders]") {
   Shop shop;
   const auto order = create(shop, ask("r-1"));
@@ -237,6 +261,17 @@ TEST_CASE("account: an operator's refund", "[unit][orders]") {
   CHECK(shop.orders->refund(order.id, 9 * kUnit, "b-1", kNow).error().code == "reference_used");
   CHECK(shop.purse.balance(kAccount) == 15 * kUnit);
   CHECK(shop.orders->refund(order.id, 16 * kUnit, "b-2", kNow).error().code == "invalid_order");
+  CHECK(look(shop, order.id).state == "applied");
+  // A refund paid nothing in.
+  CHECK(shop.orders->refund(back->id, kUnit, "b-2", kNow).error().code == "not_applied");
+  auto euros = refunded("evt_2", 15 * kUnit);
+  euros.currency = "EUR";
+  CHECK(take(shop, euros) == "wrong_currency");
+  CHECK(shop.purse.balance(kAccount) == 15 * kUnit);
+  REQUIRE(shop.orders->refund(order.id, 15 * kUnit, "b-3", kNow));
+  CHECK(look(shop, order.id).state == "refunded");
+  CHECK(shop.orders->refund(order.id, kUnit, "b-4", kNow).error().code == "not_applied");
+  CHECK(shop.purse.balance(kAccount) == 0);
 }
 
 TEST_CASE("account: an order of a plan pays it and begins it", "[unit][orders]") {
@@ -278,7 +313,15 @@ TEST_CASE("account: a correction moves what it says, or nothing", "[unit][orders
   const auto refused = correct(shop.purse, find, {"", "team", -kUnit - 1, "", "too much"});
   REQUIRE_FALSE(refused);
   CHECK(refused.error().code == "insufficient_funds");
-  CHECK_FALSE(correct(shop.purse, find, {"", "team", kUnit, "", std::string(201, 'x')}));
+  const auto code = [&](Correction wanted) {
+    const auto done = correct(shop.purse, find, std::move(wanted));
+    return done ? "done" : done.error().code;
+  };
+  CHECK(code({"", "team", kUnit, "", std::string(201, 'x')}) == "invalid_correction");
+  CHECK(code({"", "team", kUnit, "", ""}) == "invalid_correction");
+  CHECK(code({"", "team", 0, "", "nothing"}) == "invalid_correction");
+  CHECK(code({"", "team", kUnit, "EUR", "other money"}) == "invalid_correction");
+  CHECK(code({"", "none", kUnit, "", "nobody"}) == "not_found");
   CHECK(shop.purse.balance("account:payer") == kUnit);
   CHECK(shop.purse.done.size() == 2);
   CHECK(shop.purse.done[1].id != shop.purse.done[0].id);
@@ -308,6 +351,27 @@ TEST_CASE("account: a code is worth what its batch says, once an account", "[uni
   const bool first = (*batches)[0].count == 2;
   CHECK((*batches)[first ? 0 : 1].used == 2);
   CHECK((*batches)[first ? 1 : 0].used == 1);
+}
+
+TEST_CASE("account: a batch of codes that can't be is refused by its field", "[unit][orders]") {
+  Shop shop;
+  const auto refused = [&](auto change) {
+    store::CodeBatchRow batch;
+    batch.name = "spring", batch.amount = kUnit, batch.currency = "USD";
+    batch.count = batch.uses = 1;
+    change(batch);
+    const auto made = shop.orders->create_codes(batch, kNow);
+    REQUIRE_FALSE(made);
+    return made.error().message.substr(0, made.error().message.find(':'));
+  };
+  CHECK(refused([](auto& batch) { batch.name.clear(); }) == "name");
+  CHECK(refused([](auto& batch) { batch.name = std::string(201, 'n'); }) == "name");
+  CHECK(refused([](auto& batch) { batch.amount = 0; }) == "amount");
+  CHECK(refused([](auto& batch) { batch.currency = "dollars"; }) == "currency");
+  CHECK(refused([](auto& batch) { batch.count = 0; }) == "count");
+  CHECK(refused([](auto& batch) { batch.count = 10'001; }) == "count");
+  CHECK(refused([](auto& batch) { batch.uses = 0; }) == "uses");
+  CHECK(refused([](auto& batch) { batch.expires_unix_s = kNow; }) == "expires");
 }
 
 TEST_CASE("account: a code that expired or was withdrawn is worth nothing", "[unit][orders]") {

@@ -131,7 +131,15 @@ TEST_CASE("account: a renewal that is not covered is tried again, and ends", "[u
     CHECK(look(shop, row.id).start_unix_s == due);
     CHECK(shop.purse.balance(kAccount) == 5 * kUnit);
   }
+  SECTION("cancelled, with which nothing that was not paid comes back") {
+    const auto when = GENERATE(Plans::When::kNow, Plans::When::kNextPeriod);
+    REQUIRE(shop.plans->cancel(row.id, when, due + 86'400));
+    CHECK(look(shop, row.id).state == "ended");
+    CHECK(shop.purse.balance(kAccount) == 0);
+  }
   SECTION("not paid") {
+    REQUIRE(shop.plans->advance_due(due + 7 * 86'400 - kHour));
+    CHECK(look(shop, row.id).state == "past_due");
     REQUIRE(shop.plans->advance_due(due + 7 * 86'400));
     CHECK(look(shop, row.id).state == "ended");
     shop.purse.balances[kAccount] = 100 * kUnit;
@@ -217,6 +225,17 @@ TEST_CASE("account: a downgrade gives the difference back, or waits", "[unit][pl
   shop.purse.balances[kAccount] = 100 * kUnit;
   const auto row = begin(shop, "pro", utc_day(2026, 6, 1));
 
+  SECTION("not to one that is sold in another currency") {
+    auto other = shop.plan("euros", 30 * kUnit);
+    other.currency = "EUR";
+    shop.offer(other);
+    for (const auto when : {Plans::When::kNow, Plans::When::kNextPeriod}) {
+      const auto changed = shop.plans->change_to(row.id, "euros", when, utc_day(2026, 6, 16));
+      REQUIRE_FALSE(changed);
+      CHECK(changed.error().code == "other_currency");
+    }
+    CHECK(shop.purse.balance(kAccount) == 40 * kUnit);
+  }
   SECTION("at once") {
     REQUIRE(shop.plans->change_to(row.id, "basic", Plans::When::kNow, utc_day(2026, 6, 16)));
     CHECK(shop.purse.balance(kAccount) == 40 * kUnit + 15 * kUnit);

@@ -19,7 +19,7 @@ struct Setting : ScratchDatabase {
   std::function<Answer(const Request&)> make = [this](const Request&) {
     return Answer{201, "{\"n\":" + std::to_string(++made) + "}"};
   };
-  store::Replays replays{*database};
+  store::Replays replays{*database, Secret(std::string(32, 'p'))};
   Route route = once_by_key({order_route()}, replays, pepper, [this] { return now; }).front();
 
   Route order_route() {
@@ -61,6 +61,34 @@ TEST_CASE_METHOD(Setting, "idempotency: the first answer is given again, once ma
   CHECK(again.headers.at("Idempotent-Replayed") == "true");
   CHECK(call("other").body == R"({"n":2})");
   CHECK(made == 2);
+}
+
+TEST_CASE_METHOD(Setting, "idempotency: what was answered is sealed", "[unit][admin]") {
+  make = [](const Request&) { return Answer{201, R"({"codes":["SECRET"]})"}; };
+  call("k");
+  const auto row = database->prepare("SELECT sealed, COALESCE(body, '') FROM replays");
+  REQUIRE(*row->step());
+  CHECK(row->blob(0).size() > 20);
+  CHECK(row->blob(0).find("SECRET") == std::string::npos);
+  CHECK(row->text(1).empty());
+  CHECK(call("k").body == R"({"codes":["SECRET"]})");
+  // Nor does it pass for the answer to another call.
+  make = [](const Request&) { return Answer{201, "{}"}; };
+  call("other");
+  REQUIRE(
+      database->run("UPDATE replays SET sealed = (SELECT sealed FROM replays WHERE key = 'k') "
+                    "WHERE key = 'other'"));
+  spdlog::set_level(spdlog::level::off);
+  CHECK(has(call("other"), 503, "store_failed"));
+  spdlog::set_level(spdlog::level::info);
+}
+
+TEST_CASE_METHOD(Setting, "idempotency: an answer kept before they were sealed is given again",
+                 "[unit][admin]") {
+  call("k");
+  REQUIRE(database->run("UPDATE replays SET sealed = NULL, body = '{\"n\":1}'"));
+  CHECK(call("k").body == R"({"n":1})");
+  CHECK(made == 1);
 }
 
 TEST_CASE_METHOD(Setting, "idempotency: without a key each call is made", "[unit][admin]") {
@@ -155,7 +183,7 @@ TEST_CASE_METHOD(Setting, "idempotency: what a killed gateway left is not made a
                  "[unit][admin]") {
   // As a call leaves it whose process dies.
   REQUIRE(call("k").status == 201);
-  REQUIRE(database->run("UPDATE replays SET status = NULL, body = NULL"));
+  REQUIRE(database->run("UPDATE replays SET status = NULL, sealed = NULL"));
   CHECK(has(call("k"), 409, "idempotency_in_progress"));
   now += 600;
   CHECK(has(call("k"), 500, "idempotency_interrupted"));

@@ -248,6 +248,60 @@ TEST_CASE("prices: Grok, Kimi, Qwen and Bedrock", "[unit][catalog][prices]") {
   CHECK(cost("openai", "no-such-model", {{Meter::kInput, 1}}) == "unknown");
 }
 
+TEST_CASE("prices: MiniMax and Wenxin, by the length of the prompt", "[unit][catalog][prices]") {
+  // MiniMax-M3:  12,000 * 0.3 = 3,600;  500,000 * 0.06 = 30,000;  1,000 * 1.2 = 1,200 millionths.
+  //   With one token more:  12,001 * 0.6 = 7,200.6;  500,000 * 0.12 = 60,000;  2,400.
+  const auto used = [](std::uint64_t input) {
+    return Used{{Meter::kInput, input}, {Meter::kCachedInput, 500'000}, {Meter::kOutput, 1000}};
+  };
+  CHECK(cost("minimax", "MiniMax-M3", used(12'000)) == "0.0348 USD");
+  CHECK(cost("minimax", "MiniMax-M3", used(12'001)) == "0.0696006 USD");
+  // Half as much more for priority.
+  CHECK(cost("minimax", "MiniMax-M3", used(12'000), "2026-11-20T12:00:00Z", "priority") ==
+        "0.0522 USD");
+  // MiniMax-M2.7:  1,000 * 0.3 = 300;  8,000 written * 0.375 = 3,000;  100 * 1.2 = 120.
+  CHECK(cost("minimax", "MiniMax-M2.7",
+             {{Meter::kInput, 1000}, {Meter::kCacheWrite5m, 8000}, {Meter::kOutput, 100}}) ==
+        "0.00342 USD");
+  // ernie-5.1:  32,000 * 4 = 128,000;  100 * 18 = 1,800.  One more:  32,001 * 6;  100 * 22.
+  CHECK(cost("wenxin", "ernie-5.1", {{Meter::kInput, 32'000}, {Meter::kOutput, 100}}) ==
+        "0.1298 CNY");
+  CHECK(cost("wenxin", "ernie-5.1", {{Meter::kInput, 32'001}, {Meter::kOutput, 100}}) ==
+        "0.194206 CNY");
+}
+
+TEST_CASE("prices: those who sell by what is read, from a cache or not, and what is written",
+          "[unit][catalog][prices]") {
+  const auto three = [](const char* family, const char* model) {
+    return cost(family, model,
+                {{Meter::kInput, 10'000}, {Meter::kCachedInput, 2000}, {Meter::kOutput, 300}});
+  };
+  // glm-5.3:  10,000 * 1.4 = 14,000;  2,000 * 0.26 = 520;  300 * 4.4 = 1,320 millionths.
+  CHECK(three("glm", "glm-5.3") == "0.01584 USD");
+  // mistral-large-4:  10,000 * 0.7 = 7,000;  2,000 * 0.07 = 140;  300 * 2.1 = 630.
+  CHECK(three("mistral", "mistral-large-4") == "0.00777 USD");
+  // ministral-8b-latest gives no discount:  12,000 * 0.15 = 1,800;  300 * 0.15 = 45.
+  CHECK(three("mistral", "ministral-8b-latest") == "0.001845 USD");
+  // step-5-preview:  10,000 * 1 = 10,000;  2,000 * 0.05 = 100;  300 * 2.7 = 810.
+  CHECK(three("stepfun", "step-5-preview") == "0.01091 USD");
+  // openai/gpt-oss-120b at Groq:  10,000 * 0.15 = 1,500;  2,000 * 0.075 = 150;  300 * 0.6 = 180.
+  CHECK(three("groq", "openai/gpt-oss-120b") == "0.00183 USD");
+  // And at Together, where what was cached costs as much:  12,000 * 0.15 = 1,800;  180.
+  CHECK(three("together", "openai/gpt-oss-120b") == "0.00198 USD");
+  // hy3:  12,000 * 0.132 = 1,584;  300 * 0.528 = 158.4.
+  CHECK(three("hunyuan", "hy3") == "0.0017424 USD");
+  CHECK(three("spark", "lite") == "0 CNY");
+  // Cohere:  1,000 * 2.5 = 2,500;  100 * 10 = 1,000.  embed-v4.0 has a price of pictures:
+  //   1,000 * 0.12 = 120;  1,000 * 0.47 = 470.  rerank-v5.0-pro:  4,000 * 0.05 = 200.
+  CHECK(cost("cohere", "command-a-03-2025", {{Meter::kInput, 1000}, {Meter::kOutput, 100}}) ==
+        "0.0035 USD");
+  CHECK(cost("cohere", "embed-v4.0", {{Meter::kInput, 1000}, {Meter::kImageIn, 1000}}) ==
+        "0.00059 USD");
+  CHECK(cost("cohere", "rerank-v5.0-pro", {{Meter::kInput, 4000}}) == "0.0002 USD");
+  // voyage-4:  10,000 * 0.06 = 600.
+  CHECK(cost("voyage", "voyage-4", {{Meter::kInput, 10'000}}) == "0.0006 USD");
+}
+
 // ---- what is unknown ----
 
 TEST_CASE("prices: a meter without a price makes the whole unknown, never zero",

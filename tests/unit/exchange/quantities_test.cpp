@@ -26,7 +26,7 @@ struct Asked {
 
 std::uint64_t seconds_of(const std::string& body) {
   const Asked film("videos", body);
-  const Quantities held = upper_bounds(film.request, 0, 0);
+  const Quantities held = upper_bounds(film.request, {}, 0);
   const Quantities paid = billed(film.request, observe::Usage());
   CHECK(at(held, Meter::kSecond) == at(paid, Meter::kSecond));
   return at(paid, Meter::kSecond);
@@ -67,7 +67,7 @@ TEST_CASE("exchange: what nobody reported is what the request says", "[unit][exc
 
 TEST_CASE("exchange: what speech may come to covers a price by tokens", "[unit][exchange]") {
   const Asked speech("audio.speech", R"({"input":"0123456789"})");
-  const Quantities most = upper_bounds(speech.request, 8, 0);
+  const Quantities most = upper_bounds(speech.request, {8}, 0);
   CHECK(at(most, Meter::kCharacter) == 10);
   CHECK(at(most, Meter::kAudioOut) == 40);
 }
@@ -81,27 +81,77 @@ TEST_CASE("exchange: a picture in the prompt is no text, however large it is", "
       R"({"role":"user","content":[{"type":"image_url","image_url":{"url" : ")" + data + R"("}}]})";
   const Asked shown("chat", chat(picture));
   CHECK(estimated_prompt(shown.request) < 1120 + 60);
-  CHECK(prompt_bound(shown.request) < 16'384 + 120);
+  CHECK(prompt_bound(shown.request).tokens < 16'384 + 120);
   CHECK(estimated_prompt(shown.request) > 1120);
-  CHECK(prompt_bound(shown.request) > 16'384);
+  CHECK(prompt_bound(shown.request).tokens > 16'384);
   const Asked two("chat", chat(picture + "," + picture));
-  CHECK(prompt_bound(two.request) > 2 * 16'384);
+  CHECK(prompt_bound(two.request).tokens > 2 * 16'384);
   // What only looks like one is as long as it is.
   const std::string said = R"({"role":"user","content":"{\"url\":\")" + data + R"(\"}"})";
   const Asked text("chat", chat(said));
   CHECK(estimated_prompt(text.request) > 100'000);
-  CHECK(prompt_bound(text.request) > 200'000);
+  CHECK(prompt_bound(text.request).tokens > 200'000);
   const Asked tool("chat", chat("", R"(,"tools":[{"url":")" + data + R"("}])"));
-  CHECK(prompt_bound(tool.request) > 200'000);
+  CHECK(prompt_bound(tool.request).tokens > 200'000);
   const Asked small(
       "chat",
       chat(R"({"role":"user","content":[{"image_url":{"url":"data:image/gif;base64,AAAA"}}]})"));
-  CHECK(prompt_bound(small.request) <= small.body.size() / 2 + 16);
+  CHECK(prompt_bound(small.request).tokens <= small.body.size() / 2 + 16);
+}
+
+TEST_CASE("exchange: pages, sound and films in the prompt are no text", "[unit][exchange]") {
+  constexpr std::uint64_t kBytes = 1'500'000;
+  const std::string data(kBytes, 'A');
+  struct Case {
+    std::string part;
+    std::uint64_t about, most, sound;  // a little less than these, and not much
+  };
+  const auto file = [&](const std::string& mime) {
+    return R"({"type":"file","file":{"filename":"f","file_data" : "data:)" + mime + ";base64," +
+           data + R"("}})";
+  };
+  const Case cases[] = {
+      {file("application/pdf"), 49'000, 255'200, 0},
+      {R"({"type":"file","file":{"file_data":"JVBERi)" + data + R"("}})", 49'000, 255'200, 0},
+      {R"({"type":"input_audio","input_audio":{"format":"mp3","data":")" + data + R"("}})", 2'300,
+       15'800, 15'800},
+      {R"({"type":"audio_url","audio_url":{"url":"data:audio/ogg;base64,)" + data + R"("}})", 2'300,
+       15'800, 15'800},
+      {file("video/mp4"), 3'000, 9'300, 0},
+      // Text that is written in another way.
+      {file("text/csv"), kBytes / 4 + 100, kBytes / 2 + 100, 0},
+      {R"({"type":"text","text":"\"file_data\":\"data:application/pdf;base64,)" + data + R"("})",
+       kBytes / 4 + 100, kBytes / 2 + 100, 0},
+  };
+  for (const Case& each : cases) {
+    CAPTURE(each.part.substr(0, 80));
+    const Asked asked("chat", R"({"messages":[{"role":"user","content":[)" + each.part + "]}]}");
+    const PromptBound most = prompt_bound(asked.request);
+    CHECK(estimated_prompt(asked.request) <= each.about);
+    CHECK(estimated_prompt(asked.request) >= each.about * 9 / 10);
+    CHECK(most.tokens <= each.most);
+    CHECK(most.tokens >= each.most * 9 / 10);
+    CHECK(most.sound <= each.sound);
+    CHECK(most.sound >= each.sound * 9 / 10);
+  }
+  const Asked tiny(
+      "chat",
+      R"({"messages":[{"content":[{"file":{"file_data":"data:application/pdf;base64,AA"}}]}]})");
+  CHECK(prompt_bound(tiny.request).tokens <= tiny.body.size() / 2 + 16);
+}
+
+TEST_CASE("exchange: sound is held for at its own price, asked and answered", "[unit][exchange]") {
+  const Asked asked("chat", R"({"audio":{"voice":"alloy","format":"wav"},"n":2,"messages":[]})");
+  const Quantities most = upper_bounds(asked.request, {100, 40}, 50);
+  CHECK(at(most, Meter::kInput) == 100);
+  CHECK(at(most, Meter::kAudioIn) == 40);
+  CHECK(at(most, Meter::kOutput) == 100);
+  CHECK(at(most, Meter::kAudioOut) == 100);
 }
 
 TEST_CASE("exchange: what pictures may come to covers a price by tokens", "[unit][exchange]") {
   const Asked pictures("images.generations", R"({"prompt":"x","n":2})");
-  const Quantities most = upper_bounds(pictures.request, 8, 0);
+  const Quantities most = upper_bounds(pictures.request, {8}, 0);
   CHECK(at(most, Meter::kImage) == 2);
   CHECK(at(most, Meter::kImageOut) == 16'384);
 }

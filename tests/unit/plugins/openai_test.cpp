@@ -720,6 +720,15 @@ TEST_CASE("openai: pictures, sound and speech are counted in what they are sold 
   CHECK(usage_of("images.generations", draw,
                  R"({"data":[{"url":"u"},{"url":"v"},{"error":{"message":"no"}}]})") ==
         R"({"images":2})");
+  CHECK(usage_of("images.generations", draw,
+                 R"({"data":[{"error":{"message":"no"}}],"usage":{"generated_images":0,)"
+                 R"("output_tokens":0}})") ==
+        R"({"completion_tokens":0,"completion_tokens_details":{"image_tokens":0},"images":0})");
+  CHECK(usage_of("images.generations", R"({"prompt":"a cat","stream":true})",
+                 "data: {\"type\":\"image_generation.partial_failed\"}\n\n"
+                 "data: {\"type\":\"image_generation.completed\",\"usage\":"
+                 "{\"generated_images\":0,\"output_tokens\":0}}\n\n") ==
+        R"({"completion_tokens":0,"completion_tokens_details":{"image_tokens":0},"images":0})");
   // Both where tokens are counted; those are the picture's, unless it says of how many.
   CHECK(usage_of("images.generations", draw,
                  R"({"data":[{"b64_json":""}],"usage":{"input_tokens":60,"output_tokens":4160,)"
