@@ -10,6 +10,7 @@
 #include "core/account/directory.hpp"
 #include "core/account/ledger.hpp"
 #include "core/catalog/price_list.hpp"
+#include "core/exchange/counts.hpp"
 #include "core/exchange/exchange.hpp"
 #include "core/exchange/failure.hpp"
 
@@ -71,6 +72,7 @@ class Payment {
   std::optional<Nano> bound_of(const routing::Target& target, const catalog::Quantities& most,
                                std::uint64_t prompt) const;
   // Why a request can't be charged for at a target.
+  std::vector<catalog::Meter> lacking(const routing::Target& target) const;
   AttemptFault unpriced(const routing::Target& target) const;
   bool extend(std::uint64_t tokens_out);
   std::optional<AttemptFault> take(Nano amount);
@@ -83,6 +85,8 @@ class Payment {
                 account::Settlement& settlement, catalog::Quantities& quantities);
   void add_cost(const routing::Target& target, const observe::Usage& usage, bool used,
                 const char* outcome);
+  // How what was used is counted for the client: in a way that has a price.
+  Count sold_as(const routing::Target& target, const observe::Usage& usage) const;
   std::optional<catalog::Rated> guessed_cost(const routing::Target& target) const;
   std::optional<Nano> charge_of(const routing::Target& target, const observe::Usage& usage,
                                 const catalog::Quantities& quantities,
