@@ -137,7 +137,10 @@ observe::Usage Attempt::usage() const {
       billed.reported = false;
     }
     // A session's messages pass without being counted.
-    if (request_.session == nullptr) clamp_usage(billed, request_.body.size(), bytes_out_);
+    if (request_.session == nullptr) {
+      clamp_usage(billed, request_.body.size(), bytes_out_);
+      clamp_seconds(request_, billed);
+    }
     return billed;
   }
   // What a session's messages cost has little to do with their size.

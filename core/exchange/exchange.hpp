@@ -13,6 +13,7 @@
 #include "core/base/json_scan.hpp"
 #include "core/catalog/catalog.hpp"
 #include "core/config/config.hpp"
+#include "core/exchange/sound.hpp"
 #include "core/exchange/tokens.hpp"
 #include "core/net/http_client.hpp"
 #include "core/observe/metrics.hpp"
@@ -162,6 +163,7 @@ struct JobReport {
 // What few requests have.
 struct Rare {
   std::span<const Blob> blobs;
+  Sound sound;           // that is to be heard
   bool resumes = false;  // goes on with a job: `resume` is what was kept
   std::string_view resume;
   std::string_view credential;  // the name of the one that is to be used; empty: any

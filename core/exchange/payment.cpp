@@ -4,7 +4,6 @@
 
 #include "core/account/limits.hpp"
 #include "core/base/clock.hpp"
-#include "core/exchange/quantities.hpp"
 #include "core/net/offload.hpp"
 #include "core/net/signal.hpp"
 
@@ -141,7 +140,11 @@ catalog::Quantities Payment::most(std::uint64_t tokens_out) const {
 
 std::optional<Nano> Payment::worst_case(const routing::Target& target,
                                         std::uint64_t tokens_out) const {
-  return bound_of(target, most(tokens_out), prompt_most().tokens);
+  const std::uint64_t prompt = prompt_most().tokens;
+  for (const Count& each : counts_of(request_, most(tokens_out))) {
+    if (const auto bound = bound_of(target, each.quantities, prompt)) return bound;
+  }
+  return std::nullopt;
 }
 
 std::optional<Nano> Payment::bound_of(const routing::Target& target,
@@ -172,11 +175,21 @@ std::optional<AttemptFault> Payment::reserve(const routing::Target& target, std:
   return take(metered() ? *amount : 0);
 }
 
+// Of the ways that it may be sold in, the one that the list lacks least for.
+std::vector<Meter> Payment::lacking(const routing::Target& target) const {
+  std::optional<std::vector<Meter>> fewest;
+  const catalog::PriceContext context = price_context(prompt_most().tokens, nullptr);
+  for (const Count& each : counts_of(request_, most(tokens_max(request_)))) {
+    auto these = request_.prices->book->unpriced(request_.route->name, sold(target),
+                                                 each.quantities, context);
+    if (!fewest || these.size() <= fewest->size()) fewest = std::move(these);
+  }
+  return *fewest;
+}
+
 AttemptFault Payment::unpriced(const routing::Target& target) const {
   std::string missing;
-  for (const Meter each : request_.prices->book->unpriced(
-           request_.route->name, sold(target), most(tokens_max(request_)),
-           price_context(prompt_most().tokens, nullptr))) {
+  for (const Meter each : lacking(target)) {
     missing += missing.empty() ? " for " : ", ";
     missing += to_string(each);
   }
@@ -232,15 +245,34 @@ void Payment::add_cost(const routing::Target& target, const observe::Usage& usag
   cost.model = model.model;
   cost.outcome = outcome;
   cost.estimated = used && !usage.reported;
-  const catalog::Quantities quantities = used ? billed(request_, usage) : catalog::Quantities{};
-  const auto rated = request_.prices->book->rate(model, quantities,
-                                                 price_context(prompt_tokens(quantities), &usage));
-  if (rated) {
+  const Counts counts = used ? counts_of(request_, usage) : Counts::none();
+  for (const Count& each : counts) {
+    const auto rated = request_.prices->book->rate(
+        model, each.quantities, price_context(prompt_tokens(each.quantities), &usage));
+    if (!rated) continue;
     cost.amount = rated->total;
     cost.currency = rated->currency;
     cost.price_version = rated->version;
+    cost.estimated = cost.estimated || each.estimated;
+    break;
   }
   costs_.push_back(std::move(cost));
+}
+
+Count Payment::sold_as(const routing::Target& target, const observe::Usage& usage) const {
+  const Counts counts = counts_of(request_, usage);
+  for (const Count& each : counts) {
+    const catalog::PriceContext context = price_context(prompt_tokens(each.quantities), &usage);
+    if (counts.size() == 1 || rate_sale(target, each.quantities, context)) return each;
+  }
+  return counts.front();
+}
+
+std::optional<catalog::Rated> Payment::rate_sale(const routing::Target& target,
+                                                 const catalog::Quantities& quantities,
+                                                 const catalog::PriceContext& context) const {
+  return request_.prices->book->rate_sale(request_.route->name, sold(target),
+                                          request_.account->markup_ppm, quantities, context);
 }
 
 void Payment::keep_begin(const observe::Usage& usage, const char* outcome,
@@ -285,31 +317,27 @@ std::optional<std::uint32_t> Payment::cost_percent(const routing::Target& target
   return static_cast<std::uint32_t>(std::clamp(percent, 100.0, 1e9));
 }
 
-// Nothing: a meter has no price. Of whom money is spent, what has one is charged all the same: else
-// a tool whose price the list lacks would make everything beside it free.
-std::optional<catalog::Rated> Payment::rate_sale(const routing::Target& target,
-                                                 const catalog::Quantities& quantities,
-                                                 const catalog::PriceContext& context) const {
-  const catalog::PriceBook& book = *request_.prices->book;
-  const std::string& asked = request_.route->name;
-  const auto rate = [&](const catalog::Quantities& used) {
-    return book.rate_sale(asked, sold(target), request_.account->markup_ppm, used, context);
-  };
-  auto rated = rate(quantities);
+// Else a tool whose price the list lacks would make everything beside it free.
+std::optional<catalog::Rated> Payment::rate_priced(const routing::Target& target,
+                                                   const catalog::Quantities& quantities,
+                                                   const catalog::PriceContext& context) const {
+  auto rated = rate_sale(target, quantities, context);
   if (rated || !metered()) return rated;
+  const std::string& asked = request_.route->name;
   catalog::Quantities priced = quantities;
-  for (const Meter each : book.unpriced(asked, sold(target), quantities, context)) {
+  for (const Meter each :
+       request_.prices->book->unpriced(asked, sold(target), quantities, context)) {
     spdlog::error("usage_unpriced request={} model={} meter={} quantity={}", request_.record->id,
                   asked, to_string(each), at(quantities, each));
     at(priced, each) = 0;
   }
-  return rate(priced);
+  return rate_sale(target, priced, context);
 }
 
 std::optional<Nano> Payment::charge_of(const routing::Target& target, const observe::Usage& usage,
                                        const catalog::Quantities& quantities,
                                        account::Settlement& settlement) {
-  auto rated = rate_sale(target, quantities, price_context(prompt_tokens(quantities), &usage));
+  auto rated = rate_priced(target, quantities, price_context(prompt_tokens(quantities), &usage));
   if (!rated) return std::nullopt;
   price_version_ = std::move(rated->version);
   settlement.price_version = price_version_;
@@ -361,9 +389,10 @@ void Payment::note_costs(observe::Record& record) const {
 void Payment::add_part(const routing::Target& target, const observe::Usage& part, const char* ended,
                        account::Settlement& settlement, catalog::Quantities& quantities) {
   add_cost(target, part, true, ended);
-  const catalog::Quantities used = billed(request_, part);
-  for (std::size_t i = 0; i < used.size(); ++i) quantities[i] += used[i];
-  const auto charge = charge_of(target, part, used, settlement);
+  const Count used = sold_as(target, part);
+  settlement.estimated = settlement.estimated || used.estimated;
+  for (std::size_t i = 0; i < quantities.size(); ++i) quantities[i] += used.quantities[i];
+  const auto charge = charge_of(target, part, used.quantities, settlement);
   if (settlement.charge && charge) settlement.charge = add_nano(*settlement.charge, *charge);
   if (!charge) settlement.charge.reset();
 }
@@ -375,13 +404,13 @@ void Payment::settle(const observe::Usage& usage, const char* ended) {
   account::Settlement settlement;
   catalog::Quantities quantities{};
   settlement.charge = 0;
+  settlement.estimated = !usage.reported;
   if (begin_) add_part(*begin_->target, begin_->usage, begin_->outcome, settlement, quantities);
   const auto parts = begin_ ? std::span<const observe::Usage>(parts_) : parts_of(usage);
   for (const observe::Usage& part : parts) {
     add_part(*target_, part, ended, settlement, quantities);
   }
   settlement.quantities = quantities;
-  settlement.estimated = !usage.reported;
   fill_names(settlement, ended);
   const std::vector<account::CostLine> costs = cost_lines();
   settlement.costs = costs;

@@ -10,6 +10,7 @@
 #include "core/account/directory.hpp"
 #include "core/account/ledger.hpp"
 #include "core/catalog/price_list.hpp"
+#include "core/exchange/counts.hpp"
 #include "core/exchange/exchange.hpp"
 #include "core/exchange/failure.hpp"
 #include "core/exchange/quantities.hpp"
@@ -72,6 +73,7 @@ class Payment {
   std::optional<Nano> bound_of(const routing::Target& target, const catalog::Quantities& most,
                                std::uint64_t prompt) const;
   // Why a request can't be charged for at a target.
+  std::vector<catalog::Meter> lacking(const routing::Target& target) const;
   AttemptFault unpriced(const routing::Target& target) const;
   bool extend(std::uint64_t tokens_out);
   std::optional<AttemptFault> take(Nano amount);
@@ -83,10 +85,17 @@ class Payment {
                 account::Settlement& settlement, catalog::Quantities& quantities);
   void add_cost(const routing::Target& target, const observe::Usage& usage, bool used,
                 const char* outcome);
+  // How what was used is counted for the client: in a way that has a price.
+  Count sold_as(const routing::Target& target, const observe::Usage& usage) const;
   std::optional<catalog::Rated> guessed_cost(const routing::Target& target) const;
+  // Nothing: a meter has no price.
   std::optional<catalog::Rated> rate_sale(const routing::Target& target,
                                           const catalog::Quantities& quantities,
                                           const catalog::PriceContext& context) const;
+  // The same without the meters that have none, where money is spent.
+  std::optional<catalog::Rated> rate_priced(const routing::Target& target,
+                                            const catalog::Quantities& quantities,
+                                            const catalog::PriceContext& context) const;
   std::optional<Nano> charge_of(const routing::Target& target, const observe::Usage& usage,
                                 const catalog::Quantities& quantities,
                                 account::Settlement& settlement);

@@ -1,6 +1,7 @@
 #include "core/exchange/quantities.hpp"
 
 #include <charconv>
+#include <cmath>
 #include <switchyard/json.hpp>
 
 #include "core/exchange/usage.hpp"
@@ -16,6 +17,10 @@ constexpr std::uint64_t kSpeechTokensPerCharacter = 4;
 // More than any picture that is made, and about as many as one has; more than any that is read.
 constexpr std::uint64_t kPictureTokensMax = 8192, kPictureTokens = 1120;
 constexpr std::uint64_t kPictureReadMax = 16'384;
+// Tokens of a second of speech, as sound and as what was said: about (OpenAI, November 2026), and
+// more than any model has (Gemini's sound; fast Chinese).
+constexpr std::uint64_t kHeardTokens = 10, kHeardTokensMax = 32;
+constexpr std::uint64_t kSaidTokens = 3, kSaidTokensMax = 10;
 
 std::string_view member(const Request& request, std::string_view name, char type) {
   for (const swy_member& each : request.members) {
@@ -26,38 +31,36 @@ std::string_view member(const Request& request, std::string_view name, char type
   return {};
 }
 
+// However an upstream may read it: 8, 8.0, 8e0, " 8". 0 where it is no number above 0.
+double number(std::string_view text) {
+  text.remove_prefix(std::min(text.find_first_not_of(" +"), text.size()));
+  text = text.substr(0, text.find_last_not_of(' ') + 1);
+  double number = 0;
+  const auto [end, fault] = std::from_chars(text.data(), text.data() + text.size(), number);
+  const bool good = fault == std::errc() && end == text.data() + text.size() && number > 0;
+  constexpr double kMost = 1e15;
+  return good ? std::min(number, kMost) : 0;
+}
+
 // 0 where the request does not say, or not as a whole number.
 std::uint64_t count(const Request& request, std::string_view name) {
-  const std::string_view digits = member(request, name, 'n');
-  std::uint64_t number = 0;
-  const auto [end, fault] = std::from_chars(digits.data(), digits.data() + digits.size(), number);
-  return fault == std::errc() && end == digits.data() + digits.size() ? number : 0;
+  const double found = number(member(request, name, 'n'));
+  return found == std::floor(found) ? static_cast<std::uint64_t>(found) : 0;
 }
 
-// The same, also where it is written as a text: "8".
-std::uint64_t count_or_text(const Request& request, std::string_view name) {
-  if (const std::uint64_t number = count(request, name); number > 0) return number;
-  const std::string_view text = text_member(request, name);
-  std::uint64_t number = 0;
-  const auto [end, fault] = std::from_chars(text.data(), text.data() + text.size(), number);
-  return fault == std::errc() && end == text.data() + text.size() ? number : 0;
-}
-
-// Of a film. Where the request does not say it is as long as providers make one then.
+// Of a film: which of the two an upstream goes by is its own affair. Where the request does not say
+// it is as long as providers make one then.
 std::uint64_t film_seconds(const Request& request) {
-  constexpr std::uint64_t kUsual = 5, kMost = 3600;
+  constexpr double kUsual = 5, kMost = 3600;
+  double said = 0;
   for (const char* const name : {"seconds", "duration"}) {
-    if (const std::uint64_t said = count_or_text(request, name); said > 0) {
-      return std::min(said, kMost);
-    }
+    said = std::max({said, number(member(request, name, 'n')), number(text_member(request, name))});
   }
-  return kUsual;
+  return static_cast<std::uint64_t>(std::ceil(std::min(said > 0 ? said : kUsual, kMost)));
 }
 
-// What a client writes there may be anything.
-std::uint64_t product(std::uint64_t a, std::uint64_t b) {
-  std::uint64_t result = 0;
-  return __builtin_mul_overflow(a, b, &result) ? UINT64_MAX : result;
+Sound sound_of(const Request& request) {
+  return request.rare != nullptr ? request.rare->sound : Sound();
 }
 
 // Characters of a JSON text; an escape counts as one.
@@ -72,6 +75,18 @@ std::uint64_t characters(std::string_view text) {
     }
   }
   return total;
+}
+
+// That are spoken. What is no text is as long as it stands there.
+std::uint64_t spoken_characters(const Request& request) {
+  const std::string_view list = member(request, "input", 'a');
+  return list.empty() ? characters(text_member(request, "input")) : characters(list);
+}
+
+// What a client writes there may be anything.
+std::uint64_t product(std::uint64_t a, std::uint64_t b) {
+  std::uint64_t result = 0;
+  return __builtin_mul_overflow(a, b, &result) ? UINT64_MAX : result;
 }
 
 // Elements of a scanned array.
@@ -106,9 +121,16 @@ void add_request(const Request& request, Quantities& quantities) {
   at(quantities, Meter::kCall) = 1;
   if (request.task.starts_with("images.")) at(quantities, Meter::kImage) = answers_asked(request);
   if (request.task == "audio.speech") {
-    at(quantities, Meter::kCharacter) = characters(text_member(request, "input"));
+    at(quantities, Meter::kCharacter) = spoken_characters(request);
   }
   if (request.task == "videos") at(quantities, Meter::kSecond) = film_seconds(request);
+  if (hears(request.task)) at(quantities, Meter::kSecond) = sound_of(request).seconds;
+}
+
+// Where sound that was heard is sold by its tokens, and what was said as well.
+void add_heard(Quantities& quantities, std::uint64_t heard_each, std::uint64_t said_each) {
+  at(quantities, Meter::kAudioIn) = product(at(quantities, Meter::kSecond), heard_each);
+  at(quantities, Meter::kOutput) = product(at(quantities, Meter::kSecond), said_each);
 }
 
 // How far a session may go on before its hold is looked at again: about a turn of speech each way.
@@ -266,6 +288,10 @@ std::uint64_t of_all_answers(const Request& request, std::uint64_t tokens) {
   return product(product(tokens, made), prompts(request));
 }
 
+bool hears(std::string_view task) {
+  return task == "audio.transcriptions" || task == "audio.translations";
+}
+
 bool makes_text(std::string_view task) { return task == "chat" || task == "completions"; }
 
 // Which of the two an upstream goes by is its own affair.
@@ -305,6 +331,10 @@ Quantities upper_bounds(const Request& request, const PromptBound& prompt,
     at(most, Meter::kAudioOut) = kSpeechTokensPerCharacter * at(most, Meter::kCharacter);
   }
   at(most, Meter::kImageOut) = product(kPictureTokensMax, at(most, Meter::kImage));
+  if (hears(request.task)) {
+    at(most, Meter::kSecond) = sound_of(request).seconds_most;
+    add_heard(most, kHeardTokensMax, kSaidTokensMax);
+  }
   return most;
 }
 
@@ -324,6 +354,17 @@ observe::Usage asked_usage(const Request& request, observe::Usage usage) {
   return usage;
 }
 
+void clamp_seconds(const Request& request, observe::Usage& usage) {
+  constexpr std::uint64_t kDay = 86'400;
+  const std::uint64_t most = hears(request.task) ? 4 * sound_of(request).seconds_most + 60 : kDay;
+  if (usage.seconds <= most) return;
+  Quantities asked{};
+  add_request(request, asked);
+  usage.seconds = at(asked, Meter::kSecond);
+  usage.reported = false;
+  usage.clamped = true;
+}
+
 Quantities billed(const Request& request, const observe::Usage& usage) {
   // Each picture failed in its place: nobody pays for that, by whatever it is sold.
   if (usage.none_made && request.task.starts_with("images.")) return {};
@@ -333,6 +374,9 @@ Quantities billed(const Request& request, const observe::Usage& usage) {
   // What the upstream counted itself counts.
   for (std::size_t i = 0; i < quantities.size(); ++i) {
     if (quantities[i] == 0) quantities[i] = asked[i];
+  }
+  if (hears(request.task) && usage.tok_in == 0 && usage.tok_out == 0) {
+    add_heard(quantities, kHeardTokens, kSaidTokens);
   }
   return quantities;
 }

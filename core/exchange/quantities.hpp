@@ -23,7 +23,12 @@ catalog::Quantities ahead_of(const Request& request, const observe::Usage& so_fa
 // A usage that nobody reported, with what the request says of pictures, seconds and characters.
 observe::Usage asked_usage(const Request& request, observe::Usage usage);
 
-// Usage without overlap, and what the request itself says: pictures, characters, the call.
+// Seconds that are out of all proportion to the sound that was sent, or to any film, become what
+// the request itself says, marked as clamped.
+void clamp_seconds(const Request& request, observe::Usage& usage);
+
+// Usage without overlap, and what the request itself says: pictures, characters, seconds, the call;
+// of sound that was heard its tokens, where none were told. counts.hpp says which of these count.
 catalog::Quantities billed(const Request& request, const observe::Usage& usage);
 
 // All that was read, from a cache or not: it decides the tier.
@@ -39,6 +44,9 @@ std::uint64_t answers_asked(const Request& request);
 std::uint64_t of_all_answers(const Request& request, std::uint64_t tokens);
 
 bool makes_text(std::string_view task);
+
+// That a sound comes with it, and what is said there is the answer.
+bool hears(std::string_view task);
 
 // About how many tokens a request may come to; pictures and sound in it are not counted.
 struct TokensAsked {

@@ -92,4 +92,17 @@ Result<Form> read_form(std::string_view body, std::string_view boundary) {
   return form;
 }
 
+exchange::Sound measure_sound(const Form& form) {
+  // Mistral's and Groq's names for a sound that their servers fetch.
+  constexpr std::string_view kAddresses[] = {"url", "file_url", "file_id"};
+  exchange::Sound all;
+  for (const exchange::Blob& blob : form.blobs) all += exchange::measure_sound(blob.bytes);
+  const bool named =
+      std::any_of(form.parts.begin(), form.parts.end(), [&](const net::FormPart& part) {
+        return !part.is_file && !part.data.empty() && is_one_of(kAddresses, part.name);
+      });
+  if (named || form.blobs.empty()) all += exchange::unseen_sound();
+  return all;
+}
+
 }  // namespace switchyard::surface

@@ -16,9 +16,13 @@ struct Form {
   std::string json;  // as CANONICAL.md section 9 has it
   std::vector<net::FormPart> parts;
   std::vector<exchange::Blob> blobs;
+  exchange::Sound sound;  // measured where the task is to hear it
 };
 
 // The error is for the client.
 Result<Form> read_form(std::string_view body, std::string_view boundary);
+
+// All that the form brings to be heard, and what it names by its address.
+exchange::Sound measure_sound(const Form& form);
 
 }  // namespace switchyard::surface

@@ -6,6 +6,7 @@
 
 #include "core/base/clock.hpp"
 #include "core/exchange/choice.hpp"
+#include "core/exchange/quantities.hpp"
 #include "core/net/offload.hpp"
 #include "core/net/text.hpp"
 #include "core/observe/body_keeper.hpp"
@@ -378,8 +379,13 @@ Task<bool> Gateway::take_form(Call& call, const Endpoint& endpoint, std::string_
   }
   Result<Form> read = Error{boundary ? std::string() : boundary.error().message};
   if (boundary) {
-    auto work = [&] { read = read_form(body, *boundary); };
-    if (body.size() <= kScanOnLoopMax) {
+    const bool heard = exchange::hears(endpoint.task);
+    auto work = [&] {
+      read = read_form(body, *boundary);
+      if (read && heard) read->sound = measure_sound(*read);
+    };
+    // A sound that is made to be long to measure takes milliseconds.
+    if (body.size() <= kScanOnLoopMax && !heard) {
       work();
     } else {
       co_await net::offload(compute_, std::move(work));
@@ -523,7 +529,10 @@ Task<> Gateway::serve_task(Call& call) {
 Task<> Gateway::serve_rare(Call& call, const Endpoint& endpoint, exchange::Request& request,
                            const Form* form, std::string asked) {
   exchange::Rare rare;
-  if (form != nullptr) rare.blobs = form->blobs;
+  if (form != nullptr) {
+    rare.blobs = form->blobs;
+    rare.sound = form->sound;
+  }
   request.rare = &rare;
   if (endpoint.job) {
     co_await begin_job(call, request, rare, std::move(asked));

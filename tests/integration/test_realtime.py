@@ -177,6 +177,46 @@ class Money(unittest.TestCase):
             refused, _ = session(stage, "up/turns", key=key)
             self.assertEqual((refused.status, refused.error["code"]), (402, "insufficient_quota"))
 
+    def test_a_session_that_only_transcribes_is_paid_for(self):
+        def heard(usage):
+            return json.dumps({"type": "conversation.item.input_audio_transcription.completed",
+                               "transcript": "Hi.", "usage": usage})
+        tokens = {"type": "tokens", "input_tokens": 100, "output_tokens": 20,
+                  "input_token_details": {"audio_tokens": 90, "text_tokens": 10}}
+        kinds = {"now": {"type": "session.updated", "session": {"type": "transcription"}},
+                 "before": {"type": "transcription_session.created", "session": {}},
+                 "beside": {"type": "session.created", "session": {"type": "realtime"}}}
+        with Stage(up=PATIENT) as stage:
+            stage.upstream.sockets = []
+            for name, kind in kinds.items():
+                def talk(socket, kind=kind):
+                    socket.send(TEXT, json.dumps(kind))
+                    socket.send(TEXT, heard(tokens))
+                    socket.send(TEXT, heard({"type": "duration", "seconds": 1.5}))
+                    socket.send(TEXT, heard({"type": "duration", "seconds": 1.2}))
+                    socket.send(TEXT, done(0, 10))
+                    echo(socket)
+                stage.upstream.add(name, lambda exchange, talk=talk: serve(exchange, talk))
+            admin = Admin(stage.gateway)
+            price = {**self.PRICE, "audio_in": "2000", "second": "0.5"}
+            self.assertEqual(admin.post("/prices", {"name": "live", "book": "sale", "currency": "USD", "prices": [
+                {"model": f"up/{name}", "price": price} for name in kinds]}).status, 201)
+            for name, charge in (("now", "1.72"), ("before", "1.72"), ("beside", "0.01")):
+                account = admin.post("/accounts", {"name": "c", "mode": "prepaid", "currency": "USD"}).json()["id"]
+                order = admin.post("/orders", {"account": account, "amount": "100", "currency": "USD"}).json()["id"]
+                self.assertEqual(admin.post(f"/orders/{order}/pay").status, 200)
+                key = admin.post("/keys", {"name": "k", "account": account}).json()["key"]
+                answer, socket = session(stage, f"up/{name}", key=key)
+                self.assertEqual(answer.status, 101)
+                for _ in range(5):
+                    socket.receive_text()
+                socket.close(1000)
+                socket.receive_close()
+                receipt, = wait_for(lambda account=account: admin.get(
+                    f"/ledger/receipts?account={account}").json()["data"], what="the receipt")
+                # Of the response 10 tokens; 10 of text, 90 of sound, 20 written, and 2.7 seconds.
+                self.assertEqual((name, receipt["charge"]), (name, charge))
+
 
 class Realtime(unittest.TestCase):
     @classmethod

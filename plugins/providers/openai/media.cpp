@@ -282,13 +282,14 @@ swy::Next MediaOperation::on_data(std::string_view data, swy::Out& out) {
 
 swy::Next MediaOperation::on_whole(std::string_view body, swy::Out& out) {
   json::Cursor cursor(body);
-  std::string_view name, error, usage, data;
+  std::string_view name, error, usage, data, duration;
   bool object = cursor.object();
   while (object && cursor.member(name)) {
     const std::string_view value = cursor.value();
     if (json::is(name, "error") && !json::is_null(value)) error = value;
     if (json::is(name, "usage")) usage = value;
     if (json::is(name, "data")) data = value;
+    if (json::is(name, "duration")) duration = value;
   }
   object = object && cursor.at_end();
   if (!object) {
@@ -297,6 +298,11 @@ swy::Next MediaOperation::on_whole(std::string_view body, swy::Out& out) {
   }
   if (!error.empty() || says_fault(settings_->dialect, body)) return refuse(body, out);
   std::string counted = canonical_usage(usage, tokens_made(request_.task()));
+  // Of the sound, which `verbose_json` tells also where there is no usage.
+  const bool heard = request_.task().starts_with("audio.");
+  if (heard && counted.empty() && json::type_of(duration) == 'n') {
+    counted = R"({"seconds":)" + std::string(duration) + "}";
+  }
   const auto images = request_.task().starts_with("images.") ? count_images(data) : std::nullopt;
   if (images) add_count(counted, "images", *images);
   if (!counted.empty()) out.usage(counted);

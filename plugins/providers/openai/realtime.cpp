@@ -1,5 +1,7 @@
 #include "providers/openai/realtime.hpp"
 
+#include <charconv>
+#include <cmath>
 #include <switchyard/json.hpp>
 
 #include "providers/openai/errors.hpp"
@@ -49,12 +51,19 @@ void add(std::uint64_t& sum, std::string_view usage, std::string_view path) {
   if (count && *count > 0) sum += static_cast<std::uint64_t>(*count);
 }
 
+std::uint64_t milliseconds(std::string_view seconds) {
+  constexpr double kMost = 1e9;
+  double number = 0;
+  (void)std::from_chars(seconds.data(), seconds.data() + seconds.size(), number);
+  return number > 0 ? static_cast<std::uint64_t>(std::ceil(std::min(number, kMost) * 1000)) : 0;
+}
+
 }  // namespace
 
 swy::Next RealtimeOperation::step(const swy::Event& event, swy::Out& out) {
   switch (event.kind()) {
     case SWY_EV_UP_MSG:
-      if (event.name() == "text") note_usage(event.data(), out);
+      if (event.name() == "text") note(event.data(), out);
       out.to_client(event.data(), event.name() == "text");
       return swy::Next::feed();
     case SWY_EV_DOWN_MSG:
@@ -132,9 +141,22 @@ swy::Next RealtimeOperation::on_closed(const swy::Event& event, swy::Out& out) {
   return swy::Next::done();
 }
 
-void RealtimeOperation::note_usage(std::string_view message, swy::Out& out) {
-  if (json::find(message, "type") != R"("response.done")") return;
-  const std::string_view usage = json::find_path(message, "response.usage");
+// What is written down beside responses is another model's work, and none of theirs to price; in a
+// session of transcription it is all there is.
+void RealtimeOperation::note(std::string_view message, swy::Out& out) {
+  const std::string_view type = json::find(message, "type");
+  if (type == R"("response.done")") {
+    add_usage(json::find_path(message, "response.usage"), out);
+  } else if (type == R"("session.created")" || type == R"("session.updated")") {
+    transcribes_ = json::find_path(message, "session.type") == R"("transcription")";
+  } else if (type.starts_with(R"("transcription_session.)")) {
+    transcribes_ = true;
+  } else if (transcribes_ && type == R"("conversation.item.input_audio_transcription.completed")") {
+    add_usage(json::find(message, "usage"), out);
+  }
+}
+
+void RealtimeOperation::add_usage(std::string_view usage, swy::Out& out) {
   if (json::type_of(usage) != 'o') return;
   add(input_, usage, "input_tokens");
   add(output_, usage, "output_tokens");
@@ -143,6 +165,7 @@ void RealtimeOperation::note_usage(std::string_view message, swy::Out& out) {
   add(cached_audio_, usage, "input_token_details.cached_tokens_details.audio_tokens");
   add(image_in_, usage, "input_token_details.image_tokens");
   add(audio_out_, usage, "output_token_details.audio_tokens");
+  milliseconds_ += milliseconds(json::find(usage, "seconds"));
   std::string text;
   json::Writer writer(text);
   const auto put = [&writer](std::string_view name, std::uint64_t value) {
@@ -159,7 +182,9 @@ void RealtimeOperation::note_usage(std::string_view message, swy::Out& out) {
   if (image_in_ != 0) put("image_tokens", image_in_);
   writer.close_object().key("completion_tokens_details").open_object();
   put("audio_tokens", audio_out_);
-  writer.close_object().close_object();
+  writer.close_object();
+  if (milliseconds_ != 0) put("seconds", (milliseconds_ + 999) / 1000);
+  writer.close_object();
   out.usage(text);
 }
 

@@ -3,6 +3,7 @@
 #include <catch2/catch.hpp>
 
 #include "core/base/json_scan.hpp"
+#include "core/exchange/counts.hpp"
 
 namespace switchyard::exchange {
 namespace {
@@ -24,6 +25,14 @@ struct Asked {
   Request request;
 };
 
+Quantities quantities(std::initializer_list<std::pair<Meter, std::uint64_t>> some) {
+  Quantities made{};
+  for (const auto& [meter, quantity] : some) at(made, meter) = quantity;
+  return made;
+}
+
+std::vector<Count> all(const Counts& counts) { return {counts.begin(), counts.end()}; }
+
 std::uint64_t seconds_of(const std::string& body) {
   const Asked film("videos", body);
   const Quantities held = upper_bounds(film.request, {}, 0);
@@ -41,6 +50,31 @@ TEST_CASE("exchange: a film is paid by its seconds, however the request writes t
   CHECK(seconds_of(R"({"prompt":"x"})") == 5);
   CHECK(seconds_of(R"({"seconds":"many"})") == 5);
   CHECK(seconds_of(R"({"seconds":999999999999})") == 3600);
+  CHECK(seconds_of(R"({"seconds":-8})") == 5);
+}
+
+TEST_CASE("exchange: what a request says in two ways counts as the more", "[unit][exchange]") {
+  CHECK(seconds_of(R"({"seconds":4,"duration":12})") == 12);
+  CHECK(seconds_of(R"({"seconds":"12","duration":"4"})") == 12);
+  CHECK(seconds_of(R"({"seconds":"many","duration":10})") == 10);
+}
+
+TEST_CASE("exchange: a number counts as an upstream may read it", "[unit][exchange]") {
+  CHECK(seconds_of(R"({"seconds":8.0})") == 8);
+  CHECK(seconds_of(R"({"seconds":"8.0"})") == 8);
+  CHECK(seconds_of(R"({"seconds":" 8 "})") == 8);
+  CHECK(seconds_of(R"({"seconds":"+8"})") == 8);
+  CHECK(seconds_of(R"({"seconds":7.2})") == 8);
+  CHECK(seconds_of(R"({"seconds":1e1})") == 10);
+  const auto answers = [](const std::string& body) {
+    return answers_asked(Asked("chat", body).request);
+  };
+  CHECK(answers(R"({"n":3})") == 3);
+  CHECK(answers(R"({"n":3.0})") == 3);
+  CHECK(answers(R"({"n":3e0})") == 3);
+  CHECK(answers(R"({"n":2.5})") == 1);  // of an answer there is no half
+  CHECK(answers(R"({"n":-3})") == 1);
+  CHECK(tokens_max(Asked("chat", R"({"max_tokens":1e5})").request) == 100'000);
 }
 
 TEST_CASE("exchange: a text of the request is read without its quotes", "[unit][exchange]") {
@@ -63,6 +97,102 @@ TEST_CASE("exchange: what nobody reported is what the request says", "[unit][exc
   // As tokens too: some lists have a price of these alone.
   CHECK(drawn.tok_out == 3360);
   CHECK(drawn.tok_image_out == 3360);
+}
+
+TEST_CASE("exchange: speech is paid by what it may read", "[unit][exchange]") {
+  const Asked list("audio.speech", R"({"input":["one","two"]})");
+  CHECK(asked_usage(list.request, {}).characters == 13);
+}
+
+// A transcription whose upload was measured.
+struct Heard : Asked {
+  Heard(std::uint64_t seconds, std::uint64_t most)
+      : Asked("audio.transcriptions", R"({"file":{"$blob":1}})") {
+    rare.sound = {seconds, most};
+    request.rare = &rare;
+  }
+  Rare rare;
+};
+
+TEST_CASE("exchange: sound is counted by its seconds, by tokens, and by tokens of text",
+          "[unit][exchange]") {
+  const Heard heard(10, 20);
+  const std::vector<Count> used = all(counts_of(heard.request, asked_usage(heard.request, {})));
+  REQUIRE(used.size() == 3);
+  CHECK(used[0].quantities == quantities({{Meter::kSecond, 10}, {Meter::kCall, 1}}));
+  CHECK(used[1].quantities ==
+        quantities({{Meter::kAudioIn, 100}, {Meter::kOutput, 30}, {Meter::kCall, 1}}));
+  CHECK(used[2].quantities ==
+        quantities({{Meter::kInput, 100}, {Meter::kOutput, 30}, {Meter::kCall, 1}}));
+  const Quantities most = upper_bounds(heard.request, {50}, 0);
+  const std::vector<Count> held = all(counts_of(heard.request, most));
+  REQUIRE(held.size() == 3);
+  CHECK(held[0].quantities == quantities({{Meter::kSecond, 20}, {Meter::kCall, 1}}));
+  CHECK(
+      held[1].quantities ==
+      quantities(
+          {{Meter::kInput, 50}, {Meter::kAudioIn, 640}, {Meter::kOutput, 200}, {Meter::kCall, 1}}));
+  CHECK(held[2].quantities ==
+        quantities({{Meter::kInput, 690}, {Meter::kOutput, 200}, {Meter::kCall, 1}}));
+}
+
+TEST_CASE("exchange: of sound what was told counts, and what was not is an estimate",
+          "[unit][exchange]") {
+  const Heard heard(10, 20);
+  observe::Usage seconds;
+  seconds.seconds = 12;
+  std::vector<Count> used = all(counts_of(heard.request, seconds));
+  CHECK(used[0].quantities == quantities({{Meter::kSecond, 12}, {Meter::kCall, 1}}));
+  CHECK(at(used[1].quantities, Meter::kAudioIn) == 120);
+  CHECK_FALSE(used[0].estimated);
+  CHECK(used[1].estimated);
+  CHECK(used[2].estimated);
+  observe::Usage tokens;
+  tokens.tok_in = 90;
+  tokens.tok_audio_in = 80;
+  tokens.tok_out = 7;
+  used = all(counts_of(heard.request, tokens));
+  CHECK(used[0].quantities == quantities({{Meter::kSecond, 10}, {Meter::kCall, 1}}));
+  CHECK(used[1].quantities ==
+        quantities(
+            {{Meter::kInput, 10}, {Meter::kAudioIn, 80}, {Meter::kOutput, 7}, {Meter::kCall, 1}}));
+  CHECK(at(used[2].quantities, Meter::kInput) == 90);
+  CHECK(used[0].estimated);
+  CHECK_FALSE(used[1].estimated);
+  CHECK_FALSE(used[2].estimated);
+}
+
+TEST_CASE("exchange: seconds that can't be become those of the sound", "[unit][exchange]") {
+  const Heard heard(10, 20);
+  const auto clamped = [](const Request& request, std::uint64_t seconds) {
+    observe::Usage usage;
+    usage.seconds = seconds;
+    usage.reported = true;
+    clamp_seconds(request, usage);
+    CHECK(usage.clamped == !usage.reported);
+    return std::pair(usage.seconds, usage.clamped);
+  };
+  CHECK(clamped(heard.request, 140) == std::pair(std::uint64_t{140}, false));
+  CHECK(clamped(heard.request, 141) == std::pair(std::uint64_t{10}, true));
+  const Asked film("videos", R"({"seconds":8})");
+  CHECK(clamped(film.request, 86'400) == std::pair(std::uint64_t{86'400}, false));
+  CHECK(clamped(film.request, 86'401) == std::pair(std::uint64_t{8}, true));
+}
+
+TEST_CASE("exchange: speech is counted by characters, and by tokens where none were told",
+          "[unit][exchange]") {
+  const Asked speech("audio.speech", R"({"input":"0123456789"})");
+  observe::Usage usage;
+  usage.characters = 10;
+  const std::vector<Count> used = all(counts_of(speech.request, usage));
+  REQUIRE(used.size() == 2);
+  CHECK(used[0].quantities == quantities({{Meter::kCharacter, 10}, {Meter::kCall, 1}}));
+  CHECK(at(used[1].quantities, Meter::kAudioOut) == 15);
+  CHECK(at(used[1].quantities, Meter::kInput) == 3);
+  CHECK_FALSE(used[0].estimated);
+  CHECK(used[1].estimated);
+  usage.tok_out = usage.tok_audio_out = 40;
+  CHECK(all(counts_of(speech.request, usage)).size() == 1);
 }
 
 TEST_CASE("exchange: what speech may come to covers a price by tokens", "[unit][exchange]") {

@@ -744,6 +744,11 @@ TEST_CASE("openai: pictures, sound and speech are counted in what they are sold 
   CHECK(usage_of("audio.transcriptions", R"({"file":"x"})",
                  R"({"text":"hi","usage":{"type":"duration","seconds":12.5}})") ==
         R"({"seconds":12.5})");
+  CHECK(usage_of("audio.transcriptions", R"({"file":"x","response_format":"verbose_json"})",
+                 R"({"task":"transcribe","duration":8.47,"text":"hi"})") == R"({"seconds":8.47})");
+  CHECK(usage_of("audio.transcriptions", R"({"file":"x"})",
+                 R"({"duration":8.47,"usage":{"input_tokens":5,"output_tokens":2}})") ==
+        R"({"prompt_tokens":5,"completion_tokens":2})");
   // Speech in events tells of its sound at its end, wherever it is cut; what it says is no report.
   const std::string events = "data: {\"type\":\"speech.audio.delta\",\"audio\":\"" +
                              std::string(9000, 'A') +

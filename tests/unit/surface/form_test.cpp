@@ -48,4 +48,21 @@ TEST_CASE("surface: several files of one name are a list, several texts are a fa
   }
 }
 
+TEST_CASE("surface: what a form brings to be heard is measured", "[unit][surface]") {
+  const auto seconds = [](const std::string& parts) {
+    const auto form = read_form(parts + "--B--", "B");
+    REQUIRE(form);
+    return measure_sound(*form).seconds;
+  };
+  const std::string two(32'000, 'x');  // nothing that can be read: at 128 kbit/s
+  CHECK(seconds(file("file", "a", two)) == 2);
+  CHECK(seconds(file("file", "a", two) + file("file", "b", two)) == 4);
+  // What is not here may be long.
+  CHECK(seconds(field("file", "a")) == 600);
+  for (const char* const name : {"url", "file_url", "file_id"}) {
+    CHECK(seconds(file("file", "a", two) + field(name, "https://example.org/a.mp3")) == 602);
+    CHECK(seconds(file("file", "a", two) + field(name, "")) == 2);
+  }
+}
+
 }  // namespace switchyard::surface
