@@ -208,6 +208,11 @@ struct Media {
     most += most_here;
     if (&kind == &kSound) sound += most_here;
   }
+  // What the upstream fetches itself; most often it is a picture.
+  void add_unseen() {
+    about += kPicture.about.of(1, 0);
+    most += kPicture.most.of(1, 0);
+  }
 };
 
 // Where the value of the member whose name ends at `at` begins; nothing where it is no member.
@@ -222,7 +227,7 @@ std::string_view text_at(std::string_view json, std::size_t at) {
   return json.substr(at + 1, json.find('"', at + 1) - at - 1);
 }
 
-// Files by their addresses, which are data: "url" of a picture, "file_data" of a file.
+// Files by their addresses, most of which are data: "url" of a picture, "file_data" of a file.
 void add_named(std::string_view messages, std::string_view quoted_name, Media& media) {
   for (std::size_t at = messages.find(quoted_name); at != std::string_view::npos;
        at = messages.find(quoted_name, at)) {
@@ -231,6 +236,7 @@ void add_named(std::string_view messages, std::string_view quoted_name, Media& m
     if (!value) continue;
     const std::string_view data = text_at(messages, *value);
     if (const Kind* const kind = kind_of(data)) media.add(*kind, data.size());
+    if (data.starts_with("http")) media.add_unseen();
     at = *value + data.size();
   }
 }

@@ -520,6 +520,24 @@ class Pictures(unittest.TestCase):
         self.assertLess(Decimal(receipt["charge"]), Decimal("0.002"))
         self.assertGreater(Decimal(receipt["charge"]), Decimal("0.001"))
 
+    def test_one_that_the_upstream_fetches_is_held_for(self):
+        self.shop.stage.upstream.add("fetches", lambda exchange: exchange.answer(body=chat(
+            usage={"prompt_tokens": 3000, "completion_tokens": 1, "total_tokens": 3001})))
+        self.shop.must(201, self.shop.admin.post("/prices", {
+            "name": "fetched", "book": "sale", "currency": "USD",
+            "prices": [{"model": "up/fetches", "price": {"input": "1", "output": "1"}}]}))
+        account, key = self.shop.customer("0.1")
+        picture = {"type": "image_url", "image_url": {"url": "https://example.com/a.png"}}
+        statuses = {}
+        for pictures in (3, 20):
+            answer = client.call(self.shop.stage.url, "POST", "/v1/chat/completions", {
+                "model": "up/fetches", "messages": [{"role": "user", "content": [picture] * pictures}],
+                "max_tokens": 10}, key)
+            statuses[pictures] = answer.status
+        self.assertEqual(statuses, {3: 200, 20: 402})
+        self.shop.settled()
+        self.assertEqual([receipt["charge"] for receipt in self.shop.receipts(account)], ["0.003001"])
+
     def test_a_document_is_not_held_for_as_text_in_any_dialect(self):
         usage = {"prompt_tokens": 3000, "completion_tokens": 10, "total_tokens": 3010}
         self.shop.stage.upstream.add("reader", lambda exchange: exchange.answer(body=chat(usage=usage)))
