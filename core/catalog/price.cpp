@@ -135,18 +135,20 @@ std::optional<std::uint64_t> factor(const Tariff& tariff, std::string_view name)
 
 // By what each price is taken, one after the other.
 struct Multipliers {
-  std::array<std::uint64_t, 3> millionths{};
+  std::array<std::uint64_t, 2> millionths{};  // a batch's, a tier's
   std::size_t count = 0;
+  std::uint64_t raise = kMillion;
   void add(std::uint64_t factor) {
     if (factor != kMillion) millionths[count++] = factor;
   }
-  // A price that was multiplied is a price again: whole nano-units per million.
-  std::optional<Nano> apply(Nano price) const {
+  // A price that was multiplied is a price again: whole nano-units per million. A search costs the
+  // same in a batch and in any tier.
+  std::optional<Nano> apply(Meter meter, Nano price) const {
     std::optional<Nano> made = price;
-    for (std::size_t i = 0; made && i < count; ++i) {
+    for (std::size_t i = 0; made && i < count && meter != Meter::kSearch; ++i) {
       made = scale_nano(*made, millionths[i], kMillion);
     }
-    return made;
+    return made ? scale_nano(*made, raise, kMillion) : made;
   }
 };
 
@@ -178,7 +180,7 @@ std::optional<Rated> rate_by(const Tariff& tariff, std::int64_t markup_ppm,
   const Tiers* const tiers = tariff.at(context.unix_ns);
   auto times = multipliers(tariff, context);
   if (tiers == nullptr || !times) return std::nullopt;
-  times->add(raised(markup_ppm));
+  times->raise = raised(markup_ppm);
   const Rates& rates = tiers->of(context.prompt_tokens);
 
   Rated rated;
@@ -188,7 +190,7 @@ std::optional<Rated> rate_by(const Tariff& tariff, std::int64_t markup_ppm,
     if (quantities[i] == 0) continue;
     const auto listed = price_of(rates, quantities, meter_at(i));
     if (!listed && meter_at(i) == Meter::kCall) continue;
-    const auto price = listed ? times->apply(*listed) : std::nullopt;
+    const auto price = listed ? times->apply(meter_at(i), *listed) : std::nullopt;
     const auto amount = price ? scale_nano(*price, quantities[i], kMillion) : std::nullopt;
     if (!amount) return std::nullopt;
     rated.lines.all[rated.lines.count++] = {meter_at(i), quantities[i], *price, *amount};
@@ -212,7 +214,7 @@ std::optional<Nano> bound_by(const Rates& rates, const Multipliers& times, const
     const auto listed = worst_price(rates, most, meter_at(i));
     if (!listed && meter_at(i) == Meter::kCall) continue;
     if (!listed) return std::nullopt;
-    const auto price = times.apply(*listed);
+    const auto price = times.apply(meter_at(i), *listed);
     sum.add(price ? scale_nano(*price, most[i], kMillion) : std::nullopt);
     if (price && *price != 0 && is_by_million(meter_at(i))) sum.add(kRounding);
   }
@@ -224,7 +226,7 @@ std::optional<Bound> bound(const Tariff& tariff, std::int64_t markup_ppm, const 
   const Tiers* const tiers = tariff.at(context.unix_ns);
   auto times = multipliers(tariff, context);
   if (tiers == nullptr || !times) return std::nullopt;
-  times->add(raised(markup_ppm));
+  times->raise = raised(markup_ppm);
   auto amount = bound_by(tiers->base, *times, most);
   for (const Tiers::Above& tier : tiers->above) {
     if (!amount || context.prompt_tokens <= tier.tokens) break;

@@ -111,6 +111,11 @@ TEST_CASE("prices: Anthropic, with cache writes of both lifetimes, tiers and fas
   CHECK(cost("anthropic", "claude-opus-5-5", used, "2026-11-20T12:00:00Z", "standard", true) ==
         "0.0245 USD");
   CHECK(cost("anthropic", "claude-opus-5-5", used, "2026-11-20T12:00:00Z", "fast") == "0.098 USD");
+  // 1,000 in are 0.004, or 0.008; the two searches 0.02 either way.
+  const Used searched{{Meter::kInput, 1000}, {Meter::kSearch, 2}};
+  CHECK(cost("anthropic", "claude-opus-5-5", searched) == "0.024 USD");
+  CHECK(cost("anthropic", "claude-opus-5-5", searched, "2026-11-20T12:00:00Z", "fast") ==
+        "0.028 USD");
   // That a batch is told of twice makes it no cheaper.
   CHECK(cost("anthropic", "claude-opus-5-5", used, "2026-11-20T12:00:00Z", "batch", true) ==
         "0.0245 USD");
