@@ -5,6 +5,7 @@ import json
 import os
 import random
 import signal
+import sqlite3
 import subprocess
 import threading
 import time
@@ -677,7 +678,7 @@ class Crashes(unittest.TestCase):
                     name = f"crash-{number}-{time.monotonic_ns()}"
                     stream = number % 2 == 0
                     body = {"model": "up/random", "messages": client.MESSAGES, "stream": stream,
-                            "max_tokens": 60}
+                            "max_tokens": 60, "user": name}
                     try:
                         answer = client.call(shop.stage.url, "POST", "/v1/chat/completions", body, key,
                                              {"X-Request-Id": name}, timeout=10)
@@ -708,6 +709,11 @@ class Crashes(unittest.TestCase):
             names = [receipt["request_id"] for receipt in receipts]
             self.assertEqual(len(names), len(set(names)), "a request was charged twice")
             self.assertEqual(set(got) - set(names), set(), "an answer was not charged")
+            seen = {request.json()["user"] for request in shop.stage.upstream.requests}
+            self.assertEqual(set(names) - seen, set(), "the upstream does not know of what was charged")
+            with sqlite3.connect(f"file:{shop.stage.gateway.state}/switchyard.db?mode=ro", uri=True) as books:
+                interrupted = {row[0] for row in books.execute("SELECT request_id FROM interrupted")}
+            self.assertEqual(interrupted & set(names), set(), "what was released was charged")
             spent = sum(Decimal(receipt["charge"] or "0") for receipt in receipts)
             self.assertEqual(shop.balance(account), 1000 - spent)
             self.assertEqual(shop.available(key), shop.balance(account))
