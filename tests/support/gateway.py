@@ -238,8 +238,8 @@ class Gateway:
             time.sleep(0.1)
 
     def _faults_in_books(self):
-        """None where there are no books that can be looked at."""
-        done = subprocess.run([self.binary, "ledger", "verify", "--state", str(self.state), "--json"],
+        """None where there are no books that can be looked at. What ran may not be a gateway any more."""
+        done = subprocess.run([find_binary(), "ledger", "verify", "--state", str(self.state), "--json"],
                               env=self.env, capture_output=True, text=True, timeout=60)
         return json.loads(done.stdout)["violations"] if done.stdout.startswith("{") else None
 
