@@ -13,8 +13,7 @@
 #include <cstddef>
 #include <cstdlib>
 #include <cstring>
-#include <fstream>
-#include <iterator>
+#include <optional>
 #include <system_error>
 
 #include "core/base/clock.hpp"
@@ -54,15 +53,22 @@ bool read_all(int fd, std::uint64_t deadline_ns, std::string& output) {
   }
 }
 
-// Of the process that /proc/ID tells of; empty: there is none. The 22nd field of stat is when it
-// began, and the second one, which may hold anything, ends with the last parenthesis (proc(5)).
-std::string mark_of(const std::string& id) {
-  std::ifstream file("/proc/" + id + "/stat");
-  const std::string stat{std::istreambuf_iterator<char>(file), {}};
+// Of the process that /proc/ID tells of; empty: there is none, nothing: that can't be told. The
+// 22nd field of stat is when it began, and the second one, which may hold anything, ends with the
+// last parenthesis (proc(5)).
+std::optional<std::string> mark_of(const std::string& id) {
+  const UniqueFd file(open(("/proc/" + id + "/stat").c_str(), O_RDONLY | O_CLOEXEC));
+  char buffer[1024];
+  const ssize_t size = file ? read(file.get(), buffer, sizeof buffer) : -1;
+  if (size < 0) {
+    const bool gone = errno == ENOENT || errno == ESRCH;
+    return gone ? std::optional<std::string>("") : std::nullopt;
+  }
+  const std::string_view stat(buffer, static_cast<std::size_t>(size));
   std::size_t at = stat.rfind(')');
   for (int field = 2; field < 22 && at != std::string::npos; ++field) at = stat.find(' ', at + 1);
-  if (at == std::string::npos) return {};
-  return id + "-" + stat.substr(at + 1, stat.find(' ', at + 1) - at - 1);
+  if (at == std::string::npos) return std::nullopt;
+  return id + "-" + std::string(stat.substr(at + 1, stat.find(' ', at + 1) - at - 1));
 }
 
 int exit_code_of(int status) {
@@ -72,14 +78,15 @@ int exit_code_of(int status) {
 }  // namespace
 
 std::string own_mark() {
-  static const std::string mark = mark_of(std::to_string(getpid()));
+  static const std::string mark = mark_of(std::to_string(getpid())).value_or("");
   return mark;
 }
 
 bool is_alive(std::string_view mark) {
   const std::string id(mark.substr(0, mark.find('-')));
-  return !id.empty() && id.find_first_not_of("0123456789") == std::string::npos &&
-         mark_of(id) == mark;
+  if (id.empty() || id.find_first_not_of("0123456789") != std::string::npos) return false;
+  const auto now = mark_of(id);
+  return !now || *now == mark;
 }
 
 std::filesystem::path own_binary() {

@@ -13,9 +13,9 @@
 namespace switchyard::os {
 
 // What tells this process from every other one of this machine, also from one that had its id
-// before: the id, and when it began.
+// before: the id, and when it began. Told at the first call; empty where it could not be.
 std::string own_mark();
-// Whether the process of a mark still runs.
+// Whether the process of a mark still runs; where that can't be told it does.
 bool is_alive(std::string_view mark);
 
 // The path this process was started from, as it is now; empty where the system does not tell.

@@ -49,6 +49,12 @@ Counts counts_of(const Request& request, const observe::Usage& usage) {
     at(tokens, Meter::kInput) = estimate_tokens(characters);
     counts.add(tokens, true);
   }
+  if (at(used, Meter::kImage) != 0 && !tells_tokens(usage)) {
+    Quantities tokens = used;
+    at(tokens, Meter::kImage) = 0;
+    at(tokens, Meter::kImageOut) = kPictureTokens * at(used, Meter::kImage);
+    counts.add(tokens, true);
+  }
   return counts;
 }
 

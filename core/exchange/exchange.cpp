@@ -199,7 +199,7 @@ Task<> run(LoopContext& context, const Snapshot& snapshot, const Request& reques
     const Observation first_seen(asked, target, chosen && target.on == routing::kOnAny, begun_ns);
     bool over = false;
     net::Deadline total(context.loop, [&first, &race, &over] {
-      constexpr char kLonger[] = "the request took longer than its total time";
+      static constexpr char kLonger[] = "the request took longer than its total time";
       over = true;
       race ? race->time_out(kLonger) : first.time_out(kLonger);
     });

@@ -6,6 +6,7 @@
 #include "core/base/clock.hpp"
 #include "core/net/offload.hpp"
 #include "core/net/signal.hpp"
+#include "core/observe/log.hpp"
 
 namespace switchyard::exchange {
 namespace {
@@ -149,10 +150,18 @@ std::optional<Nano> Payment::worst_case(const routing::Target& target,
 
 std::optional<Nano> Payment::bound_of(const routing::Target& target,
                                       const catalog::Quantities& most, std::uint64_t prompt) const {
-  const auto bound = request_.prices->book->worst_sale(request_.route->name, sold(target),
-                                                       request_.account->markup_ppm, most,
-                                                       price_context(prompt, nullptr));
+  catalog::PriceContext context = price_context(prompt, nullptr);
+  const auto worst = [&] {
+    return request_.prices->book->worst_sale(request_.route->name, sold(target),
+                                             request_.account->markup_ppm, most, context);
+  };
+  auto bound = worst();
   if (!bound) return std::nullopt;
+  if (!context.service_tier.empty()) {  // which may not be the one that serves
+    context.service_tier = {};
+    const auto plain = worst();
+    if (plain) bound->amount = std::max(bound->amount, plain->amount);
+  }
   const auto exchanged = in_own_currency(bound->amount, bound->currency);
   return exchanged ? std::optional<Nano>(exchanged->amount) : std::nullopt;
 }
@@ -324,11 +333,21 @@ std::optional<catalog::Rated> Payment::rate_priced(const routing::Target& target
   auto rated = rate_sale(target, quantities, context);
   if (rated || !metered()) return rated;
   const std::string& asked = request_.route->name;
+  if (!context.service_tier.empty()) {
+    catalog::PriceContext plain = context;
+    plain.service_tier = {};
+    spdlog::error("tier_unpriced request={} model={} tier={}", request_.record->id, asked,
+                  observe::quote(context.service_tier));
+    return rate_priced(target, quantities, plain);
+  }
   catalog::Quantities priced = quantities;
   for (const Meter each :
        request_.prices->book->unpriced(asked, sold(target), quantities, context)) {
     spdlog::error("usage_unpriced request={} model={} meter={} quantity={}", request_.record->id,
                   asked, to_string(each), at(quantities, each));
+    // Sound that has no price of its own is read as text is.
+    if (each == Meter::kAudioIn) at(priced, Meter::kInput) += at(priced, each);
+    if (each == Meter::kCachedAudioIn) at(priced, Meter::kCachedInput) += at(priced, each);
     at(priced, each) = 0;
   }
   return rate_sale(target, priced, context);
@@ -337,7 +356,14 @@ std::optional<catalog::Rated> Payment::rate_priced(const routing::Target& target
 std::optional<Nano> Payment::charge_of(const routing::Target& target, const observe::Usage& usage,
                                        const catalog::Quantities& quantities,
                                        account::Settlement& settlement) {
-  auto rated = rate_priced(target, quantities, price_context(prompt_tokens(quantities), &usage));
+  catalog::PriceContext context = price_context(prompt_tokens(quantities), &usage);
+  auto rated = rate_priced(target, quantities, context);
+  // Who asked for a tier and is told of none may have got another one.
+  if (rated && usage.service_tier.empty() && !context.service_tier.empty()) {
+    context.service_tier = {};
+    auto plain = rate_priced(target, quantities, context);
+    if (plain && plain->total > rated->total) rated = std::move(plain);
+  }
   if (!rated) return std::nullopt;
   price_version_ = std::move(rated->version);
   settlement.price_version = price_version_;

@@ -14,8 +14,8 @@ using catalog::Quantities;
 
 // More than any voice needs.
 constexpr std::uint64_t kSpeechTokensPerCharacter = 4;
-// More than any picture that is made, and about as many as one has; more than any that is read.
-constexpr std::uint64_t kPictureTokensMax = 8192, kPictureTokens = 1120;
+// More than any picture that is made; more than any that is read.
+constexpr std::uint64_t kPictureTokensMax = 8192;
 constexpr std::uint64_t kPictureReadMax = 16'384;
 // Tokens of a second of speech, as sound and as what was said: about (OpenAI, November 2026), and
 // more than any model has (Gemini's sound; fast Chinese).
@@ -186,8 +186,12 @@ constexpr Kind kFilm{{290, 570}, {290, 170}};
 
 const Kind* kind_of(std::string_view data) {
   constexpr std::pair<std::string_view, const Kind*> kBegins[] = {
-      {"data:image/", &kPicture}, {"data:application/pdf", &kDocument},
-      {"data:audio/", &kSound},   {"data:video/", &kFilm},
+      // The slash may be escaped.
+      {"data:image", &kPicture},
+      {"data:application/pdf", &kDocument},
+      {R"(data:application\/pdf)", &kDocument},
+      {"data:audio", &kSound},
+      {"data:video", &kFilm},
       {"JVBERi", &kDocument},  // "%PDF-" without a media type
   };
   for (const auto& [begin, kind] : kBegins) {
@@ -249,8 +253,11 @@ void add_sound(std::string_view messages, Media& media) {
     at += kName.size();
     const auto value = value_of(messages, at);
     if (!value) continue;
-    const std::string_view data = swy::json::find(messages.substr(*value), "data");
+    // Passed over whole, so that nothing is read twice, however deep it is nested.
+    const std::string_view sound = swy::json::Cursor(messages.substr(*value)).value();
+    const std::string_view data = swy::json::find(sound, "data");
     if (swy::json::type_of(data) == 's') media.add(kSound, data.size());
+    at = *value + sound.size();
   }
 }
 
@@ -360,9 +367,21 @@ observe::Usage asked_usage(const Request& request, observe::Usage usage) {
   return usage;
 }
 
-void clamp_seconds(const Request& request, observe::Usage& usage) {
+namespace {
+
+// By its bytes at 1 kbit/s, for its headers may lie; a day where they are not seen.
+std::uint64_t longest(const Request& request) {
   constexpr std::uint64_t kDay = 86'400;
-  const std::uint64_t most = hears(request.task) ? 4 * sound_of(request).seconds_most + 60 : kDay;
+  if (!hears(request.task) || request.rare == nullptr || request.rare->blobs.empty()) return kDay;
+  std::uint64_t bytes = 0;
+  for (const Blob& blob : request.rare->blobs) bytes += blob.bytes.size();
+  return bytes / 125 + 60;
+}
+
+}  // namespace
+
+void clamp_seconds(const Request& request, observe::Usage& usage) {
+  const std::uint64_t most = longest(request);
   if (usage.seconds <= most) return;
   Quantities asked{};
   add_request(request, asked);

@@ -17,6 +17,9 @@ PromptBound prompt_bound(const Request& request);
 catalog::Quantities upper_bounds(const Request& request, const PromptBound& prompt,
                                  std::uint64_t answer_tokens);
 
+// About as many as a picture has that is made.
+inline constexpr std::uint64_t kPictureTokens = 1120;
+
 // What a session that came so far may use until its hold is looked at again.
 catalog::Quantities ahead_of(const Request& request, const observe::Usage& so_far);
 

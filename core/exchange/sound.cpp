@@ -4,6 +4,7 @@
 #include <bit>
 #include <cstddef>
 #include <iterator>
+#include <optional>
 
 namespace switchyard::exchange {
 namespace {
@@ -66,20 +67,22 @@ std::uint64_t wav_bytes_per_second(Bytes format) {
   if (tag == kExtensible) tag = little(format, 24, 2);
   if (tag != kPcm && tag != kFloat && tag != kALaw && tag != kMuLaw) return 0;
   const std::uint64_t channels = little(format, 2, 2), rate = little(format, 4, 4);
-  const std::uint64_t bits = little(format, 14, 2);
+  const std::uint64_t bits = tag == kALaw || tag == kMuLaw ? 8 : little(format, 14, 2);
   if (channels > 8 || rate > 192'000 || bits > 64) return 0;
   return channels * rate * ((bits + 7) / 8);
 }
 
 // All that follows counts as sound: sizes are wrong in what was streamed, and may be meant to be.
+// So may a second format behind the one that decoders go by.
 std::uint64_t wav_time(Bytes file) {
-  std::uint64_t bytes_per_second = 0;
+  std::optional<std::uint64_t> bytes_per_second;
   for (std::size_t at = 12; at + 8 <= file.size();) {
     const Bytes name = part(file, at, 4);
     const std::uint64_t size = little(file, at + 4, 4);
     at += 8;
-    if (name == "data") return time_of(file.size() - at, bytes_per_second);
-    if (name == "fmt ") bytes_per_second = wav_bytes_per_second(part(file, at));
+    if (name == "data") return time_of(file.size() - at, bytes_per_second.value_or(0));
+    if (name == "fmt " && !bytes_per_second)
+      bytes_per_second = wav_bytes_per_second(part(file, at));
     at += size + (size & 1);
   }
   return 0;
@@ -215,7 +218,7 @@ std::uint64_t flac_time(Bytes file) {
   std::uint64_t total = 0;
   for (std::size_t at = 42; at < file.size();) {
     const Frame frame = flac_frame(file, at, stream_rate);
-    total += frame.ns;
+    total = std::min(total + frame.ns, kLongest);
     at = file.find('\xFF', at + std::max<std::size_t>(frame.bytes, 1));
   }
   return total;

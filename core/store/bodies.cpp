@@ -77,12 +77,17 @@ Result<void> Bodies::insert(const BodyRow& row) {
 }
 
 Result<void> Bodies::name_items(const BodyRow& row) {
+  if (row.items.empty()) return {};
+  const auto newest =
+      database_->prepare("SELECT MAX(seq) FROM bodies WHERE record_id = ? AND account_id = ?");
+  const auto found = newest->bind(row.record_id).bind(row.account_id).step();
+  if (!found) return found.error();
+  const auto insert =
+      database_->prepare("INSERT INTO response_items (item_id, account_id, body) VALUES (?, ?, ?)");
   for (const std::string& id : row.items) {
-    const auto insert = database_->prepare(
-        "INSERT INTO response_items (item_id, account_id, body)"
-        " SELECT ?, ?, MAX(seq) FROM bodies WHERE record_id = ? AND account_id = ?");
-    insert->bind(id).bind(row.account_id).bind(row.record_id).bind(row.account_id);
-    if (auto inserted = insert->run(); !inserted) return inserted;
+    const auto inserted = insert->bind(id).bind(row.account_id).bind(newest->number(0)).run();
+    if (!inserted) return inserted;
+    insert->reset();
   }
   return {};
 }

@@ -20,6 +20,7 @@ void BackgroundWriter::whole(std::string_view json) {
 
 void BackgroundWriter::discard() {
   answer_->reset();
+  native_ = false;
   said_.clear();
   failure_.reset();
 }
@@ -28,14 +29,16 @@ BackgroundRuns::Run::~Run() {
   if (runs_ == nullptr) return;
   const std::lock_guard lock(runs_->mutex_);
   runs_->stops_.erase(id_);
+  runs_->bytes_ -= bytes_;
 }
 
-std::optional<BackgroundRuns::Run> BackgroundRuns::begin(const std::string& id,
+std::optional<BackgroundRuns::Run> BackgroundRuns::begin(const std::string& id, std::size_t bytes,
                                                          std::function<void()> stop) {
   const std::lock_guard lock(mutex_);
-  if (stops_.size() >= kMost) return std::nullopt;
+  if (stops_.size() >= kMost || bytes_ + bytes > kBytesMost) return std::nullopt;
   stops_.emplace(id, std::move(stop));
-  return Run(*this, id);
+  bytes_ += bytes;
+  return Run(*this, id, bytes);
 }
 
 void BackgroundRuns::stop(const std::string& id) {

@@ -51,25 +51,29 @@ class BackgroundWriter : public exchange::ClientWriter {
 // What of a process runs in the background, by the ids of the responses. [any thread]
 class BackgroundRuns {
  public:
-  // Beyond it nothing more begins: each holds its request in memory.
-  static constexpr std::size_t kMost = 1000;
+  // Beyond them nothing more begins: each holds its request in memory.
+  static constexpr std::size_t kMost = 1000, kBytesMost = std::size_t{512} << 20;
 
   // Until it is destroyed a response counts as running.
   class Run {
    public:
-    Run(Run&& other) noexcept : runs_(std::exchange(other.runs_, nullptr)), id_(other.id_) {}
+    Run(Run&& other) noexcept
+        : runs_(std::exchange(other.runs_, nullptr)), id_(other.id_), bytes_(other.bytes_) {}
     Run& operator=(Run&&) = delete;
     ~Run();
 
    private:
     friend class BackgroundRuns;
-    Run(BackgroundRuns& runs, std::string id) : runs_(&runs), id_(std::move(id)) {}
+    Run(BackgroundRuns& runs, std::string id, std::size_t bytes)
+        : runs_(&runs), id_(std::move(id)), bytes_(bytes) {}
     BackgroundRuns* runs_;
     std::string id_;
+    std::size_t bytes_;
   };
 
-  // Nothing: there are too many. `stop` is called from any thread, at most until the run is over.
-  std::optional<Run> begin(const std::string& id, std::function<void()> stop);
+  // Nothing: there are too many, or they hold too much. `bytes`: that it holds. `stop` is called
+  // from any thread, at most until the run is over.
+  std::optional<Run> begin(const std::string& id, std::size_t bytes, std::function<void()> stop);
   void stop(const std::string& id);
   void stop_all();
   bool contains(const std::string& id) const;
@@ -78,6 +82,7 @@ class BackgroundRuns {
  private:
   mutable std::mutex mutex_;
   std::unordered_map<std::string, std::function<void()>> stops_;
+  std::size_t bytes_ = 0;
 };
 
 }  // namespace switchyard::surface

@@ -60,6 +60,7 @@ net::Task<bool> DialectWriter::flush() {
 void DialectWriter::discard() {
   HttpWriter::discard();
   answer_->reset();
+  native_ = false;
 }
 
 std::string DialectWriter::error_body(const exchange::Failure& failure) const {

@@ -93,8 +93,8 @@ Result<Form> read_form(std::string_view body, std::string_view boundary) {
 }
 
 exchange::Sound measure_sound(const Form& form) {
-  // Mistral's and Groq's names for a sound that their servers fetch.
-  constexpr std::string_view kAddresses[] = {"url", "file_url", "file_id"};
+  // Under these names some servers take an address, and fetch the sound themselves.
+  constexpr std::string_view kAddresses[] = {"url", "file_url", "file_id", "file"};
   exchange::Sound all;
   for (const exchange::Blob& blob : form.blobs) all += exchange::measure_sound(blob.bytes);
   const bool named =

@@ -118,7 +118,7 @@ class Gateway : public net::HttpHandler {
                               std::unique_ptr<StoredTurn>& turn);
   // Puts the items that `input` names into their places. False: it was refused.
   net::Task<bool> take_items(Call& call, std::string& input);
-  Result<void> find_items(const Call& call, std::span<const ItemReference> named,
+  Result<bool> find_items(const Call& call, std::span<const ItemReference> named,
                           std::vector<std::string>& items) const;  // [not on a loop]
   net::Task<> store_response(Call& call, const StoredTurn& turn, std::string response);
   static store::BodyRow new_row(const Call& call, const StoredTurn& turn, std::string id);
@@ -133,6 +133,7 @@ class Gateway : public net::HttpHandler {
   net::Task<> begin_background(Call& call, const exchange::Request& asked, Canonical& canonical,
                                std::unique_ptr<StoredTurn>& turn);
   net::Task<> run_background(std::shared_ptr<Background> run, BackgroundRuns::Run place);
+  net::Task<> end_background(Background& run);
   net::Task<> cancel_response(Call& call, store::BodyRow row);
   bool is_running(const store::BodyRow& row) const;
   Result<bool> end_row(const store::BodyRow& row) const;  // [not on a loop]

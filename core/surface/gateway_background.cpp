@@ -7,6 +7,7 @@
 #include "core/base/clock.hpp"
 #include "core/base/os_process.hpp"
 #include "core/exchange/choice.hpp"
+#include "core/net/await.hpp"
 #include "core/net/offload.hpp"
 #include "core/observe/body_keeper.hpp"
 #include "core/surface/background.hpp"
@@ -20,6 +21,13 @@ namespace {
 
 using net::Task;
 using Row = std::optional<store::BodyRow>;
+
+constexpr unsigned kStoreTries = 10;
+constexpr std::chrono::seconds kStoreAgain{2};
+
+std::size_t bodies_kept_max(const Published& published) {
+  return published.snapshot->config->records.body_size_max;
+}
 
 exchange::Failure not_begun() {
   exchange::Failure failure;
@@ -71,7 +79,9 @@ struct Gateway::Background {
         limited(std::move(call.limited)),
         turn(std::move(stored)),
         canonical(std::move(from.body)),
-        client_body(call.http.body()),
+        client_body(call.answer == nullptr
+                        ? std::string_view()
+                        : call.http.body().substr(0, bodies_kept_max(call.published))),
         losses(asked.losses),
         session(asked.session_id),
         route(std::move(*asked.route)),
@@ -119,22 +129,26 @@ Task<> Gateway::begin_background(Call& call, const exchange::Request& asked, Can
   const std::string pending = row.answer;
   auto run = std::make_shared<Background>(call, asked, canonical, turn);
   run->row = std::move(row);
+  const std::size_t bytes =
+      run->canonical.size() + run->turn->input.size() + run->turn->body.size();
   auto stop = [&loop = context_.loop, running = std::weak_ptr(run)] {
     net::asio::post(loop.context(), [running] {
       if (const auto alive = running.lock()) alive->writer.leave();
     });
   };
-  auto place = background_->begin(run->row.record_id, std::move(stop));
+  auto place = background_->begin(run->row.record_id, bytes, std::move(stop));
   if (!place) {
     co_await refuse(call, too_many());
     co_return;
   }
-  const bool stored = co_await write_row(run->row);
+  bool stored = !run->row.runner.empty();  // else nobody could tell that it runs
+  if (stored) stored = co_await write_row(run->row);
   if (!stored) {
     co_await refuse(call, not_begun());
     co_return;
   }
-  call.recorded = false;  // it is the run that is recorded
+  run->row.request = std::string();  // the turn has it
+  call.recorded = false;             // it is the run that is recorded
   if (call.repeat) {
     repeats_->answers.put(call.repeat.name(), {"application/json", pending}, run->row.at_unix_s);
     call.repeat.answered(run->row.at_unix_s);
@@ -154,24 +168,38 @@ Task<> Gateway::run_background(std::shared_ptr<Background> run, BackgroundRuns::
     co_await exchange::run(context_, snapshot, run->request, run->writer);
     exchange::note_plan(snapshot, run->request);
   } catch (const std::exception& what) {
+    run->writer.on_gone(nullptr);  // what would hear of it is gone
     spdlog::error("background_failed request={} reason={}", record.id, observe::quote(what.what()));
     run->writer.fail(broken());
   }
   if (run->limited) run->limited->end(record.usage.tok_in + record.usage.tok_out, mono_ns());
-  run->row.answer = run->outcome();
-  run->row.items = item_ids(run->row.record_id, run->row.request, run->row.answer);
-  Result<bool> ended = false;
-  auto end = [&] { ended = end_row(run->row); };
-  co_await net::offload(compute_, std::move(end));
-  if (!ended) {
-    spdlog::error("response_not_stored request={} reason={}", record.id,
-                  observe::quote(ended.error().message));
-  }
   end_record(record, run->writer.gone());
   context_.metrics.add(record);
-  if (run->keeps_bodies) keep_bodies(run->published(), record, run->client_body, run->row.answer);
   const auto& loggers = run->published().loggers;
-  if (loggers && !loggers->empty()) loggers->publish(std::move(run->record));
+  if (loggers && !loggers->empty()) loggers->publish(run->record);
+  co_await end_background(*run);
+  if (run->keeps_bodies) keep_bodies(run->published(), record, run->client_body, run->row.answer);
+}
+
+// An answer that is paid for is not lost to a database that is busy for a while.
+Task<> Gateway::end_background(Background& run) {
+  auto settle = [&run] {
+    run.row.answer = run.outcome();
+    run.row.items = item_ids(run.row.record_id, run.turn->input, run.row.answer);
+  };
+  co_await net::offload(compute_, std::move(settle));
+  Result<bool> ended = false;
+  for (unsigned tries = 1;; ++tries) {
+    auto end = [&] { ended = end_row(run.row); };
+    co_await net::offload(compute_, std::move(end));
+    if (ended) co_return;
+    spdlog::error("response_not_stored response={} try={} reason={}", run.row.record_id, tries,
+                  observe::quote(ended.error().message));
+    if (tries == kStoreTries || run.writer.gone()) co_return;
+    net::Timer timer(context_.loop.executor());
+    timer.expires_after(kStoreAgain);
+    co_await timer.async_wait(net::kAwait);
+  }
 }
 
 Task<> Gateway::cancel_response(Call& call, store::BodyRow row) {

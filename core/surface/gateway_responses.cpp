@@ -16,6 +16,8 @@ using Row = std::optional<store::BodyRow>;
 
 // Each is looked for in the store.
 constexpr std::size_t kReferencesMax = 200;
+// What is read for them, in times of the longest body.
+constexpr std::size_t kReadTimes = 4;
 
 exchange::Failure not_stored(std::string param) {
   return bad_request(
@@ -216,7 +218,7 @@ Task<bool> Gateway::take_items(Call& call, std::string& input) {
     co_return false;
   }
   std::vector<std::string> items;
-  Result<void> found;
+  Result<bool> found = true;
   auto find = [&] { found = find_items(call, named, items); };
   co_await net::offload(compute_, std::move(find));
   if (!found) {
@@ -224,9 +226,7 @@ Task<bool> Gateway::take_items(Call& call, std::string& input) {
     co_await refuse(call, unreadable());
     co_return false;
   }
-  std::size_t bytes = 0;
-  for (const std::string& item : items) bytes += item.size();
-  if (bytes > body_bytes_max(call)) {
+  if (!*found) {
     co_await refuse(call, too_long(body_bytes_max(call), "input"));
     co_return false;
   }
@@ -242,29 +242,28 @@ Task<bool> Gateway::take_items(Call& call, std::string& input) {
   co_return true;
 }
 
-// As many as are found before one is not, or all are longer than a request may be.
-Result<void> Gateway::find_items(const Call& call, std::span<const ItemReference> named,
+// As many as are found before one is not. False: they are longer than a request may be, or too much
+// has to be read for them. Each response is read once.
+Result<bool> Gateway::find_items(const Call& call, std::span<const ItemReference> named,
                                  std::vector<std::string>& items) const {
   const auto bodies = body_keeper_->open(false);
   if (!bodies) return bodies.error();
-  Row row;  // most come from one response
-  std::size_t bytes = 0;
-  for (const ItemReference& each : named) {
-    if (*bodies == nullptr) return {};
-    const auto id = (*bodies)->response_of_item(each.id, call.account->id);
+  items.resize(named.size());
+  const std::uint64_t most = body_bytes_max(call);
+  std::size_t room = most, read = 0, at = 0;
+  for (; at < named.size() && *bodies != nullptr; ++at) {
+    if (!items[at].empty()) continue;
+    const auto id = (*bodies)->response_of_item(named[at].id, call.account->id);
     if (!id) return id.error();
-    if (!row || row->record_id != *id) {
-      auto read = (*bodies)->find_response(*id, call.account->id);
-      if (!read) return read.error();
-      row = std::move(*read);
-    }
-    std::string item = row ? item_of(each.id, *id, row->request, row->answer) : std::string();
-    if (item.empty()) return {};
-    bytes += item.size();
-    items.push_back(std::move(item));
-    if (bytes > body_bytes_max(call)) return {};
+    const auto row = (*bodies)->find_response(*id, call.account->id);
+    if (!row) return row.error();
+    if (!*row) break;
+    read += (*row)->request.size() + (*row)->answer.size();
+    if (read > kReadTimes * most || !find_named(named, **row, room, items)) return false;
+    if (items[at].empty()) break;
   }
-  return {};
+  items.resize(at);
+  return true;
 }
 
 // One that can't be stored is answered all the same: it is paid for.
@@ -272,7 +271,8 @@ Task<> Gateway::store_response(Call& call, const StoredTurn& turn, std::string r
   const auto id = swy::json::to_text(swy::json::find(response, "id"));
   store::BodyRow row = new_row(call, turn, id.value_or(turn.as.id));
   row.answer = std::move(response);
-  row.items = item_ids(row.record_id, row.request, row.answer);
+  auto name = [&row] { row.items = item_ids(row.record_id, row.request, row.answer); };
+  co_await net::offload(compute_, std::move(name));
   (void)co_await write_row(row);
 }
 

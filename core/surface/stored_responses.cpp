@@ -1,6 +1,7 @@
 #include "core/surface/stored_responses.hpp"
 
 #include <algorithm>
+#include <unordered_map>
 
 #include "core/net/text.hpp"
 #include "core/surface/openai_error.hpp"
@@ -13,6 +14,8 @@ namespace json = swy::json;
 namespace {
 
 constexpr std::string_view kBelow = "/v1/responses/";
+// Of a response's items.
+constexpr std::size_t kNamedMax = 1000;
 constexpr std::string_view kSealed = R"("reasoning.encrypted_content")";
 
 std::string_view inner(std::string_view array) {
@@ -190,14 +193,25 @@ std::vector<ItemReference> read_references(std::string_view input) {
   return found;
 }
 
-std::string item_of(const std::string& id, std::string_view response_id, std::string_view input,
-                    std::string_view response) {
-  for (const std::string_view list : {json::find(response, "output"), input}) {
-    for (const ListedItem& item : items_of(response_id, list)) {
-      if (item.id == id) return std::string(item.json);
+bool find_named(std::span<const ItemReference> named, const store::BodyRow& row, std::size_t& room,
+                std::span<std::string> found) {
+  std::unordered_multimap<std::string_view, std::size_t> wanted;
+  for (std::size_t i = 0; i < named.size(); ++i) {
+    if (found[i].empty()) wanted.emplace(named[i].id, i);
+  }
+  for (const std::string_view list :
+       {json::find(row.answer, "output"), std::string_view(row.request)}) {
+    for (const ListedItem& item : items_of(row.record_id, list)) {
+      const auto [from, to] = wanted.equal_range(item.id);
+      for (auto each = from; each != to; ++each) {
+        if (item.json.size() > room) return false;
+        room -= item.json.size();
+        found[each->second] = item.json;
+      }
+      wanted.erase(from, to);
     }
   }
-  return {};
+  return true;
 }
 
 std::string with_items(std::string_view input, std::span<const std::string> items) {
@@ -217,6 +231,8 @@ std::vector<std::string> item_ids(std::string_view response_id, std::string_view
   for (const std::string_view list : {input, json::find(response, "output")}) {
     for (ListedItem& item : items_of(response_id, list)) ids.push_back(std::move(item.id));
   }
+  // What lies further back has its name from the responses that brought it.
+  if (ids.size() > kNamedMax) ids.erase(ids.begin(), ids.end() - kNamedMax);
   return ids;
 }
 

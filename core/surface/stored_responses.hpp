@@ -10,6 +10,7 @@
 #include "core/base/json_scan.hpp"
 #include "core/base/result.hpp"
 #include "core/net/http1.hpp"
+#include "core/store/bodies.hpp"
 #include "core/surface/surface.hpp"
 
 namespace switchyard::surface {
@@ -44,9 +45,11 @@ struct ItemReference {
   std::string id;
 };
 std::vector<ItemReference> read_references(std::string_view input);
-// The item of this id that a response was asked with, or answered; empty: it has none.
-std::string item_of(const std::string& id, std::string_view response_id, std::string_view input,
-                    std::string_view response);
+// Puts those of the named items that a response was asked with, or answered, into their places in
+// `found`; places that are taken stay. False: together they have more bytes than `room`, which is
+// less by what was put.
+bool find_named(std::span<const ItemReference> named, const store::BodyRow& row, std::size_t& room,
+                std::span<std::string> found);
 // The input with `items` in the places of its references, one for each.
 std::string with_items(std::string_view input, std::span<const std::string> items);
 // The ids of all that a response was asked with, and answered.

@@ -279,6 +279,7 @@ class Waiting(unittest.TestCase):
             with self.subTest(stream=stream):
                 answer = self.stage.chat("two", stream, headers={"X-Switchyard-Timeout": "400"})
                 self.assertEqual((answer.status, answer.error["code"]), (504, "upstream_timeout"), answer.text)
+                self.assertIn("the request took longer than its total time", answer.error["message"])
                 self.assertEqual(self.stage.record(answer)["fallback_path"], "up/stall-before-head:timeout")
         self.assertEqual(lane_of(self.stage, "up", "stall-before-head")["samples"], 0)
 

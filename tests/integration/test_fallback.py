@@ -21,6 +21,8 @@ class Fallback(unittest.TestCase):
             # A refused credential is left alone for long, so those cases have a provider of their own.
             providers={"refuse": provider(f"http://127.0.0.1:{port}/v1"),
                        "second": provider(cls.second.url),
+                       "claude": {**{name: value for name, value in provider(cls.faulty.url).items()
+                                     if name != "dialect"}, "plugin": "anthropic"},
                        **{name: provider(cls.faulty.url) for name in ("spent", "unknown")}},
             models={
                 "after-refusal": ["refuse/m", "second/m"],
@@ -31,6 +33,7 @@ class Fallback(unittest.TestCase):
                 "after-garbage": ["up/garbage", "second/m"],
                 "after-preamble": ["up/cut-before-content", "second/m"],
                 "after-content": ["up/cut-between-events", "second/m"],
+                "native-first": ["claude/begins", "second/m"],
                 "after-bad-request": ["up/status-400", "second/m"],
                 "all-dead": ["refuse/m", "up/status-503", "second/status-500"],
                 "four": ["up/status-500", "up/status-503", "up/garbage", "second/m"],
@@ -69,6 +72,23 @@ class Fallback(unittest.TestCase):
 
     def test_a_preamble_does_not_bind_a_stream_to_its_target(self):
         self.check_served("after-preamble", "up/cut-before-content:server > second/m:ok", True, 2)
+
+    def test_a_native_preamble_does_not_make_the_next_answer_native(self):
+        def begins(exchange):
+            exchange.start_stream()
+            exchange.event({"type": "message_start", "message": {
+                "id": "msg_1", "type": "message", "role": "assistant", "model": "m", "content": [],
+                "stop_reason": None, "usage": {"input_tokens": 3, "output_tokens": 1}}})
+            return False
+        self.faulty.add("begins", begins)
+        answer = self.stage.call("POST", "/v1/messages", {
+            "model": "native-first", "max_tokens": 50, "messages": client.MESSAGES, "stream": True})
+        self.assertEqual((answer.status, answer.clean), (200, True), answer.text)
+        events = [json.loads(event) for event in answer.events()]
+        self.assertEqual((events[0]["type"], events[-1]["type"]), ("message_start", "message_stop"), answer.text)
+        text = "".join(event["delta"].get("text", "") for event in events if event["type"] == "content_block_delta")
+        self.assertEqual(text, "Hello from the upstream.")
+        self.assertEqual(self.stage.record(answer)["fallback_path"], "claude/begins:server > second/m:ok")
 
     def test_text_is_never_sent_twice(self):
         self.second.clear()

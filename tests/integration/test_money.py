@@ -311,6 +311,22 @@ class Money(unittest.TestCase):
         self.assertLess(self.shop.balance(account), 3)
         self.shop.proven(self)
 
+    def test_what_is_told_and_has_no_price_makes_nothing_free(self):
+        usage = {"prompt_tokens": 300, "completion_tokens": 10, "total_tokens": 310}
+        told = {"tiered": {**chat(usage=usage), "service_tier": "priority"},
+                "sounding": chat(usage={**usage, "prompt_tokens_details": {"audio_tokens": 280}})}
+        for name, body in told.items():
+            with self.subTest(name):
+                self.shop.stage.upstream.add(name, lambda exchange, body=body: exchange.answer(body=body))
+                self.shop.must(201, self.shop.admin.post("/prices", {
+                    "name": name, "book": "sale", "currency": "USD",
+                    "prices": [{"model": f"up/{name}", "price": {"input": "1", "output": "1"}}]}))
+                account, key = self.shop.customer("1")
+                answer = ask(self.url, key, f"up/{name}")
+                self.assertEqual(answer.status, 200, answer.text)
+                self.shop.settled()
+                self.assertEqual([receipt["charge"] for receipt in self.shop.receipts(account)], ["0.00031"])
+
     def test_what_fails_is_not_charged_and_what_has_no_price_not_begun(self):
         account, key = self.shop.customer("1")
         self.assertEqual(ask(self.url, key, "up/status-400").json()["error"]["code"], "model_unpriced")
@@ -395,6 +411,7 @@ class Pictures(unittest.TestCase):
                  "completion_tokens_details": {"reasoning_tokens": 0, "image_tokens": 90}}
         answers = {"pieces": {"created": 1, "data": two, "usage": tokens},
                    "tokens": {"created": 1, "data": two, "usage": tokens},
+                   "silent": {"created": 1, "data": two},
                    "drawing-chat": chat(usage=drawn)}
         for name, body in answers.items():
             cls.shop.stage.upstream.add(name, lambda exchange, body=body: exchange.answer(body=body))
@@ -403,6 +420,7 @@ class Pictures(unittest.TestCase):
                 {"model": "up/pieces", "price": {"image": "0.04"}},
                 {"model": "up/tokens", "price": {"input": "1000", "output": "2000"}},
                 {"model": "up/drawing-chat", "price": {"input": "1000", "output": "2000", "image_out": "9000"}},
+                {"model": "up/silent", "price": {"input": "1", "image_out": "10"}},
                 {"model": "up/mute", "price": {"input": "1000", "output": "2000", "character": "5"}}]}))
 
     def charge(self, path, body):
@@ -422,6 +440,10 @@ class Pictures(unittest.TestCase):
     def test_by_their_tokens(self):
         charge, _ = self.charge("/v1/images/generations", {"model": "up/tokens", "prompt": "A cat.", "n": 2})
         self.assertEqual(charge, 10 * Decimal("0.001") + 400 * Decimal("0.002"))
+
+    def test_by_their_tokens_where_none_are_told(self):
+        charge, _ = self.charge("/v1/images/generations", {"model": "up/silent", "prompt": "A cat.", "n": 2})
+        self.assertEqual(charge, 2 * 1120 * Decimal("0.00001"))
 
     def test_of_a_chat_at_a_price_of_their_own(self):
         charge, quantities = self.charge("/v1/chat/completions", {
@@ -520,6 +542,18 @@ class Pictures(unittest.TestCase):
         self.assertEqual((receipt["ended"], receipt["estimated"]), ("client_left", True))
         self.assertLess(Decimal(receipt["charge"]), Decimal("0.002"))
         self.assertGreater(Decimal(receipt["charge"]), Decimal("0.001"))
+
+    def test_one_whose_address_is_escaped_is_one_too(self):
+        self.shop.stage.upstream.add("escaped", lambda exchange: exchange.answer(body=chat()))
+        self.shop.must(201, self.shop.admin.post("/prices", {
+            "name": "escaped", "book": "sale", "currency": "USD",
+            "prices": [{"model": "up/escaped", "price": {"input": "1", "output": "1"}}]}))
+        _, key = self.shop.customer("0.1")  # as text it would be 0.75
+        picture = {"type": "image_url", "image_url": {"url": "data:image/png;base64," + "A" * 1_500_000}}
+        body = json.dumps({"model": "up/escaped", "max_tokens": 10, "messages": [{"role": "user", "content": [picture]}]})
+        answer = client.call(self.shop.stage.url, "POST", "/v1/chat/completions",
+                             body.replace("image/png", "image\\/png").encode(), key)
+        self.assertEqual(answer.status, 200, answer.text)
 
     def test_one_that_the_upstream_fetches_is_held_for(self):
         self.shop.stage.upstream.add("fetches", lambda exchange: exchange.answer(body=chat(

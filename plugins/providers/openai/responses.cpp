@@ -1,5 +1,7 @@
 #include "providers/openai/responses.hpp"
 
+#include <algorithm>
+#include <initializer_list>
 #include <switchyard/fault.hpp>
 #include <switchyard/json.hpp>
 
@@ -30,6 +32,18 @@ constexpr std::int64_t kTokensMax = 1'000'000'000'000;
 std::optional<std::int64_t> count_of(std::string_view usage, std::string_view path) {
   const auto count = json::to_integer(json::find_path(usage, path));
   return count && *count >= 0 && *count <= kTokensMax ? count : std::nullopt;
+}
+
+// How many items of the answer are of these types.
+std::int64_t items_of(std::string_view response, std::initializer_list<std::string_view> types) {
+  std::int64_t count = 0;
+  json::Cursor items(json::find(response, "output"));
+  if (!items.array()) return count;
+  while (items.element()) {
+    const std::string_view type = json::inside(json::find(items.value(), "type"));
+    count += std::find(types.begin(), types.end(), type) != types.end() ? 1 : 0;
+  }
+  return count;
 }
 
 // Usage as canonical JSON has it; empty where there is none. What the tool that draws used stands
@@ -67,18 +81,14 @@ std::string usage_of(std::string_view response) {
   writer.close_object();
   const std::string_view tier = json::find(response, "service_tier");
   if (json::type_of(tier) == 's') writer.key("service_tier").raw(tier);
+  const std::int64_t searches = items_of(response, {"web_search_call"});
+  if (searches > 0) writer.key("searches").integer(searches);
   writer.close_object();
   return out;
 }
 
 bool calls_a_function(std::string_view response) {
-  json::Cursor items(json::find(response, "output"));
-  if (!items.array()) return false;
-  while (items.element()) {
-    const std::string_view type = json::inside(json::find(items.value(), "type"));
-    if (type == "function_call" || type == "custom_tool_call") return true;
-  }
-  return false;
+  return items_of(response, {"function_call", "custom_tool_call"}) > 0;
 }
 
 std::string_view finish_of(std::string_view response) {

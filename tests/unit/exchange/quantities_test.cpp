@@ -163,7 +163,10 @@ TEST_CASE("exchange: of sound what was told counts, and what was not is an estim
 }
 
 TEST_CASE("exchange: seconds that can't be become those of the sound", "[unit][exchange]") {
-  const Heard heard(10, 20);
+  Heard heard(10, 20);
+  const std::string file(10'000, ' ');
+  const Blob blobs[] = {{file, "file", "audio/wav", "a.wav"}};
+  heard.rare.blobs = blobs;
   const auto clamped = [](const Request& request, std::uint64_t seconds) {
     observe::Usage usage;
     usage.seconds = seconds;

@@ -53,6 +53,18 @@ TEST_CASE("exchange: a WAV is as long as what is in it, whatever it says", "[uni
     wav.said = said;
     CHECK(seconds(wav.file()) == 10);
   }
+  Wav twice;  // decoders go by the first
+  twice.after = twice.before;
+  twice.before = "fmt " + little(16, 4) + little(1, 2) + little(1, 2) + little(8000, 4) +
+                 little(16'000, 4) + little(2, 2) + little(16, 2);
+  twice.rate = 192'000;
+  twice.channels = 8;
+  CHECK(seconds(twice.file()) == 10);
+  Wav law;  // a byte each, whatever it says
+  law.tag = 7;
+  law.bits = 64;
+  law.bytes = 80'000;
+  CHECK(seconds(law.file()) == 10);
   Wav begun;
   begun.bytes = 160'002;
   CHECK(seconds(begun.file()) == 11);
