@@ -101,8 +101,11 @@ Answer answer_once(const Route& route, const Request& request, store::Replays& r
       replays.begin(request.caller.id, key, wanted, now_s, now_s < kKeptS ? 0 : now_s - kKeptS);
   if (!first) {
     spdlog::error("idempotency_key_not_kept reason={}", observe::quote(first.error().message));
-    return error_answer(503, "The gateway's store failed; nothing was done.", "server_error",
-                        "store_failed");
+    return error_answer(
+        503,
+        "The gateway's store failed; this call did nothing. One that was made under "
+        "this Idempotency-Key before may have.",
+        "server_error", "store_failed");
   }
   if (*first) return replay(**first, wanted, now_s);
   return OneCall(route, request, replays).run();
