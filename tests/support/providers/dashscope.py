@@ -35,6 +35,7 @@ class DashScope(Vendor):
     model = "qwen3.6-plus"
     message_members = ROLES["assistant"]
     vision = True
+    counted = (12, 9, 8, 4)  # as in Family
 
     def __init__(self):
         self.bodies = []
