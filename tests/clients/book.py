@@ -1,10 +1,24 @@
-"""The model of the scenario book, as two upstreams: OpenAI's chat completions, and a strict Bedrock."""
+"""The model of the scenario book, as upstreams: OpenAI's chat completions, a strict Bedrock, and China's vendors, as strict.
+`table` says what each of them can do; every SDK asks them all."""
 
+import contextlib
+import itertools
 import json
 import threading
 
 import upstream
 import vendors_signed
+from providers.dashscope import DashScope
+from providers.deepseek import DeepSeek
+from providers.doubao import Doubao
+from providers.family import start_stream
+from providers.glm import Glm
+from providers.hunyuan import Hunyuan
+from providers.minimax import MiniMax
+from providers.moonshot import Moonshot
+from providers.qwen import Qwen
+from providers.stepfun import StepFun
+from providers.wenxin import Wenxin
 from vendors_signed import Bedrock, event
 
 SIGNATURE = "c2lnbmF0dXJl"  # of what the model on Bedrock thinks
@@ -25,16 +39,55 @@ def said(tools, results, structured, pictures, thoughts):
     return "", text, (), "stop"
 
 
+class Strict:
+    """Mixed into a vendor that refuses what it does not know: tells what it refused, and whether clients that left were
+    followed."""
+
+    def __init__(self):
+        self.paced = []  # of each stream that waits for its client to leave: set when it has
+        super().__init__()
+
+    @contextlib.contextmanager
+    def until_left(self, handler):
+        """Around the beginning of a stream, which then has no more to say."""
+        left = threading.Event()
+        self.paced.append(left)
+        yield
+        handler.connection.settimeout(20)
+        if handler.connection.recv(1) == b"":
+            left.set()
+        handler.close_connection = True
+
+    def faults(self):
+        """What did not come as it should have."""
+        name = type(self).__name__
+        faults = [f"{name} refused: {why}" for why in self.refused]
+        if not self.paced:
+            faults.append(f"no stream of {name}'s was left")
+        if not all(left.wait(10) for left in self.paced):
+            faults.append(f"a stream of {name}'s went on after its client had left")
+        return faults
+
+
 # -- OpenAI's dialect
 
+def thought_of(message):
+    details = message.get("reasoning_details", [])  # as MiniMax has it
+    return message.get("reasoning_content") or "".join(detail["text"] for detail in details)
+
+
+def shown(messages, given):
+    """What `said` asks, of messages as OpenAI and DashScope have them and the members that go with them."""
+    results = [message for message in messages if message["role"] == "tool"]
+    parts = [part for message in messages if isinstance(message["content"], list) for part in message["content"]]
+    pictures = [part["image_url"]["url"] for part in parts if "image_url" in part]
+    pictures += [part["image"] for part in parts if "image" in part]
+    thoughts = [thought_of(message) for message in messages if message.get("tool_calls")]
+    return given.get("tools"), len(results), given.get("response_format"), [url[:15] for url in pictures], thoughts
+
+
 def said_to_openai(body):
-    results = [message for message in body["messages"] if message["role"] == "tool"]
-    parts = [part for message in body["messages"] if isinstance(message["content"], list)
-             for part in message["content"]]
-    pictures = [part["image_url"]["url"][:15] for part in parts if part["type"] == "image_url"]
-    thoughts = [message.get("reasoning_content") for message in body["messages"] if message.get("tool_calls")]
-    thought, text, cities, finish = said(
-        body.get("tools"), len(results), body.get("response_format"), pictures, thoughts)
+    thought, text, cities, finish = said(*shown(body["messages"], body))
     message = {"content": text}
     if cities:
         message["reasoning_content"] = thought
@@ -101,15 +154,11 @@ def deltas_of(block):
     return [{"text": part} for part in (block["text"][:4], block["text"][4:])]
 
 
-class StrictBedrock(Bedrock):
+class StrictBedrock(Strict, Bedrock):
     """Verifies each signature, and refuses what Bedrock would (vendors_signed.py)."""
 
     CLAUDE = "anthropic.claude-opus-5-5"
     USAGE = {"inputTokens": 11, "outputTokens": 5, "totalTokens": 16}
-
-    def __init__(self):
-        self.paced = []  # of each stream that waits for its client to leave: set when it has
-        super().__init__()
 
     def book(self, handler, body, stream):
         content, reason = said_by_converse(body)
@@ -129,24 +178,10 @@ class StrictBedrock(Bedrock):
         return self.stream(handler, events)
 
     def pace(self, handler, body, stream):
-        left = threading.Event()
-        self.paced.append(left)
-        self.stream(handler, list(self.text_events())[:2], finish=False)
-        handler.connection.settimeout(20)
-        if handler.connection.recv(1) == b"":
-            left.set()
-        handler.close_connection = True
+        with self.until_left(handler):
+            self.stream(handler, list(self.text_events())[:2], finish=False)
 
     SCRIPTS = {**Bedrock.SCRIPTS, CLAUDE: book, "paced": pace}
-
-    def faults(self):
-        """What did not come as it should have."""
-        faults = [f"bedrock refused: {why}" for why in self.refused]
-        if not self.paced:
-            faults.append("no stream of bedrock's was left")
-        if not all(left.wait(10) for left in self.paced):
-            faults.append("a stream of bedrock's went on after its client had left")
-        return faults
 
 
 def bedrock_provider(url):
@@ -154,3 +189,75 @@ def bedrock_provider(url):
             "models": [StrictBedrock.CLAUDE, "paced", "refuse", "throttled-inside"],
             "credentials": [{"key": "${AWS_SECRET}", "parts": {
                 "access_key_id": vendors_signed.ACCESS_KEY_ID, "region": Bedrock.REGION}}]}
+
+
+# -- China
+
+class Reader(Strict):
+    """Mixed into a vendor of support/providers: says what the book's model says, in that vendor's form. Models "refuse",
+    "cut" and "paced" do so; the others read."""
+
+    def said_to(self, body):
+        # DashScope has all in two members.
+        messages = body.get("input", body)["messages"]
+        thought, text, cities, finish = said(*shown(messages, body.get("parameters", body)))
+        return {"text": [text[:4], text[4:]], "thought": [thought] if thought else [],
+                "calls": [("weather", {"city": city}) for city in cities], "finish": finish}
+
+    def say(self, body, handler):
+        if body["model"] == "refuse":
+            return self.fail(self.refusal, handler)
+        if body["model"] == "cut":
+            self.begin(body, handler)
+            handler.close_connection = True
+        elif body["model"] == "paced":
+            with self.until_left(handler):
+                self.begin(body, handler)
+        else:
+            super().say(body, handler)
+
+    def begin(self, body, handler):
+        """A stream, up to the first half of its text."""
+        start_stream(handler)
+        second_half = upstream.ANSWER[4:].encode()
+        for line in itertools.takewhile(lambda line: second_half not in line, self.lines(body, self.said_to(body))):
+            handler.chunk(line)
+
+
+def reader(family, failure, **members):
+    """failure: what it refuses a client's own request with. members: what is different of the model that reads."""
+    return type(family.__name__, (Reader, family), {"refusal": failure, **members})
+
+
+# Chat completions have no place for thinking, so not every client sends it back to MiniMax; hy3 and ERNIE 5.1 read text alone.
+READERS = {"dashscope": reader(DashScope, "inspected"), "deepseek": reader(DeepSeek, "risk", model="deepseek-v4-pro"),
+           "doubao": reader(Doubao, "sensitive"), "glm": reader(Glm, "sensitive"),
+           "hunyuan": reader(Hunyuan, "filter", vision=False),
+           "minimax": reader(MiniMax, "sensitive", thinking_required=False),
+           "moonshot": reader(Moonshot, "filter"), "qwen": reader(Qwen, "inspected", model="qwen3.6-plus"),
+           "stepfun": reader(StepFun, "review"), "wenxin": reader(Wenxin, "unsafe", vision=False)}
+
+
+def reader_provider(name, family):
+    plugin = {"plugin": "dashscope"} if name == "dashscope" else {"plugin": "openai", "dialect": name}
+    return {**plugin, "base_url": family.url, "models": [family.model, "refuse", "cut", "paced"],
+            "credentials": [{"key": "${TEST_UPSTREAM_KEY}"}]}
+
+
+# -- what the SDKs' tests ask
+
+def model(name, counted=(11, 5, 0, 0), pictures=True, thoughts=True):
+    """counted: tokens that it read, said, had cached, and thought. pictures: it sees them, else they are refused.
+    thoughts: it takes back what it thought before its calls."""
+    return {"name": name, "counted": counted, "pictures": pictures, "thoughts": thoughts}
+
+
+def table():
+    """What all the SDKs' tests ask, in $BOOK."""
+    families = [model(f"{name}/{family.model}", family.counted, family.vision,
+                      any(member.startswith("reasoning") for member in family.message_members))
+                for name, family in READERS.items()]
+    return {"models": [model("up/book"), model(f"strict-aws/{StrictBedrock.CLAUDE}"), *families],
+            "refusing": ["up/status-400", "strict-aws/refuse", *(f"{name}/refuse" for name in READERS)],
+            "breaking": ["up/cut-between-events", "strict-aws/throttled-inside", *(f"{name}/cut" for name in READERS)],
+            "paced": ["up/paced", "strict-aws/paced", *(f"{name}/paced" for name in READERS)]}

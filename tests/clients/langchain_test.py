@@ -1,5 +1,6 @@
 """The scenario book with LangChain's ChatOpenAI, over chat completions and over Responses."""
 
+import json
 import os
 import unittest
 
@@ -15,7 +16,8 @@ SCHEMA = {"title": "place", "type": "object", "properties": {"city": {"type": "s
           "required": ["city"], "additionalProperties": False}
 WEATHER = {"type": "function", "function": {"name": "weather", "description": "Looks outside.",
                                             "parameters": SCHEMA}}
-BOOKS = ["up/book", "strict-aws/anthropic.claude-opus-5-5"]
+BOOK = json.loads(os.environ["BOOK"])  # book.table()
+BOOKS = {model["name"]: model for model in BOOK["models"]}
 MODELS = [*BOOKS, "strict-claude/claude-opus-5-5", "strict-google/gemini-3.8-flash"]
 
 
@@ -50,7 +52,11 @@ class LangChain(unittest.TestCase):
             said = ask(chat(**more), streamed, [HumanMessage("hello")])
             self.assertEqual(text_of(said), ANSWER)
             usage = said.usage_metadata
-            self.assertEqual((usage["input_tokens"], usage["output_tokens"]), (11, 5))
+            counted = BOOKS[more["model"]]["counted"][:2]
+            if more["model"].startswith("glm/") and streamed and not more["use_responses_api"]:
+                # Said with the last choice, as GLM does, and after it, as OpenAI does: LangChain adds them.
+                counted = [2 * tokens for tokens in counted]
+            self.assertEqual([usage["input_tokens"], usage["output_tokens"]], counted)
         self.each(check, BOOKS)
 
     def test_two_calls_and_reasoning_over_two_turns(self):
@@ -71,8 +77,11 @@ class LangChain(unittest.TestCase):
         def check(more, streamed):
             message = HumanMessage([{"type": "text", "text": "What is it?"},
                                     {"type": "image_url", "image_url": {"url": PICTURE}}])
-            self.assertEqual(text_of(ask(chat(**more), streamed, [message])),
-                             "I see 1: data:image/png;")
+            if BOOKS[more["model"]]["pictures"]:
+                seen = ask(chat(**more), streamed, [message])
+                self.assertEqual(text_of(seen), "I see 1: data:image/png;")
+            else:
+                self.assertRaises(openai.BadRequestError, ask, chat(**more), streamed, [message])
             structured = chat(**more).with_structured_output(SCHEMA, method="json_schema")
             self.assertEqual(structured.invoke("city?"), {"city": "Oslo"})
         self.each(check, BOOKS)
@@ -83,9 +92,9 @@ class LangChain(unittest.TestCase):
                 with self.subTest(name), self.assertRaises(error):
                     ask(chat(**{**more, "model": name}), streamed, "hello")
             fails("nonesuch", openai.NotFoundError)
-            for name in ("up/status-400", "strict-aws/refuse"):
+            for name in BOOK["refusing"]:
                 fails(name, openai.BadRequestError)
-            for name in ("up/cut-between-events", "strict-aws/throttled-inside"):
+            for name in BOOK["breaking"]:
                 fails(name, (openai.APIError, ValueError), True)
         self.each(check)
 
@@ -94,7 +103,7 @@ class LangChain(unittest.TestCase):
             stream = chat(**more).stream("hello")
             next(stream)
             stream.close()  # run.py looks at what the upstream saw
-        self.each(check, ("up/paced", "strict-aws/paced"))
+        self.each(check, BOOK["paced"])
 
     def test_embeddings(self):
         model = OpenAIEmbeddings(model="up/e", base_url=URL + "/v1", api_key=KEY, max_retries=0,

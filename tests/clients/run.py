@@ -187,6 +187,7 @@ def run_sdk(commands, directory, aimock):
     vendor = upstream.Upstream()
     vendors.add(vendor)
     bedrock = book.StrictBedrock()
+    readers = {name: family() for name, family in book.READERS.items()}
     own = {"credentials": [{"key": "${TEST_UPSTREAM_KEY}"}]}
     # Strict upstreams with the vendors' own APIs.
     providers = {
@@ -194,7 +195,8 @@ def run_sdk(commands, directory, aimock):
                           "models": ["claude-opus-5-5"], **own},
         "strict-google": {"plugin": "gemini", "base_url": vendor.origin + "/v1beta",
                           "models": ["gemini-3.8-flash"], **own},
-        "strict-aws": book.bedrock_provider(bedrock.url)}
+        "strict-aws": book.bedrock_provider(bedrock.url),
+        **{name: book.reader_provider(name, family) for name, family in readers.items()}}
     if aimock:
         google = aimock.url.replace("/v1", "/v1beta")
         bearer = {"credentials": [{"key": "${TEST_UPSTREAM_KEY}", "parts": {"auth": "bearer"}}]}
@@ -215,14 +217,16 @@ def run_sdk(commands, directory, aimock):
         stage.upstream.add("realtime", realtime)
         stage.upstream.add("book", book.openai)
         env = {**os.environ, "GATEWAY_URL": stage.url, "GATEWAY_KEY": stage.key, "STORING_KEY": storing_key(stage),
-               "WITH_AIMOCK": "1" if aimock else ""}
+               "WITH_AIMOCK": "1" if aimock else "", "BOOK": json.dumps(book.table())}
         env.pop("OPENAI_API_KEY", None)
         code = 0
         for command in commands:
             code = code or subprocess.run(command, cwd=directory, env=env, check=False).returncode
-        faults = check_upstream(stage) + bedrock.faults() if code == 0 else []
+        strict = [bedrock, *readers.values()]
+        faults = check_upstream(stage) + [fault for one in strict for fault in one.faults()] if code == 0 else []
     vendor.close()
-    bedrock.close()
+    for one in strict:
+        one.close()
     for fault in faults:
         print(f"FAILED: {fault}")
     return code or (1 if faults else 0)
@@ -244,7 +248,8 @@ def main():
             with Aimock(node, packages) as aimock:
                 return run_sdk([[node, "--test", *tests]], packages, aimock)
         interpreter = str(python(cache))
-        commands = [[interpreter, "-B", str(HERE / file)] for file in ("sdk_test.py", "dialects_test.py", "langchain_test.py")]
+        commands = [[interpreter, "-B", str(HERE / file)]
+                    for file in ("sdk_test.py", "book_test.py", "dialects_test.py", "langchain_test.py")]
         try:
             node, packages = javascript(cache)
         except Skipped:

@@ -152,6 +152,19 @@ class Dialects(unittest.TestCase):
             self.assertEqual(said["content"], "Hello after 2 results.")
         self.each(check, (False,))
 
+    def test_an_answer_comes_back_as_sdks_of_openai_keep_it(self):
+        """With members that they add, empty, and these vendors don't know."""
+        calls = [{"id": "call_1", "type": "function", "function": {"name": "weather", "arguments": "{}"}}]
+        added = {"annotations": None, "audio": None, "function_call": None, "parsed": None, "refusal": None}
+        messages = [*asked("tools"),
+                    {"role": "assistant", "content": None, "reasoning_content": "A greeting.", "tool_calls": calls, **added},
+                    {"role": "tool", "tool_call_id": "call_1", "content": "5 °C"}]
+        for name in ("deepseek", "doubao", "glm", "hunyuan", "minimax", "mistral", "moonshot", "qwen", "spark", "stepfun",
+                     "wenxin"):
+            with self.subTest(name):
+                _, said, _, _ = self.ask(name, False, messages, tools=TOOLS)
+                self.assertEqual(said["content"], "Hello after 1 results.")
+
     def test_a_picture_arrives_or_is_refused(self):
         def check(name, family, _):
             content = [{"type": "text", "text": "say"}, {"type": "image_url", "image_url": {"url": PICTURE}}]

@@ -2,7 +2,7 @@
 
 import json
 
-from providers.family import CALLS, TEXT, THOUGHT, Vendor, Wrong, known, need, text_of
+from providers.family import CALLS, TEXT, THOUGHT, Vendor, Wrong, known, need, start_stream, text_of
 from stage import UPSTREAM_KEY
 
 PREFIX = "/api/v1/services"
@@ -27,7 +27,16 @@ FAILURES = {
 }
 
 
+def is_multimodal(model):
+    return "plus" in model or "-vl" in model
+
+
 class DashScope(Vendor):
+    model = "qwen3.6-plus"
+    message_members = ROLES["assistant"]
+    vision = True
+    counted = (12, 9, 8, 4)  # as in Family
+
     def __init__(self):
         self.bodies = []
         super().__init__()
@@ -43,8 +52,7 @@ class DashScope(Vendor):
             body = request.json()
             self.bodies.append(body)
             if body.get("model") in FAILURES:
-                status, code, message = FAILURES[body["model"]]
-                return handler.whole(status, {"code": code, "message": message, "request_id": "r"})
+                return self.fail(body["model"], handler)
             task = {"/aigc/text-generation/generation": lambda: self.chat(request, body, handler, False),
                     "/aigc/multimodal-generation/generation": lambda: self.chat(request, body, handler, True),
                     "/embeddings/text-embedding/text-embedding": lambda: self.embed(body, handler),
@@ -57,11 +65,16 @@ class DashScope(Vendor):
             handler.whole(400, {"code": "InvalidParameter", "message": str(wrong), "request_id": "r"})
         return None
 
+    @staticmethod
+    def fail(failure, handler):
+        status, code, message = FAILURES[failure]
+        handler.whole(status, {"code": code, "message": message, "request_id": "r"})
+
     # -- chat
 
     def check(self, body, multimodal):
         # Each model is served at one place.
-        need(multimodal == ("plus" in body["model"] or "-vl" in body["model"]), "url error, please check url")
+        need(multimodal == is_multimodal(body["model"]), "url error, please check url")
         known(body, {"model", "input", "parameters"}, "body")
         known(body["input"], {"messages"}, "input")
         given = body["parameters"]
@@ -99,53 +112,63 @@ class DashScope(Vendor):
     def chat(self, request, body, handler, multimodal):
         self.check(body, multimodal)
         need(request.header_values("x-dashscope-sse") == ["enable"], "this model streams alone")
-        handler.send_response(200)
-        handler.send_header("Content-Type", "text/event-stream;charset=UTF-8")
-        handler.send_header("Transfer-Encoding", "chunked")
-        handler.end_headers()
-        frames = list(self.frames(body, multimodal))
-        last = frames[-1] if body["model"] != "broken" else None
-        if body["model"] in ("sensitive", "stop"):
-            frames[-1]["choices"][0]["finish_reason"] = body["model"]
-        for number, frame in enumerate(frames):
-            if body["model"] == "fails" and number == 2:
-                fault = json.dumps({"code": "InternalError.Algo", "message": "down", "request_id": "r"})
-                handler.chunk(f"id:{number}\nevent:error\n:HTTP_STATUS/500\ndata:{fault}\n\n".encode())
-                break
-            if last is None and number == len(frames) - 1:
-                break  # ends without having ended
-            frame = {"output": frame, "usage": USAGE if frame is last else {"input_tokens": 12, "output_tokens": 1},
-                     "request_id": "r-1"}
-            handler.chunk(f"id:{number}\nevent:result\n:HTTP_STATUS/200\ndata:{json.dumps(frame)}\n\n".encode())
-        handler.wfile.write(b"0\r\n\r\n")
+        self.say(body, handler)
+
+    def say(self, body, handler):
+        start_stream(handler, "text/event-stream;charset=UTF-8")
+        for line in self.lines(body, self.said_to(body)):
+            handler.chunk(line)
+        handler.chunk(b"")
 
     @staticmethod
-    def frames(body, multimodal):
+    def said_to(body):
         given = body["parameters"]
         results = sum(message["role"] == "tool" for message in body["input"]["messages"])
         calls = CALLS if given.get("tools") and not results and given.get("tool_choice") != "none" else []
         words = ["Hello after ", f"{results} results."] if results else [] if calls else TEXT
         if given.get("response_format"):
             words = ['{"city":', '"Oslo"}']
+        return {"text": words, "thought": THOUGHT, "calls": calls, "finish": "tool_calls" if calls else "stop"}
+
+    def lines(self, body, said):
+        """A stream, as it goes over the wire."""
+        frames = list(self.frames(body, said))
+        last = frames[-1] if body["model"] != "broken" else None
+        if body["model"] in ("sensitive", "stop"):
+            frames[-1]["choices"][0]["finish_reason"] = body["model"]
+        for number, frame in enumerate(frames):
+            if body["model"] == "fails" and number == 2:
+                fault = json.dumps({"code": "InternalError.Algo", "message": "down", "request_id": "r"})
+                yield f"id:{number}\nevent:error\n:HTTP_STATUS/500\ndata:{fault}\n\n".encode()
+                break
+            if last is None and number == len(frames) - 1:
+                break  # ends without having ended
+            frame = {"output": frame, "usage": USAGE if frame is last else {"input_tokens": 12, "output_tokens": 1},
+                     "request_id": "r-1"}
+            yield f"id:{number}\nevent:result\n:HTTP_STATUS/200\ndata:{json.dumps(frame)}\n\n".encode()
+
+    @staticmethod
+    def frames(body, said):
+        given = body["parameters"]
 
         def frame(finish="null", content="", **message):
-            content = [{"text": content}] if multimodal else content
+            content = [{"text": content}] if is_multimodal(body["model"]) else content
             choices = [{"finish_reason": finish, "message": {"role": "assistant", "content": content, **message}}
                        for _ in range(given.get("n", 1))]
             sources = {"search_info": {"search_results": [{"index": 1, "title": "Trams", "url": "https://a.example/"}]}}
             return {"choices": choices, **(sources if given.get("enable_search") else {})}
         if given.get("enable_thinking") is not False:
-            for word in THOUGHT:
+            for word in said["thought"]:
                 yield frame(reasoning_content=word)
-        for word in words:
+        for word in said["text"]:
             yield frame(content=word)
-        for index, (name, arguments) in enumerate(calls):
+        for index, (name, arguments) in enumerate(said["calls"]):
             text = json.dumps(arguments)
             yield frame(tool_calls=[{"index": index, "id": f"call_{index}", "type": "function",
                                      "function": {"name": name, "arguments": text[:5]}}])
             yield frame(tool_calls=[{"index": index, "id": "", "type": "function",
                                      "function": {"name": "", "arguments": text[5:]}}])
-        yield frame("tool_calls" if calls else "stop")
+        yield frame(said["finish"])
 
     # -- lists
 

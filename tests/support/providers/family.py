@@ -35,6 +35,17 @@ def text_of(content):
     return "".join(part.get("text", "") for part in content or [])
 
 
+def wish_of(body):
+    return text_of([message for message in body["messages"] if message["role"] == "user"][-1]["content"])
+
+
+def start_stream(handler, content_type="text/event-stream"):
+    handler.send_response(200)
+    handler.send_header("Content-Type", content_type)
+    handler.send_header("Transfer-Encoding", "chunked")
+    handler.end_headers()
+
+
 class Family(Vendor):
     """One upstream. Members of the class say what the vendor takes and how it answers."""
 
@@ -158,12 +169,23 @@ class Family(Vendor):
     # -- answers
 
     def say(self, body, handler):
-        wish = text_of([message for message in body["messages"] if message["role"] == "user"][-1]["content"])
+        wish = wish_of(body)
         if wish.startswith("fail:"):
-            status, failure, _ = self.failures[wish[5:]]
-            if isinstance(failure, bytes):
-                return handler.whole(status, failure, content_type="text/plain")
-            return handler.whole(status, failure)
+            return self.fail(wish[5:], handler)
+        said = self.said_to(body)
+        if not body.get("stream"):
+            return handler.whole(200, self.whole(body, said))
+        start_stream(handler)
+        for line in self.lines(body, said):
+            handler.chunk(line)
+        handler.chunk(b"")
+
+    def fail(self, failure, handler):
+        status, body, _ = self.failures[failure]
+        handler.whole(status, body, content_type="text/plain" if isinstance(body, bytes) else "application/json")
+
+    def said_to(self, body):
+        wish = wish_of(body)
         results = sum(message["role"] == "tool" for message in body["messages"])
         said = {"text": TEXT, "thought": THOUGHT, "calls": [], "finish": "stop"}
         if wish.startswith("finish:"):
@@ -176,15 +198,12 @@ class Family(Vendor):
             said["text"] = ['{"city":', '7}']
         elif body.get("response_format", {}).get("type", "text") != "text":
             said["text"] = ['{"city":', '"Oslo"}']
-        if not body.get("stream"):
-            return handler.whole(200, self.whole(body, said))
-        handler.send_response(200)
-        handler.send_header("Content-Type", "text/event-stream")
-        handler.send_header("Transfer-Encoding", "chunked")
-        handler.end_headers()
+        return said
+
+    def lines(self, body, said):
+        """A stream, as it goes over the wire."""
         for event in self.events(body, said):
-            handler.chunk((event if isinstance(event, str) else f"data: {json.dumps(event)}\n\n").encode())
-        handler.wfile.write(b"0\r\n\r\n")
+            yield (event if isinstance(event, str) else f"data: {json.dumps(event)}\n\n").encode()
 
     def usage(self):
         return {"prompt_tokens": 12, "completion_tokens": 9, "total_tokens": 21,
