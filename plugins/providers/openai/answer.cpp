@@ -66,7 +66,10 @@ Answer AnswerScanner::scan(std::string_view text) {
     const std::string_view value = cursor.value();
     if (json::is(name, "usage")) {
       if (json::type_of(value) == 'o') answer.usage = value;
-      if (hide_usage_) {
+      // Beside the end of a stream's answer it would be counted twice: it follows in a chunk of its
+      // own, as OpenAI sends it.
+      const bool moved = answer.delta && !answer.finish.empty() && !answer.usage.empty();
+      if (hide_usage_ || moved) {
         removal.remove(name_at, cursor.offset());
         continue;
       }

@@ -300,6 +300,14 @@ TEST_CASE("openai: usage in odd places reaches record and client as OpenAI sends
   REQUIRE(in_finish.deltas() ==
           std::vector<std::string>{R"({"choices":[{"delta":{},"finish_reason":"stop"}]})"});
   REQUIRE(in_finish.recorder.last(SWY_EMIT_USAGE) == kUsageObject);
+
+  const std::string end = R"({"id":"c","choices":[{"delta":{},"finish_reason":"stop"}])";
+  Ran once;  // some clients add up what they are told
+  run_stream(once, {}, {kRole, end + R"(,"usage":)" + kUsageObject + "}", "[DONE]"},
+             kStream | SWY_REQ_WANT_USAGE);
+  REQUIRE(once.deltas().size() == 3);
+  REQUIRE(once.deltas()[1] == end + "}");
+  REQUIRE(once.deltas()[2].ends_with(R"("choices":[],"usage":)" + std::string(kUsageObject) + "}"));
 }
 
 TEST_CASE("openai: each sort of content is told from a preamble", "[unit][openai]") {
