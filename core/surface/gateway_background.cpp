@@ -158,7 +158,8 @@ Task<> Gateway::begin_background(Call& call, const exchange::Request& asked, Can
   co_await answer(call, 200, pending);
 }
 
-Task<> Gateway::run_background(std::shared_ptr<Background> run, BackgroundRuns::Run place) {
+Task<> Gateway::run_background(std::shared_ptr<Background> run,
+                               [[maybe_unused]] BackgroundRuns::Run place) {
   const Gauge open(context_.metrics.open_requests);
   const exchange::Snapshot& snapshot = *run->published().snapshot;
   observe::Record& record = *run->record;
