@@ -94,9 +94,9 @@ TEST_CASE("routing: a text asks for nothing, whatever words are in it", "[unit][
 }
 
 TEST_CASE("routing: what a request needs is seen in it", "[unit][routing]") {
-  const auto part = [](const std::string& part) {
+  const auto part = [](const std::string& json) {
     return names(
-        of_messages(R"([{"content":[{"type":"text","text":"a"},)" + part + R"(],"role":"user"}])"));
+        of_messages(R"([{"content":[{"type":"text","text":"a"},)" + json + R"(],"role":"user"}])"));
   };
   CHECK(part(R"({"type":"image_url","image_url":{"url":"https://x.example/a.png"}})") == "vision");
   CHECK(part(R"({ "type" : "image_url" })") == "vision");
