@@ -147,7 +147,7 @@ TEST_CASE("cli: every scope of a key is said by an option, and taken back", "[un
   CHECK(row["ip_ranges"][1] == "::1");
   CHECK(row["expires"] == "2035-01-02T03:04:05Z");
   CHECK(row["default_feature"] == "f");
-  CHECK(row["body_bytes_max"] == 7);
+  CHECK(row["body_bytes_max"].GetInt() == 7);
   CHECK(row["may_explain"].GetBool());
   CHECK(row["stores_bodies"].GetBool());
   CHECK(row["metadata"]["team"] == "x");
