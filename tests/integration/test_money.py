@@ -153,7 +153,10 @@ class Shop:
     def settled(self):
         """Once no hold is open and the books are up to the journal."""
         def still():
-            text = client.call(self.stage.gateway.admin_url, "GET", "/metrics").text
+            try:
+                text = client.call(self.stage.gateway.admin_url, "GET", "/metrics").text
+            except OSError:
+                return False  # the next worker's admin API is not there yet
             values = dict(line.rsplit(" ", 1) for line in text.splitlines() if not line.startswith("#"))
             return float(values["switchyard_ledger_holds_open"]) == 0 and \
                 float(values["switchyard_ledger_lag_entries"]) == 0
