@@ -293,7 +293,7 @@ class Money(unittest.TestCase):
                        {"max_tokens": 1, "max_completion_tokens": 3000}):
             answer = ask(self.url, key, "up/endless", True, **limits)
             self.assertEqual((answer.status, answer.json()["error"]["code"]), (402, "insufficient_quota"), limits)
-        for many in ({"n": 20}, {"best_of": 20}, {"prompt": ["a,b", "[\"", {}, [1]] * 5}, {"prompt": [[1, 2], [3]] * 10}):
+        for many in ({"max_tokens": 2**40, "best_of": 2**24}, {"n": 20}, {"best_of": 20}, {"prompt": ["a,b", "[\"", {}, [1]] * 5}, {"prompt": [[1, 2], [3]] * 10}):
             body = {"model": "up/endless", "prompt": "a", "max_tokens": 100, **many}
             answer = client.call(self.url, "POST", "/v1/completions", body, key)
             self.assertEqual((answer.status, answer.json()["error"]["code"]), (402, "insufficient_quota"), many)
